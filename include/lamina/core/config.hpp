@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Version and build-wide macros.
+#pragma once
+
+/// The one place that states the version; CMake reads it from here.
+#define LAMINA_VERSION_MAJOR 0
+#define LAMINA_VERSION_MINOR 1
+#define LAMINA_VERSION_PATCH 0
+#define LAMINA_VERSION_STRING "0.1.0"
+
+/// Checks a precondition in debug builds. Define it before the first lamina header to route failures elsewhere
+/// (a host that must not abort may log instead). Never used for data from outside: that returns an `Error`.
+#ifndef LAMINA_DCHECK
+#if defined(LAMINA_DEBUG_CHECKS)
+#define LAMINA_DCHECK(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())
+#else
+#define LAMINA_DCHECK(condition) static_cast<void>(0)
+#endif
+#endif

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Errors as values: what went wrong, where, what was expected, what was found and what to do about it.
+#pragma once
+
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace lamina {
+
+// --- Text without a heap ---
+
+/// A string of at most `N - 1` bytes that lives inside its owner, so that reporting an error never allocates.
+///
+/// Longer text is cut and ends in "...". Bytes that are no printable ASCII or UTF-8 lead/continuation byte
+/// (control characters from hostile file names or tensor names) are written as '?'.
+template <std::size_t N>
+class FixedText {
+ public:
+  constexpr FixedText() = default;
+  FixedText(std::string_view text) { append(text); }  // NOLINT(google-explicit-constructor): reads as a string
+  FixedText(const char* text) : FixedText(std::string_view(text)) {}
+
+  void append(std::string_view text) noexcept {
+    for (const char c : text) {
+      if (size_ + 1 >= N) {
+        for (std::size_t i = 0; i < 3 && i < size_; ++i) data_[size_ - 1 - i] = '.';
+        break;
+      }
+      const auto byte = static_cast<unsigned char>(c);
+      data_[size_++] = (byte < 0x20 || byte == 0x7F) ? '?' : c;
+    }
+    data_[size_] = '\0';
+  }
+
+  [[nodiscard]] std::string_view view() const noexcept { return {data_, size_}; }
+  [[nodiscard]] const char* c_str() const noexcept { return data_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  operator std::string_view() const noexcept { return view(); }  // NOLINT(google-explicit-constructor)
+
+ private:
+  char data_[N] = {};
+  std::size_t size_ = 0;
+};
+
+/// Formats like printf into a text of fixed size.
+__attribute__((format(printf, 1, 2))) inline FixedText<160> text(const char* format, ...) noexcept {
+  char buffer[512];
+  std::va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(buffer, sizeof buffer, format, arguments);
+  va_end(arguments);
+  return FixedText<160>(std::string_view(buffer));
+}
+
+// --- Error ---
+
+enum class ErrorCode : std::uint8_t {
+  io,               ///< the operating system refused: open, read, map
+  bad_file,         ///< the bytes break the rules of their container or encoding
+  unsupported,      ///< legal, but not something this build can run
+  mismatch,         ///< the file does not fit the model type
+  out_of_memory,    ///< the arena or a limit is too small
+  context_full,     ///< more tokens than the session was planned for
+  bad_argument,     ///< the caller's value is outside its documented range
+};
+
+/// The stable name of a code, used in JSON output.
+[[nodiscard]] constexpr std::string_view name_of(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::io: return "io";
+    case ErrorCode::bad_file: return "bad_file";
+    case ErrorCode::unsupported: return "unsupported";
+    case ErrorCode::mismatch: return "mismatch";
+    case ErrorCode::out_of_memory: return "out_of_memory";
+    case ErrorCode::context_full: return "context_full";
+    case ErrorCode::bad_argument: return "bad_argument";
+  }
+  return "unknown";
+}
+
+/// What went wrong. `what`, `expected` and `found` make the sentence "what: expected ..., found ...".
+struct Error {
+  ErrorCode code = ErrorCode::bad_argument;
+  FixedText<192> where;     ///< file, tensor, key, option: the thing to look at
+  FixedText<160> what;      ///< the rule that does not hold
+  FixedText<160> expected;  ///< may be empty
+  FixedText<160> found;     ///< may be empty
+  FixedText<256> hint;      ///< what the user can do; may be empty
+};
+
+/// Writes "where: what: expected E, found F" (parts that are empty are left out).
+[[nodiscard]] inline FixedText<640> describe(const Error& error) noexcept {
+  FixedText<640> line;
+  if (!error.where.empty()) {
+    line.append(error.where);
+    line.append(": ");
+  }
+  line.append(error.what);
+  if (!error.expected.empty()) {
+    line.append(": expected ");
+    line.append(error.expected);
+    line.append(", found ");
+    line.append(error.found);
+  }
+  return line;
+}
+
+// --- Result ---
+
+/// Either a value or an `Error`. Never throws; reading the wrong side is a debug-checked precondition.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) noexcept : ok_(true) { ::new (static_cast<void*>(&value_)) T(std::move(value)); }  // NOLINT
+  Result(const Error& error) noexcept : ok_(false) { ::new (static_cast<void*>(&error_)) Error(error); }  // NOLINT
+  Result(Result&& other) noexcept : ok_(other.ok_) { take(std::move(other)); }
+  Result& operator=(Result&& other) noexcept {
+    if (this != &other) {
+      destroy();
+      ok_ = other.ok_;
+      take(std::move(other));
+    }
+    return *this;
+  }
+  Result(const Result&) = delete;
+  Result& operator=(const Result&) = delete;
+  ~Result() { destroy(); }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return ok_; }
+  [[nodiscard]] T& operator*() noexcept { return value_; }
+  [[nodiscard]] const T& operator*() const noexcept { return value_; }
+  [[nodiscard]] T* operator->() noexcept { return &value_; }
+  [[nodiscard]] const T* operator->() const noexcept { return &value_; }
+  [[nodiscard]] const Error& error() const noexcept { return error_; }
+
+ private:
+  void take(Result&& other) noexcept {
+    if (ok_) {
+      ::new (static_cast<void*>(&value_)) T(std::move(other.value_));
+    } else {
+      ::new (static_cast<void*>(&error_)) Error(other.error_);
+    }
+  }
+  void destroy() noexcept {
+    if (ok_) value_.~T();
+  }
+
+  union {
+    T value_;
+    Error error_;
+  };
+  bool ok_;
+};
+
+/// Success, or an `Error`: the result of an operation that has no value.
+struct Done {};
+using Status = Result<Done>;
+
+/// Returns the error of `expression` from the enclosing function if there is one.
+#define LAMINA_TRY(expression)                                   \
+  do {                                                           \
+    if (auto lamina_status = (expression); !lamina_status) {     \
+      return lamina_status.error();                              \
+    }                                                            \
+  } while (false)
+
+}  // namespace lamina

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words every part of the library shares: token ids, precisions, cache formats.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace lamina {
+
+/// Index of a vocabulary entry.
+using TokenId = std::uint32_t;
+
+/// How activations enter matrix products (architecture 10).
+enum class Precision : std::uint8_t {
+  fast,   ///< int8 (integer weights) or whatever the target multiplies natively (float weights)
+  exact,  ///< float32 throughout, weights widened on the fly; meets the float32 reference tolerances
+};
+
+/// Element type of stored keys and values.
+enum class CacheFormat : std::uint8_t { bf16, int8, f32 };
+
+/// Rounding of the factor sqrt(hidden) on token embeddings (text-decoder.md §2.1, where sources differ).
+enum class EmbeddingScale : std::uint8_t {
+  automatic,  ///< float32 under `Precision::exact`, bf16 under `Precision::fast`
+  float32,    ///< unrounded, as the float32 reference
+  bf16,       ///< rounded to bf16, as the models were trained
+};
+
+[[nodiscard]] constexpr std::string_view name_of(Precision p) noexcept { return p == Precision::fast ? "fast" : "exact"; }
+[[nodiscard]] constexpr std::string_view name_of(CacheFormat f) noexcept {
+  return f == CacheFormat::bf16 ? "bf16" : f == CacheFormat::int8 ? "int8" : "f32";
+}
+
+}  // namespace lamina

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where tests find reference data: tests/golden, or the full set that LAMINA_GOLDEN names.
+#pragma once
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+/// Path of a reference file given relative to the golden folder.
+inline std::string golden_path(std::string_view relative) {
+  const char* override_directory = std::getenv("LAMINA_GOLDEN");
+  std::string path = override_directory != nullptr ? override_directory : LAMINA_GOLDEN_DIR;
+  path += '/';
+  path += relative;
+  return path;
+}
+
+/// All bytes of a file; empty if it cannot be read (tests check for that).
+inline std::string read_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
