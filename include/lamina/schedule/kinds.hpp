@@ -3,39 +3,29 @@
 // Source: text-decoder.md §1 (numbers), §2 (meaning).
 #pragma once
 
+#include <lamina/schedule/shapes.hpp>
+
 namespace lamina {
 
-/// Shape of one attention layer, in elements and tokens.
-struct AttnShape {
-  int heads;                  ///< query heads
-  int kv_heads;               ///< key/value heads; divides `heads`
-  int head_dim;               ///< width of one head; even
-  int window = 0;             ///< tokens a local layer sees, its own position included; 0 for global layers
-  bool key_is_value = false;  ///< no value projection: V is the raw key before norm and rotation (§4.3)
-  friend constexpr bool operator==(const AttnShape&, const AttnShape&) = default;
-};
-
-/// Shape of a mixture-of-experts feed-forward block (§2.6).
-struct MoeShape {
-  int experts;       ///< experts in the bank
-  int active;        ///< experts per token
-  int expert_width;  ///< hidden width of one expert
-  int shared_width;  ///< hidden width of the dense block that always runs beside them
-  friend constexpr bool operator==(const MoeShape&, const MoeShape&) = default;
-};
-
-/// Facts of a whole model that no layer states.
-struct Dims {
-  int hidden;                 ///< width of the residual stream
-  int vocab;                  ///< vocabulary entries
-  int max_context = 131'072;  ///< tokens the model was trained for
-};
-
 // --- Attention kinds ---
+
+/// Rotated pairs of one head: what the kind states as `rotary_pairs`, else all of them.
+template <class Kind>
+constexpr int rotary_pairs_of() {
+  if constexpr (requires { Kind::rotary_pairs; }) {
+    return Kind::rotary_pairs;
+  } else {
+    return Kind::shape.head_dim / 2;
+  }
+}
 
 /// Sliding-window attention, all pairs rotated; owns keys and values of the last `window` tokens.
 template <AttnShape S>
 struct LocalAttention {
+  static_assert(detail::AttentionRules<S>::hold);
+  static_assert(S.window > 0,
+                "lamina: LocalAttention: window must be > 0; set .window to the tokens a layer sees, or use "
+                "GlobalAttention");
   static constexpr AttnShape shape = S;
   static constexpr bool owns_kv = true;
   static constexpr int rotary_pairs = S.head_dim / 2;
@@ -44,6 +34,12 @@ struct LocalAttention {
 /// Full causal attention, the first quarter of the frequencies rotated (p-RoPE, §2.4.1); owns all keys and values.
 template <AttnShape S>
 struct GlobalAttention {
+  static_assert(detail::AttentionRules<S>::hold);
+  static_assert(S.window == 0,
+                "lamina: GlobalAttention: window must be 0; remove .window, or use LocalAttention");
+  static_assert(S.head_dim % 8 == 0,
+                "lamina: GlobalAttention: head_dim must be a multiple of 8; a quarter of its head_dim / 2 pairs is "
+                "rotated, so round .head_dim up");
   static constexpr AttnShape shape = S;
   static constexpr bool owns_kv = true;
   static constexpr int rotary_pairs = S.head_dim / 8;
@@ -52,10 +48,13 @@ struct GlobalAttention {
 /// Attention that reads the keys and values of the last earlier layer whose attention is `Owner` (§2.4.3).
 template <class Owner>
 struct SharedKv {
+  static_assert(Owner::owns_kv,
+                "lamina: SharedKv: its Owner must own keys and values; name the owning kind itself, not another "
+                "SharedKv");
   using owner = Owner;
   static constexpr AttnShape shape = Owner::shape;
   static constexpr bool owns_kv = false;
-  static constexpr int rotary_pairs = Owner::rotary_pairs;
+  static constexpr int rotary_pairs = rotary_pairs_of<Owner>();
 };
 
 // --- Feed-forward kinds ---
@@ -63,12 +62,14 @@ struct SharedKv {
 /// GeGLU feed-forward block of hidden width `Width` (§2.5).
 template <int Width>
 struct DenseFfn {
+  static_assert(Width > 0, "lamina: DenseFfn: width must be > 0; give the hidden width of the block");
   static constexpr int width = Width;
 };
 
 /// Routed experts beside an always-on dense block (§2.6).
 template <MoeShape S>
 struct MoeFfn {
+  static_assert(detail::MoeRules<S>::hold);
   static constexpr MoeShape shape = S;
   static constexpr int width = S.shared_width;
 };
@@ -78,6 +79,7 @@ struct MoeFfn {
 /// Gate that mixes a per-layer embedding of `Width` elements into the stream (§2.7).
 template <int Width>
 struct PerLayerInput {
+  static_assert(Width > 0, "lamina: PerLayerInput: width must be > 0; use NoPerLayerInput for a layer without one");
   static constexpr int width = Width;
 };
 
