@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only door to Highway: macros that must precede it, then Highway itself.
-#pragma once
+//
+// No `#pragma once`: under foreach_target.h every target must reach highway.h again, for its macros and operations.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +19,10 @@
 
 #include <hwy/highway.h>
 
+#if !defined(LAMINA_HWY_AT_LEAST)
 /// True if the installed Highway is at least version a.b.c.
 #define LAMINA_HWY_AT_LEAST(a, b, c) \
   (HWY_MAJOR * 1000000 + HWY_MINOR * 1000 + HWY_PATCH >= (a) * 1000000 + (b) * 1000 + (c))
+#endif
 
 #include <lamina/simd/namespace.hpp>
