@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only door to Highway: macros that must precede it, then Highway itself.
-//
-// No `#pragma once`: under foreach_target.h every target must reach highway.h again, for its macros and operations.
+
+// Not `#pragma once`: under foreach_target.h every target must reach highway.h again, for its macros and operations.
+#if defined(LAMINA_SIMD_PRELUDE_HPP_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_SIMD_PRELUDE_HPP_
+#undef LAMINA_SIMD_PRELUDE_HPP_
+#else
+#define LAMINA_SIMD_PRELUDE_HPP_
+#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -26,3 +32,5 @@
 #endif
 
 #include <lamina/simd/namespace.hpp>
+
+#endif  // LAMINA_SIMD_PRELUDE_HPP_
