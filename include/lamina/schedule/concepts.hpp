@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a type must offer to be a kind of attention, feed-forward block, per-layer input or layer.
-// A type that lacks a member is no kind (the concept is false); one that has it with impossible numbers is a mistake
-// and stops the compilation with the rule it breaks.
+// A type that lacks a member is no kind (the concept is false); one that has it with impossible numbers is a
+// mistake and stops the compilation with the rule it breaks.
 #pragma once
 
 #include <concepts>
@@ -31,15 +31,17 @@ struct FfnRules {
 }  // namespace detail
 
 /// A kind of attention: its shape, and whether it writes keys and values.
-/// Satisfied by `LocalAttention`, `GlobalAttention`, `SharedKv`, and any type with `shape` (an `AttnShape`) and `owns_kv`
-/// (a `bool`; if false also the type `owner` whose keys and values it reads). Optional: `rotary_pairs`.
+/// Satisfied by `LocalAttention`, `GlobalAttention`, `SharedKv`, and any type with `shape` (an `AttnShape`)
+/// and `owns_kv` (a `bool`; if false also the type `owner` whose keys and values it reads). Optional:
+/// `rotary_pairs`.
 template <class T>
 concept AttentionKind = requires {
   requires detail::ConstantOf<decltype(T::shape), AttnShape>;
   requires detail::ConstantOf<decltype(T::owns_kv), bool>;
   requires T::owns_kv || requires { typename T::owner; };
   requires detail::AttentionRules<T::shape>::hold;
-} && detail::HasSlots<T>;
+}
+&&detail::HasSlots<T>;
 
 /// A kind of feed-forward block: its hidden width and its weights.
 /// Satisfied by `DenseFfn`, `MoeFfn`, and any type with `width` and a specialisation of `Slots`.
@@ -47,15 +49,17 @@ template <class T>
 concept FfnKind = requires {
   requires detail::ConstantOf<decltype(T::width), int>;
   requires !requires { T::owns_kv; };
-} && detail::HasSlots<T> && detail::FfnRules<T>::hold;
+}
+&&detail::HasSlots<T>&& detail::FfnRules<T>::hold;
 
-/// A kind of per-layer input. Satisfied by `PerLayerInput`, `NoPerLayerInput` (width 0), and any type with `width` and a
-/// specialisation of `Slots`.
+/// A kind of per-layer input. Satisfied by `PerLayerInput`, `NoPerLayerInput` (width 0), and any type with
+/// `width` and a specialisation of `Slots`.
 template <class T>
 concept PerLayerKind = requires {
   requires detail::ConstantOf<decltype(T::width), int>;
   requires !requires { T::owns_kv; };
-} && detail::HasSlots<T>;
+}
+&&detail::HasSlots<T>;
 
 /// A kind of layer: the three parts of one step through the model. Satisfied by `Layer`.
 template <class T>
@@ -65,8 +69,10 @@ concept LayerKind = requires {
   requires PerLayerKind<typename T::per_layer>;
 };
 
-// Checked once here, so that a broken edit of a concept or of a kind fails in this header and not in a user's.
-static_assert(AttentionKind<LocalAttention<AttnShape{.heads = 2, .kv_heads = 1, .head_dim = 8, .window = 4}>>);
+// Checked once here, so that a broken edit of a concept or of a kind fails in this header and not in a
+// user's.
+static_assert(
+    AttentionKind<LocalAttention<AttnShape{.heads = 2, .kv_heads = 1, .head_dim = 8, .window = 4}>>);
 static_assert(AttentionKind<GlobalAttention<AttnShape{.heads = 2, .kv_heads = 1, .head_dim = 8}>>);
 static_assert(AttentionKind<SharedKv<GlobalAttention<AttnShape{.heads = 2, .kv_heads = 1, .head_dim = 8}>>>);
 static_assert(FfnKind<DenseFfn<8>>);

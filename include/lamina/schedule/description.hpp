@@ -18,9 +18,9 @@ struct LayerDescription {
   std::int32_t heads = 0;
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
-  std::int32_t window = 0;        ///< 0 for global layers
-  std::int32_t ffn_width = 0;     ///< dense block (the shared one of an MoE layer)
-  std::int32_t experts = 0;       ///< 0: dense layer
+  std::int32_t window = 0;     ///< 0 for global layers
+  std::int32_t ffn_width = 0;  ///< dense block (the shared one of an MoE layer)
+  std::int32_t experts = 0;    ///< 0: dense layer
   std::int32_t active_experts = 0;
   std::int32_t expert_width = 0;
   friend constexpr bool operator==(const LayerDescription&, const LayerDescription&) = default;

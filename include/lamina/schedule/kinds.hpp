@@ -31,15 +31,17 @@ struct LocalAttention {
   static constexpr int rotary_pairs = S.head_dim / 2;
 };
 
-/// Full causal attention, the first quarter of the frequencies rotated (p-RoPE, §2.4.1); owns all keys and values.
+/// Full causal attention, the first quarter of the frequencies rotated (p-RoPE, §2.4.1); owns all keys and
+/// values.
 template <AttnShape S>
 struct GlobalAttention {
   static_assert(detail::AttentionRules<S>::hold);
   static_assert(S.window == 0,
                 "lamina: GlobalAttention: window must be 0; remove .window, or use LocalAttention");
-  static_assert(S.head_dim % 8 == 0,
-                "lamina: GlobalAttention: head_dim must be a multiple of 8; a quarter of its head_dim / 2 pairs is "
-                "rotated, so round .head_dim up");
+  static_assert(
+      S.head_dim % 8 == 0,
+      "lamina: GlobalAttention: head_dim must be a multiple of 8; a quarter of its head_dim / 2 pairs is "
+      "rotated, so round .head_dim up");
   static constexpr AttnShape shape = S;
   static constexpr bool owns_kv = true;
   static constexpr int rotary_pairs = S.head_dim / 8;
@@ -48,9 +50,10 @@ struct GlobalAttention {
 /// Attention that reads the keys and values of the last earlier layer whose attention is `Owner` (§2.4.3).
 template <class Owner>
 struct SharedKv {
-  static_assert(Owner::owns_kv,
-                "lamina: SharedKv: its Owner must own keys and values; name the owning kind itself, not another "
-                "SharedKv");
+  static_assert(
+      Owner::owns_kv,
+      "lamina: SharedKv: its Owner must own keys and values; name the owning kind itself, not another "
+      "SharedKv");
   using owner = Owner;
   static constexpr AttnShape shape = Owner::shape;
   static constexpr bool owns_kv = false;
@@ -79,7 +82,8 @@ struct MoeFfn {
 /// Gate that mixes a per-layer embedding of `Width` elements into the stream (§2.7).
 template <int Width>
 struct PerLayerInput {
-  static_assert(Width > 0, "lamina: PerLayerInput: width must be > 0; use NoPerLayerInput for a layer without one");
+  static_assert(Width > 0,
+                "lamina: PerLayerInput: width must be > 0; use NoPerLayerInput for a layer without one");
   static constexpr int width = Width;
 };
 

@@ -34,14 +34,17 @@ namespace hana = boost::hana;
 /// One layer: attention, then a feed-forward block, then (E2B, E4B) the per-layer-input gate.
 template <class Attention, class Ffn, class PerLayer = NoPerLayerInput>
 struct Layer {
-  static_assert(AttentionKind<Attention>,
-                "lamina: Layer: its first argument must be an attention kind; give a type with `shape` (AttnShape) and "
-                "`owns_kv` (bool, if false also `owner`)");
-  static_assert(FfnKind<Ffn>,
-                "lamina: Layer: its second argument must be a feed-forward kind; give a type with `width` (int) and a "
-                "specialisation of lamina::Slots");
+  static_assert(
+      AttentionKind<Attention>,
+      "lamina: Layer: its first argument must be an attention kind; give a type with `shape` (AttnShape) and "
+      "`owns_kv` (bool, if false also `owner`)");
+  static_assert(
+      FfnKind<Ffn>,
+      "lamina: Layer: its second argument must be a feed-forward kind; give a type with `width` (int) and a "
+      "specialisation of lamina::Slots");
   static_assert(PerLayerKind<PerLayer>,
-                "lamina: Layer: its third argument must be PerLayerInput<Width> or NoPerLayerInput; or give a type with "
+                "lamina: Layer: its third argument must be PerLayerInput<Width> or NoPerLayerInput; or give "
+                "a type with "
                 "`width` (int) and a specialisation of lamina::Slots");
   using attention = Attention;
   using ffn = Ffn;
@@ -69,9 +72,10 @@ namespace detail {
 
 template <class Part>
 struct Flat {
-  static_assert(LayerKind<Part>,
-                "lamina: Schedule: every part must be a layer kind, a Repeat or a Schedule; wrap the attention and the "
-                "feed-forward kind in lamina::Layer<Attention, Ffn>");
+  static_assert(
+      LayerKind<Part>,
+      "lamina: Schedule: every part must be a layer kind, a Repeat or a Schedule; wrap the attention and the "
+      "feed-forward kind in lamina::Layer<Attention, Ffn>");
   using type = decltype(hana::tuple_t<Part>);
 };
 

@@ -33,37 +33,47 @@ struct Dims {
 
 namespace detail {
 
-// The rules are structs so that compilers name the kind that broke them ("required from LocalAttention<...>"), and
-// the comparison stands inside the assertion so that they print its values.
+// The rules are structs so that compilers name the kind that broke them ("required from
+// LocalAttention<...>"), and the comparison stands inside the assertion so that they print its values.
 
 template <AttnShape S>
 struct AttentionRules {
   static_assert(S.heads > 0, "lamina: AttentionKind: heads must be > 0; set .heads in its AttnShape");
-  static_assert(S.kv_heads > 0, "lamina: AttentionKind: kv_heads must be > 0; set .kv_heads in its AttnShape");
-  static_assert(S.heads % (S.kv_heads > 0 ? S.kv_heads : 1) == 0,
-                "lamina: AttentionKind: heads must be a multiple of kv_heads; change .heads or .kv_heads so that "
-                "every key/value head serves the same number of query heads");
-  static_assert(S.head_dim > 0, "lamina: AttentionKind: head_dim must be > 0; set .head_dim in its AttnShape");
-  static_assert(S.head_dim % 2 == 0,
-                "lamina: AttentionKind: head_dim must be even; rotation pairs element i with i + head_dim / 2, so "
-                "round .head_dim up");
-  static_assert(S.window >= 0,
-                "lamina: AttentionKind: window must not be negative; set .window to 0 (sees everything) or to the "
-                "tokens a layer sees");
-  static_assert(!S.key_is_value || S.window == 0,
-                "lamina: AttentionKind: key_is_value needs window 0; only global layers drop the value projection "
-                "(layers with a window always store their own V), so remove .key_is_value");
+  static_assert(S.kv_heads > 0,
+                "lamina: AttentionKind: kv_heads must be > 0; set .kv_heads in its AttnShape");
+  static_assert(
+      S.heads % (S.kv_heads > 0 ? S.kv_heads : 1) == 0,
+      "lamina: AttentionKind: heads must be a multiple of kv_heads; change .heads or .kv_heads so that "
+      "every key/value head serves the same number of query heads");
+  static_assert(S.head_dim > 0,
+                "lamina: AttentionKind: head_dim must be > 0; set .head_dim in its AttnShape");
+  static_assert(
+      S.head_dim % 2 == 0,
+      "lamina: AttentionKind: head_dim must be even; rotation pairs element i with i + head_dim / 2, so "
+      "round .head_dim up");
+  static_assert(
+      S.window >= 0,
+      "lamina: AttentionKind: window must not be negative; set .window to 0 (sees everything) or to the "
+      "tokens a layer sees");
+  static_assert(
+      !S.key_is_value || S.window == 0,
+      "lamina: AttentionKind: key_is_value needs window 0; only global layers drop the value projection "
+      "(layers with a window always store their own V), so remove .key_is_value");
   static constexpr bool hold = true;
 };
 
 template <MoeShape S>
 struct MoeRules {
-  static_assert(S.experts > 0, "lamina: MoeFfn: experts must be > 0; use DenseFfn for a block without experts");
-  static_assert(S.active > 0, "lamina: MoeFfn: active must be > 0; set .active to the experts that run per token");
+  static_assert(S.experts > 0,
+                "lamina: MoeFfn: experts must be > 0; use DenseFfn for a block without experts");
+  static_assert(S.active > 0,
+                "lamina: MoeFfn: active must be > 0; set .active to the experts that run per token");
   static_assert(S.active <= S.experts,
                 "lamina: MoeFfn: active must not exceed experts; lower .active or raise .experts");
-  static_assert(S.expert_width > 0, "lamina: MoeFfn: expert_width must be > 0; set .expert_width in its MoeShape");
-  static_assert(S.shared_width > 0, "lamina: MoeFfn: shared_width must be > 0; set .shared_width in its MoeShape");
+  static_assert(S.expert_width > 0,
+                "lamina: MoeFfn: expert_width must be > 0; set .expert_width in its MoeShape");
+  static_assert(S.shared_width > 0,
+                "lamina: MoeFfn: shared_width must be > 0; set .shared_width in its MoeShape");
   static constexpr bool hold = true;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which weights each layer kind has: one list per kind, read by the loader (names, shapes), by the facts
-// (bytes) and by the layers (views). Names are the GGUF suffixes; weights/names.hpp maps Hugging Face names to them.
-// Source: text-decoder.md §3, weight-files.md §3.
+// (bytes) and by the layers (views); the value forms serve plans of files whose shapes are known at run time.
+// Names are the GGUF suffixes; weights/names.hpp maps Hugging Face names to them. Source: text-decoder.md §3,
+// weight-files.md §3.
 #pragma once
 
 #include <array>
@@ -38,6 +39,24 @@ struct Slot {
   int stack = 1;
   SlotUse use = SlotUse::matrix;
   Presence presence = Presence::required;
+  int set = 0;  ///< which complete set an alternative belongs to; facts count set 0
+};
+
+/// At most `Capacity` slots: the list of a shape that is known only at run time.
+template <class Weights, std::size_t Capacity>
+struct SlotList {
+  std::array<Slot<Weights>, Capacity> slots{};
+  std::size_t count = 0;
+  constexpr void push(const Slot<Weights>& slot) { slots[count++] = slot; }
+  [[nodiscard]] constexpr const Slot<Weights>* begin() const { return slots.data(); }
+  [[nodiscard]] constexpr const Slot<Weights>* end() const { return slots.data() + count; }
+  /// The first `Count` slots as array. Requires `Count == count`.
+  template <std::size_t Count>
+  [[nodiscard]] constexpr std::array<Slot<Weights>, Count> exactly() const {
+    std::array<Slot<Weights>, Count> result{};
+    for (std::size_t i = 0; i < Count; ++i) result[i] = slots[i];
+    return result;
+  }
 };
 
 // --- Attention ---
@@ -54,32 +73,40 @@ struct AttentionWeights {
   WeightMatrix post_norm;  ///< [D]
 };
 
+/// Slots of an attention block: three less without own keys and values, one less when V is the raw key.
+constexpr SlotList<AttentionWeights, 8> attention_slots(const AttnShape& shape, bool owns_kv,
+                                                        const Dims& dims) {
+  using Weights = AttentionWeights;
+  const int d = shape.head_dim;
+  SlotList<Weights, 8> list;
+  list.push({&Weights::norm, "attn_norm.weight", 1, dims.hidden, 1, SlotUse::vector});
+  list.push({&Weights::q, "attn_q.weight", shape.heads * d, dims.hidden});
+  if (owns_kv) {
+    list.push({&Weights::k, "attn_k.weight", shape.kv_heads * d, dims.hidden});
+    if (!shape.key_is_value) list.push({&Weights::v, "attn_v.weight", shape.kv_heads * d, dims.hidden});
+    list.push({&Weights::k_norm, "attn_k_norm.weight", 1, d, 1, SlotUse::vector});
+  }
+  list.push({&Weights::output, "attn_output.weight", dims.hidden, shape.heads * d});
+  list.push({&Weights::q_norm, "attn_q_norm.weight", 1, d, 1, SlotUse::vector});
+  list.push({&Weights::post_norm, "post_attention_norm.weight", 1, dims.hidden, 1, SlotUse::vector});
+  return list;
+}
+
 /// Slots of a layer kind; specialise it to give an own kind own weights.
 template <class Kind>
 struct Slots;
 
 /// Every attention kind (a type with `shape` and `owns_kv`) has the standard attention weights.
 template <class Kind>
-  requires requires { Kind::shape.heads; Kind::owns_kv; }
+requires requires {
+  Kind::shape.heads;
+  Kind::owns_kv;
+}
 struct Slots<Kind> {
   using Weights = AttentionWeights;
   static constexpr auto list(const Dims& dims) {
-    constexpr AttnShape s = Kind::shape;
-    constexpr std::size_t own = Kind::owns_kv ? (s.key_is_value ? 2 : 3) : 0;
-    std::array<Slot<Weights>, 5 + own> slots{};
-    std::size_t n = 0;
-    const int d = s.head_dim;
-    slots[n++] = {&Weights::norm, "attn_norm.weight", 1, dims.hidden, 1, SlotUse::vector};
-    slots[n++] = {&Weights::q, "attn_q.weight", s.heads * d, dims.hidden};
-    if constexpr (Kind::owns_kv) {
-      slots[n++] = {&Weights::k, "attn_k.weight", s.kv_heads * d, dims.hidden};
-      if constexpr (!s.key_is_value) slots[n++] = {&Weights::v, "attn_v.weight", s.kv_heads * d, dims.hidden};
-      slots[n++] = {&Weights::k_norm, "attn_k_norm.weight", 1, d, 1, SlotUse::vector};
-    }
-    slots[n++] = {&Weights::output, "attn_output.weight", dims.hidden, s.heads * d};
-    slots[n++] = {&Weights::q_norm, "attn_q_norm.weight", 1, d, 1, SlotUse::vector};
-    slots[n++] = {&Weights::post_norm, "post_attention_norm.weight", 1, dims.hidden, 1, SlotUse::vector};
-    return slots;
+    constexpr std::size_t own = Kind::owns_kv ? (Kind::shape.key_is_value ? 2 : 3) : 0;
+    return attention_slots(Kind::shape, Kind::owns_kv, dims).template exactly<5 + own>();
   }
 };
 
@@ -94,18 +121,22 @@ struct DenseFfnWeights {
   WeightMatrix post_norm;  ///< [D]
 };
 
+/// Slots of a dense block of hidden width `width`.
+constexpr std::array<Slot<DenseFfnWeights>, 5> dense_ffn_slots(int width, const Dims& dims) {
+  using Weights = DenseFfnWeights;
+  return {{
+      {&Weights::norm, "ffn_norm.weight", 1, dims.hidden, 1, SlotUse::vector},
+      {&Weights::gate, "ffn_gate.weight", width, dims.hidden},
+      {&Weights::up, "ffn_up.weight", width, dims.hidden},
+      {&Weights::down, "ffn_down.weight", dims.hidden, width},
+      {&Weights::post_norm, "post_ffw_norm.weight", 1, dims.hidden, 1, SlotUse::vector},
+  }};
+}
+
 template <int Width>
 struct Slots<DenseFfn<Width>> {
   using Weights = DenseFfnWeights;
-  static constexpr std::array<Slot<Weights>, 5> list(const Dims& dims) {
-    return {{
-        {&Weights::norm, "ffn_norm.weight", 1, dims.hidden, 1, SlotUse::vector},
-        {&Weights::gate, "ffn_gate.weight", Width, dims.hidden},
-        {&Weights::up, "ffn_up.weight", Width, dims.hidden},
-        {&Weights::down, "ffn_down.weight", dims.hidden, Width},
-        {&Weights::post_norm, "post_ffw_norm.weight", 1, dims.hidden, 1, SlotUse::vector},
-    }};
-  }
+  static constexpr auto list(const Dims& dims) { return dense_ffn_slots(Width, dims); }
 };
 
 /// Weights of an MoE block: the dense block, the router and the expert bank. X experts, f expert width.
@@ -127,32 +158,38 @@ struct MoeFfnWeights {
   WeightMatrix post_norm;         ///< [D] norm of the sum
 };
 
+/// Slots of an MoE block. The expert's gate and up matrices come fused (set 0) or one by one (set 1).
+constexpr std::array<Slot<MoeFfnWeights>, 15> moe_ffn_slots(const MoeShape& shape, const Dims& dims) {
+  using Weights = MoeFfnWeights;
+  const int hidden = dims.hidden;
+  const int width = shape.expert_width;
+  const int experts = shape.experts;
+  return {{
+      {&Weights::norm, "ffn_norm.weight", 1, hidden, 1, SlotUse::vector},
+      {&Weights::gate, "ffn_gate.weight", shape.shared_width, hidden},
+      {&Weights::up, "ffn_up.weight", shape.shared_width, hidden},
+      {&Weights::down, "ffn_down.weight", hidden, shape.shared_width},
+      {&Weights::dense_post_norm, "post_ffw_norm_1.weight", 1, hidden, 1, SlotUse::vector},
+      {&Weights::router, "ffn_gate_inp.weight", experts, hidden, 1, SlotUse::vector},
+      {&Weights::router_scale, "ffn_gate_inp.scale", 1, hidden, 1, SlotUse::vector},
+      {&Weights::expert_norm, "pre_ffw_norm_2.weight", 1, hidden, 1, SlotUse::vector},
+      {&Weights::expert_gate_up, "ffn_gate_up_exps.weight", 2 * width, hidden, experts, SlotUse::matrix,
+       Presence::alternative, 0},
+      {&Weights::expert_gate, "ffn_gate_exps.weight", width, hidden, experts, SlotUse::matrix,
+       Presence::alternative, 1},
+      {&Weights::expert_up, "ffn_up_exps.weight", width, hidden, experts, SlotUse::matrix,
+       Presence::alternative, 1},
+      {&Weights::expert_down, "ffn_down_exps.weight", hidden, width, experts},
+      {&Weights::expert_scale, "ffn_down_exps.scale", 1, experts, 1, SlotUse::vector, Presence::optional},
+      {&Weights::expert_post_norm, "post_ffw_norm_2.weight", 1, hidden, 1, SlotUse::vector},
+      {&Weights::post_norm, "post_ffw_norm.weight", 1, hidden, 1, SlotUse::vector},
+  }};
+}
+
 template <MoeShape S>
 struct Slots<MoeFfn<S>> {
   using Weights = MoeFfnWeights;
-  static constexpr std::array<Slot<Weights>, 15> list(const Dims& dims) {
-    const int hidden = dims.hidden;
-    return {{
-        {&Weights::norm, "ffn_norm.weight", 1, hidden, 1, SlotUse::vector},
-        {&Weights::gate, "ffn_gate.weight", S.shared_width, hidden},
-        {&Weights::up, "ffn_up.weight", S.shared_width, hidden},
-        {&Weights::down, "ffn_down.weight", hidden, S.shared_width},
-        {&Weights::dense_post_norm, "post_ffw_norm_1.weight", 1, hidden, 1, SlotUse::vector},
-        {&Weights::router, "ffn_gate_inp.weight", S.experts, hidden, 1, SlotUse::vector},
-        {&Weights::router_scale, "ffn_gate_inp.scale", 1, hidden, 1, SlotUse::vector},
-        {&Weights::expert_norm, "pre_ffw_norm_2.weight", 1, hidden, 1, SlotUse::vector},
-        {&Weights::expert_gate_up, "ffn_gate_up_exps.weight", 2 * S.expert_width, hidden, S.experts, SlotUse::matrix,
-         Presence::alternative},
-        {&Weights::expert_gate, "ffn_gate_exps.weight", S.expert_width, hidden, S.experts, SlotUse::matrix,
-         Presence::alternative},
-        {&Weights::expert_up, "ffn_up_exps.weight", S.expert_width, hidden, S.experts, SlotUse::matrix,
-         Presence::alternative},
-        {&Weights::expert_down, "ffn_down_exps.weight", hidden, S.expert_width, S.experts},
-        {&Weights::expert_scale, "ffn_down_exps.scale", 1, S.experts, 1, SlotUse::vector, Presence::optional},
-        {&Weights::expert_post_norm, "post_ffw_norm_2.weight", 1, hidden, 1, SlotUse::vector},
-        {&Weights::post_norm, "post_ffw_norm.weight", 1, hidden, 1, SlotUse::vector},
-    }};
-  }
+  static constexpr auto list(const Dims& dims) { return moe_ffn_slots(S, dims); }
 };
 
 // --- Per-layer input ---
@@ -164,16 +201,20 @@ struct PerLayerInputWeights {
   WeightMatrix post_norm;   ///< [D]
 };
 
+/// Slots of a per-layer-input gate of width `width`.
+constexpr std::array<Slot<PerLayerInputWeights>, 3> per_layer_input_slots(int width, const Dims& dims) {
+  using Weights = PerLayerInputWeights;
+  return {{
+      {&Weights::gate, "inp_gate.weight", width, dims.hidden},
+      {&Weights::projection, "proj.weight", dims.hidden, width},
+      {&Weights::post_norm, "post_norm.weight", 1, dims.hidden, 1, SlotUse::vector},
+  }};
+}
+
 template <int Width>
 struct Slots<PerLayerInput<Width>> {
   using Weights = PerLayerInputWeights;
-  static constexpr std::array<Slot<Weights>, 3> list(const Dims& dims) {
-    return {{
-        {&Weights::gate, "inp_gate.weight", Width, dims.hidden},
-        {&Weights::projection, "proj.weight", dims.hidden, Width},
-        {&Weights::post_norm, "post_norm.weight", 1, dims.hidden, 1, SlotUse::vector},
-    }};
-  }
+  static constexpr auto list(const Dims& dims) { return per_layer_input_slots(Width, dims); }
 };
 
 struct NoWeights {};
@@ -196,29 +237,31 @@ inline constexpr std::array<Slot<LayerScale>, 1> layer_scale_slots{
 
 /// Weights outside the layers. P per-layer width, L layers, d head_dim of global layers.
 struct GlobalWeights {
-  WeightMatrix embedding;              ///< [V, D]; also the head unless `head` is there
-  WeightMatrix head;                   ///< [V, D]; absent: tied to `embedding`
-  WeightMatrix norm;                   ///< [D]
-  WeightMatrix rope_factors;           ///< [d/2] of global layers; absent: synthesised
-  WeightMatrix per_layer_embedding;    ///< [V, L·P]
-  WeightMatrix per_layer_projection;   ///< [L·P, D]
-  WeightMatrix per_layer_norm;         ///< [P]
+  WeightMatrix embedding;             ///< [V, D]; also the head unless `head` is there
+  WeightMatrix head;                  ///< [V, D]; absent: tied to `embedding`
+  WeightMatrix norm;                  ///< [D]
+  WeightMatrix rope_factors;          ///< [d/2] of global layers; absent: synthesised
+  WeightMatrix per_layer_embedding;   ///< [V, L·P]
+  WeightMatrix per_layer_projection;  ///< [L·P, D]
+  WeightMatrix per_layer_norm;        ///< [P]
 };
 
-/// Slots outside the layers; `per_layer` is P, `layers` is L, `global_head_dim` is d of the global layers (0: none).
+/// Slots outside the layers; `per_layer` is P, `layers` is L, `global_head_dim` is d of the global layers (0:
+/// none).
 constexpr std::array<Slot<GlobalWeights>, 7> global_slots(const Dims& dims, int per_layer, int layers,
                                                           int global_head_dim) {
   const Presence per_layer_presence = per_layer > 0 ? Presence::required : Presence::optional;
   return {{
       {&GlobalWeights::embedding, "token_embd.weight", dims.vocab, dims.hidden},
-      {&GlobalWeights::head, "output.weight", dims.vocab, dims.hidden, 1, SlotUse::matrix, Presence::optional},
+      {&GlobalWeights::head, "output.weight", dims.vocab, dims.hidden, 1, SlotUse::matrix,
+       Presence::optional},
       {&GlobalWeights::norm, "output_norm.weight", 1, dims.hidden, 1, SlotUse::vector},
       {&GlobalWeights::rope_factors, "rope_freqs.weight", 1, global_head_dim / 2, 1, SlotUse::vector,
        Presence::optional},
       {&GlobalWeights::per_layer_embedding, "per_layer_token_embd.weight", dims.vocab, layers * per_layer, 1,
        SlotUse::table, per_layer_presence},
-      {&GlobalWeights::per_layer_projection, "per_layer_model_proj.weight", layers * per_layer, dims.hidden, 1,
-       SlotUse::matrix, per_layer_presence},
+      {&GlobalWeights::per_layer_projection, "per_layer_model_proj.weight", layers * per_layer, dims.hidden,
+       1, SlotUse::matrix, per_layer_presence},
       {&GlobalWeights::per_layer_norm, "per_layer_proj_norm.weight", 1, per_layer, 1, SlotUse::vector,
        per_layer_presence},
   }};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model type must offer, and the tables every other part reads from it: kinds, ordinals, KV owners, the split.
-// Source: text-decoder.md §2.4.3 (shared keys and values), §2.2 (per-layer inputs).
+// What a model type must offer, and the tables every other part reads from it: kinds, ordinals, KV owners,
+// the split. Source: text-decoder.md §2.4.3 (shared keys and values), §2.2 (per-layer inputs).
 #pragma once
 
 #include <array>
@@ -53,8 +53,8 @@ struct OwnsEach {
   }
 };
 
-/// The owner table of a schedule: Hana finds the kinds (a handful), arrays hold what is said once per layer. Keyed by the
-/// layers, not the variant, so that variants with equal layers share one.
+/// The owner table of a schedule: Hana finds the kinds (a handful), arrays hold what is said once per layer.
+/// Keyed by the layers, not the variant, so that variants with equal layers share one.
 template <class Layers>
 struct Tables {
   using Types = typename Layers::hana_types;
@@ -115,14 +115,17 @@ struct Tables {
 
 // --- Rules that need the whole schedule ---
 
-/// `Layer` is the first layer with the attention `Attention`, `FirstOwner` the first layer that owns what it reads.
+/// `Layer` is the first layer with the attention `Attention`, `FirstOwner` the first layer that owns what it
+/// reads.
 template <class Attention, int Layer, int FirstOwner>
 struct OwnerRules {
   static_assert(FirstOwner >= 0,
-                "lamina: SharedKv: its Owner must be a layer of the schedule; add a layer with that attention (the same "
+                "lamina: SharedKv: its Owner must be a layer of the schedule; add a layer with that "
+                "attention (the same "
                 "shape) before it, or share the attention of a layer that is there");
   static_assert(FirstOwner < 0 || FirstOwner <= Layer,
-                "lamina: SharedKv: its Owner must come before it; move a layer that owns the keys and values before the "
+                "lamina: SharedKv: its Owner must come before it; move a layer that owns the keys and values "
+                "before the "
                 "layers that share them");
   static constexpr bool hold = true;
 };
@@ -130,9 +133,10 @@ struct OwnerRules {
 /// All layers must read the same per-layer embedding: the table holds `layers * width` values per token.
 template <class First, class Other>
 struct PerLayerRules {
-  static_assert(First::width == Other::width,
-                "lamina: PerLayerInput: all layers of a model must have the same width; give every layer the same "
-                "PerLayerInput, or every layer NoPerLayerInput");
+  static_assert(
+      First::width == Other::width,
+      "lamina: PerLayerInput: all layers of a model must have the same width; give every layer the same "
+      "PerLayerInput, or every layer NoPerLayerInput");
   static constexpr bool hold = true;
 };
 
@@ -142,7 +146,8 @@ struct ScheduleRules {
   template <class... Kinds, std::size_t... Index>
   static constexpr bool check(TypeList<Kinds...>, std::index_sequence<Index...>) {
     using First = typename decltype(+hana::at_c<0>(typename T::Types{}))::type::per_layer;
-    return (OwnerRules<typename Kinds::attention, T::first_of_kind[Index], T::first_owner(Index)>::hold && ...) &&
+    return (OwnerRules<typename Kinds::attention, T::first_of_kind[Index], T::first_owner(Index)>::hold &&
+            ...) &&
            (PerLayerRules<First, typename Kinds::per_layer>::hold && ...);
   }
   static constexpr bool hold = check(Pack<typename T::Kinds>{}, std::make_index_sequence<T::kinds>{});
@@ -152,8 +157,10 @@ template <class V>
 struct VariantRules {
   static_assert(V::dims.hidden > 0, "lamina: Variant: hidden must be > 0; set .hidden in its Dims");
   static_assert(V::dims.vocab > 0, "lamina: Variant: vocab must be > 0; set .vocab in its Dims");
-  static_assert(V::dims.max_context > 0, "lamina: Variant: max_context must be > 0; set .max_context in its Dims");
-  static_assert(V::Layers::size > 0, "lamina: Variant: its schedule must have a layer; put layers into Layers");
+  static_assert(V::dims.max_context > 0,
+                "lamina: Variant: max_context must be > 0; set .max_context in its Dims");
+  static_assert(V::Layers::size > 0,
+                "lamina: Variant: its schedule must have a layer; put layers into Layers");
   static_assert(V::Layers::size <= max_layers,
                 "lamina: Variant: its schedule must not exceed lamina::max_layers; remove layers");
   static_assert(ScheduleRules<typename V::Layers>::hold);
@@ -167,14 +174,16 @@ inline constexpr bool is_schedule<Schedule<Parts...>> = true;
 
 }  // namespace detail
 
-/// A model as a type: `name`, `dims` and `Layers`. A type without them is no variant; one whose layers break a rule
-/// stops the compilation with that rule. Reads every layer kind, so checking it once checks the whole model.
+/// A model as a type: `name`, `dims` and `Layers`. A type without them is no variant; one whose layers break
+/// a rule stops the compilation with that rule. Reads every layer kind, so checking it once checks the whole
+/// model.
 template <class T>
 concept Variant = requires {
   { T::name } -> std::convertible_to<std::string_view>;
   requires detail::ConstantOf<decltype(T::dims), Dims>;
   requires detail::is_schedule<typename T::Layers>;
-} && detail::VariantRules<T>::hold;
+}
+&&detail::VariantRules<T>::hold;
 
 // --- Kinds: code is generated once per kind, the layer index is a run-time argument ---
 
@@ -192,7 +201,8 @@ inline constexpr int distinct_layers = static_cast<int>(detail::Tables<typename 
 
 /// Kind of layer `Index`.
 template <Variant V, int Index>
-using layer_at = typename decltype(+hana::at_c<static_cast<std::size_t>(Index)>(typename V::Layers::hana_types{}))::type;
+using layer_at =
+    typename decltype(+hana::at_c<static_cast<std::size_t>(Index)>(typename V::Layers::hana_types{}))::type;
 
 /// Per layer: index of its kind in `kinds_of<V>`.
 template <Variant V>
@@ -216,7 +226,8 @@ inline constexpr auto kind_counts = [] {
 template <Variant V>
 inline constexpr std::array<int, layer_count<V>> kv_owners = detail::Tables<typename V::Layers>::owner;
 
-/// The layer whose keys and values `layer` reads, itself if it owns them. Requires `0 <= layer < layer_count<V>`.
+/// The layer whose keys and values `layer` reads, itself if it owns them. Requires `0 <= layer <
+/// layer_count<V>`.
 template <Variant V>
 constexpr int kv_owner(int layer) {
   return kv_owners<V>[static_cast<std::size_t>(layer)];
@@ -242,11 +253,11 @@ constexpr int first_reader() {
 
 /// The schedule up to the last KV owner, and what comes after it.
 template <Variant V>
-using owner_layers = decltype(from_hana(
-    hana::take_front(typename V::Layers::hana_types{}, hana::size_c<static_cast<std::size_t>(first_reader<V>())>)));
+using owner_layers = decltype(from_hana(hana::take_front(
+    typename V::Layers::hana_types{}, hana::size_c<static_cast<std::size_t>(first_reader<V>())>)));
 template <Variant V>
-using reader_layers = decltype(from_hana(
-    hana::drop_front(typename V::Layers::hana_types{}, hana::size_c<static_cast<std::size_t>(first_reader<V>())>)));
+using reader_layers = decltype(from_hana(hana::drop_front(
+    typename V::Layers::hana_types{}, hana::size_c<static_cast<std::size_t>(first_reader<V>())>)));
 
 // --- Widths ---
 

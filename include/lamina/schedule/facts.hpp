@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// Facts of a model type as constexpr functions: weights, cache bytes, operations. They follow from the slot
+// lists and the shapes, so they can size memory, fill the plan, and stand in static_asserts. Integers in
+// bytes, tokens, operations. Source: text-decoder.md §2.4.3, §3, §4.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <lamina/schedule/kv_layout.hpp>
+#include <lamina/schedule/variant.hpp>
+#include <lamina/schedule/weight_totals.hpp>
+
+namespace lamina {
+
+// --- Weights ---
+
+namespace detail {
+
+template <class Ffn>
+constexpr int active_experts() {
+  if constexpr (requires { Ffn::shape.active; }) {
+    return Ffn::shape.active;
+  } else {
+    return 1;
+  }
+}
+
+template <class Kind, class FormatOf>
+constexpr WeightTotals layer_total(const Dims& dims, int layer, const FormatOf& format_of) {
+  constexpr int active = active_experts<typename Kind::ffn>();
+  WeightTotals sum = total_of(Slots<typename Kind::attention>::list(dims), layer, 1, format_of);
+  sum += total_of(Slots<typename Kind::ffn>::list(dims), layer, active, format_of);
+  sum += total_of(Slots<typename Kind::per_layer>::list(dims), layer, 1, format_of);
+  sum += total_of(layer_scale_slots, layer, 1, format_of);
+  return sum;
+}
+
+/// Sum over the layers `first .. last`, each kind added up once.
+template <Variant V>
+constexpr WeightTotals uniform_layers(int first, int last, Format format) {
+  return [=]<class... Kinds>(TypeList<Kinds...>) {
+    const WeightTotals kinds[] = {layer_total<Kinds>(V::dims, 0, UniformFormat{format})...};
+    WeightTotals sum;
+    for (int i = first; i < last; ++i) {
+      sum += kinds[static_cast<std::size_t>(kind_index<V>[static_cast<std::size_t>(i)])];
+    }
+    return sum;
+  }(kinds_of<V>{});
+}
+
+}  // namespace detail
+
+/// All sums of a file with every matrix in one encoding (vectors and router float32), `rope_freqs` included,
+/// without the unused keys and values some files carry for shared layers.
+template <Variant V>
+constexpr WeightTotals weight_totals(Format format) {
+  WeightTotals sum = detail::uniform_layers<V>(0, layer_count<V>, format);
+  sum += detail::global_total(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>(),
+                              UniformFormat{format});
+  return sum;
+}
+
+/// All sums of a file whose encodings differ: `format_of(const WeightFact&)` gives the encoding of each
+/// weight.
+template <Variant V, class FormatOf>
+constexpr WeightTotals weight_totals(const FormatOf& format_of) requires requires(const WeightFact& weight) {
+  Format{format_of(weight)};
+}
+{
+  WeightTotals sum =
+      detail::global_total(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>(), format_of);
+  [&]<class... Kinds>(TypeList<Kinds...>) {
+    for (int i = 0; i < layer_count<V>; ++i) {
+      int kind = 0;
+      ((kind++ == kind_index<V>[static_cast<std::size_t>(i)]
+            ? static_cast<void>(sum += detail::layer_total<Kinds>(V::dims, i, format_of))
+            : static_cast<void>(0)),
+       ...);
+    }
+  }(kinds_of<V>{});
+  return sum;
+}
+
+/// Weights of the text decoder, the 256 rotation factors of GGUF files included.
+template <Variant V>
+constexpr std::int64_t parameter_count() {
+  return weight_totals<V>(Format::f32).parameters;
+}
+
+/// Tensors of a GGUF file of this model; safetensors have one less (no `rope_freqs`).
+template <Variant V>
+constexpr std::int64_t tensor_count() {
+  return weight_totals<V>(Format::f32).tensors;
+}
+
+/// What first-generation files carry besides: keys and values of layers that never use them (text-decoder.md
+/// §3.4).
+template <Variant V>
+constexpr WeightTotals ghost_totals(Format format) {
+  return [format]<class... Kinds>(TypeList<Kinds...>) {
+    WeightTotals sum;
+    const auto add = [&]<class Attention>(std::int64_t layers, hana::basic_type<Attention>) {
+      if constexpr (!Attention::owns_kv) {
+        const UniformFormat uniform{format};
+        const WeightTotals own = detail::total_of(Slots<Attention>::list(V::dims), 0, 1, uniform);
+        const WeightTotals with =
+            detail::total_of(Slots<typename Attention::owner>::list(V::dims), 0, 1, uniform);
+        sum += with.times(layers);
+        sum += own.times(-layers);
+      }
+    };
+    std::size_t kind = 0;
+    (add(kind_counts<V>[kind++], hana::type_c<typename Kinds::attention>), ...);
+    return sum;
+  }(kinds_of<V>{});
+}
+
+/// Bytes of all weights, every matrix in the encoding `F`.
+template <Variant V, Format F>
+constexpr std::int64_t weight_bytes() {
+  return weight_totals<V>(F).bytes;
+}
+
+/// Bytes of all weights in the encodings that `format_of` gives.
+template <Variant V, class FormatOf>
+constexpr std::int64_t weight_bytes(const FormatOf& format_of) {
+  return weight_totals<V>(format_of).bytes;
+}
+
+/// Bytes of weights one decoded token reads: chosen experts only, the embedding whole (it is the head), one
+/// row of the per-layer table.
+template <Variant V, Format F>
+constexpr std::int64_t active_weight_bytes() {
+  return weight_totals<V>(F).active_bytes;
+}
+
+/// As above, in the encodings that `format_of` gives.
+template <Variant V, class FormatOf>
+constexpr std::int64_t active_weight_bytes(const FormatOf& format_of) {
+  return weight_totals<V>(format_of).active_bytes;
+}
+
+// --- Keys and values ---
+
+/// Bytes of the cache for `tokens` of context: global layers keep all, local ones at most their window,
+/// shared ones none.
+template <Variant V, KvFormat Kv>
+constexpr std::int64_t kv_bytes(std::int64_t tokens, KvLayout layout = KvLayout::value_and_rotated_key) {
+  return [=]<class... Kinds>(TypeList<Kinds...>) {
+    std::size_t kind = 0;
+    std::int64_t sum = 0;
+    ((sum += Kinds::attention::owns_kv
+                 ? kind_counts<V>[kind] * kv_rows(Kinds::attention::shape, tokens) *
+                       kv_row_bytes(Kinds::attention::shape, rotary_pairs_of<typename Kinds::attention>(),
+                                    Kv::format, layout)
+                 : 0,
+      ++kind),
+     ...);
+    return sum;
+  }(kinds_of<V>{});
+}
+
+/// Bytes the cache grows by per token once all windows are full.
+template <Variant V, KvFormat Kv>
+constexpr std::int64_t kv_growth_bytes(KvLayout layout = KvLayout::value_and_rotated_key) {
+  constexpr std::int64_t full = std::int64_t{1} << 32;  // beyond any window
+  return kv_bytes<V, Kv>(full + 1, layout) - kv_bytes<V, Kv>(full, layout);
+}
+
+// --- Operations (one multiply-add is two; norms, rotation and softmax, under 1 %, are left out) ---
+
+/// Multiply-adds of one prompt token with the weights of all layers; without head and attention scores.
+template <Variant V>
+constexpr std::int64_t prompt_multiply_adds() {
+  return weight_totals<V>(Format::f32).multiply_adds;
+}
+
+/// Multiply-adds of a prompt token that stops after the last KV owner (§2.4.3); of the per-layer projection
+/// only the part for those layers.
+template <Variant V>
+constexpr std::int64_t owner_multiply_adds() {
+  return detail::uniform_layers<V>(0, first_reader<V>(), Format::f32).multiply_adds +
+         std::int64_t{first_reader<V>()} * per_layer_width<V>() * V::dims.hidden;
+}
+
+/// Multiply-adds of the head.
+template <Variant V>
+constexpr std::int64_t head_multiply_adds() {
+  return std::int64_t{V::dims.vocab} * V::dims.hidden;
+}
+
+/// Multiply-adds of scores and weighted values of the layers `first .. last` for the token at `position`.
+template <Variant V>
+constexpr std::int64_t attention_multiply_adds(std::int64_t position, int first = 0,
+                                               int last = layer_count<V>) {
+  return [=]<class... Kinds>(TypeList<Kinds...>) {
+    const std::int64_t kinds[] = {2 * std::int64_t{Kinds::attention::shape.heads} *
+                                  Kinds::attention::shape.head_dim *
+                                  kv_rows(Kinds::attention::shape, position + 1)...};
+    std::int64_t sum = 0;
+    for (int i = first; i < last; ++i) {
+      sum += kinds[static_cast<std::size_t>(kind_index<V>[static_cast<std::size_t>(i)])];
+    }
+    return sum;
+  }(kinds_of<V>{});
+}
+
+/// Operations of decoding the token at `position`: all layers, attention over what is cached, head.
+template <Variant V>
+constexpr std::int64_t decode_flops(std::int64_t position) {
+  return 2 * (prompt_multiply_adds<V>() + head_multiply_adds<V>() + attention_multiply_adds<V>(position));
+}
+
+/// Operations of a prompt of `tokens` from position 0 whose last logits are wanted: KV owners for all tokens,
+/// the other layers and the head for the last one. Requires `tokens > 0`.
+template <Variant V>
+constexpr std::int64_t prefill_flops(std::int64_t tokens) {
+  constexpr int readers = first_reader<V>();
+  std::int64_t sum = tokens * owner_multiply_adds<V>() +
+                     (prompt_multiply_adds<V>() - owner_multiply_adds<V>()) + head_multiply_adds<V>() +
+                     attention_multiply_adds<V>(tokens - 1, readers, layer_count<V>);
+  [&]<class... Kinds>(TypeList<Kinds...>) {
+    // A layer sees 1, 2, ... tokens until its window is full, then the window.
+    const auto seen = [tokens](const AttnShape& shape) {
+      const std::int64_t growing = kv_rows(shape, tokens);
+      return growing * (growing + 1) / 2 + (tokens - growing) * growing;
+    };
+    const std::int64_t kinds[] = {2 * std::int64_t{Kinds::attention::shape.heads} *
+                                  Kinds::attention::shape.head_dim * seen(Kinds::attention::shape)...};
+    for (int i = 0; i < readers; ++i)
+      sum += kinds[static_cast<std::size_t>(kind_index<V>[static_cast<std::size_t>(i)])];
+  }(kinds_of<V>{});
+  return 2 * sum;
+}
+
+}  // namespace lamina
