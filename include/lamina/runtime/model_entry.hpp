@@ -10,7 +10,7 @@
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
-#include <lamina/runtime/executor.hpp>
+#include <lamina/core/executor.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/weights/weight_file.hpp>
 

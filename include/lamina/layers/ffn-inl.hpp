@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dense feed-forward block: x += RMS(W_down(gelu(W_gate n) ⊙ W_up n)), n = RMS(x).
+// Source: text-decoder.md §2.5.
+#if defined(LAMINA_LAYERS_FFN_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_LAYERS_FFN_INL_HPP
+#undef LAMINA_LAYERS_FFN_INL_HPP
+#else
+#define LAMINA_LAYERS_FFN_INL_HPP
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include <lamina/kernels/geglu-inl.hpp>
+#include <lamina/layers/pass.hpp>
+#include <lamina/layers/products.hpp>
+#include <lamina/layers/stream-inl.hpp>
+#include <lamina/schedule/slots.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+/// Feed-forward block of one kind; an own kind specialises it.
+template <class Kind>
+struct FfnKernel {
+  static_assert(sizeof(Kind) == 0,
+                "lamina: FfnKernel: this feed-forward kind has no kernel; specialise lamina::FfnKernel<Kind> with "
+                "static void run(Pass&, const Slots<Kind>::Weights&)");
+};
+
+/// gate = gelu_tanh(gate) ⊙ up, all rows of `width`; `up` rows are `up_stride` floats apart.
+inline void geglu_rows(const Pass& pass, float* gate, const float* up, std::size_t width, std::size_t up_stride,
+                       std::uint32_t rows) noexcept {
+  pass.team.split(rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+    for (std::size_t row = range.first; row < range.first + range.count; ++row) {
+      geglu(gate + row * width, up + row * up_stride, gate + row * width, width);
+    }
+  });
+}
+
+/// out = W_down(gelu(W_gate n) ⊙ W_up n) with n in `work.normed`.
+inline void dense_mlp(const Pass& pass, const WeightMatrix& gate, const WeightMatrix& up, const WeightMatrix& down,
+                      std::uint32_t width, float* out) noexcept {
+  Workspace& work = pass.work;
+  ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
+  multiply(pass, input, {{gate, work.gate, width}, {up, work.up, width}});
+  geglu_rows(pass, work.gate, work.up, width, width, pass.rows);
+  ProductInput hidden(pass, work.codes, work.gate, pass.rows, width, width);
+  multiply(pass, hidden, {{down, out, pass.hidden}});
+}
+
+template <int Width>
+struct FfnKernel<DenseFfn<Width>> {
+  static void run(Pass& pass, const DenseFfnWeights& weights) noexcept {
+    normalise_stream(pass, weights.norm.f32());
+    dense_mlp(pass, weights.gate, weights.up, weights.down, Width, pass.work.branch);
+    add_branch(pass, weights.post_norm.f32());
+  }
+};
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The head: logits = cap · tanh(E RMS(x) / cap).
+// Source: text-decoder.md §2.8.
+#if defined(LAMINA_LAYERS_HEAD_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_LAYERS_HEAD_INL_HPP
+#undef LAMINA_LAYERS_HEAD_INL_HPP
+#else
+#define LAMINA_LAYERS_HEAD_INL_HPP
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include <lamina/kernels/softmax-inl.hpp>
+#include <lamina/layers/pass.hpp>
+#include <lamina/layers/products.hpp>
+#include <lamina/layers/stream-inl.hpp>
+#include <lamina/schedule/slots.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+/// Writes the logits of all rows of `pass` to `work.logits` [rows, vocab]; `cap` 0 means no cap.
+inline void compute_logits(const Pass& pass, const GlobalWeights& weights, float cap) noexcept {
+  const WeightMatrix& head = weights.head ? weights.head : weights.embedding;
+  normalise_stream(pass, weights.norm.f32());
+  ProductInput input(pass, pass.work.codes, pass.work.normed, pass.rows, pass.hidden, pass.hidden);
+  multiply(pass, input, {{head, pass.work.logits, head.rows}});
+  if (cap == 0.0F) return;
+  constexpr std::uint32_t grain = 4096;  // logits a thread caps at least: some microseconds of work
+  pass.team.split(pass.rows * head.rows, grain, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+    soft_cap(pass.work.logits + range.first, range.count, cap);
+  });
+}
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one pass over the weights works on: its rows, whose they are, and the scratch memory they use.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <lamina/core/types.hpp>
+#include <lamina/kernels/attend.hpp>
+#include <lamina/kernels/kv_rows.hpp>
+#include <lamina/kernels/linear.hpp>
+#include <lamina/layers/team.hpp>
+
+namespace lamina {
+
+/// Consecutive rows of one sequence.
+struct RowRun {
+  std::span<const KvRows> caches;  ///< keys and values by layer; layers that share hold their owner's view
+  std::uint32_t first_row = 0;
+  std::uint32_t rows = 0;
+  std::uint32_t first_position = 0;  ///< position of `first_row`
+  std::uint32_t wanted = 0;          ///< rows at the end whose logits are wanted
+};
+
+/// Rotation of all rows for one attention class (local or global).
+struct RotaryRows {
+  const float* frequencies = nullptr;  ///< [pairs]
+  float* cosines = nullptr;            ///< [T, pairs]
+  float* sines = nullptr;              ///< [T, pairs]
+  std::uint32_t pairs = 0;             ///< 0: the model has no layer of this class
+};
+
+/// Scratch memory of a pass of at most T rows, taken from the session's arena once (runtime/workspace.hpp).
+struct Workspace {
+  float* stream = nullptr;          ///< [T, hidden] residual stream
+  float* normed = nullptr;          ///< [T, hidden] input of the current block
+  float* branch = nullptr;          ///< [T, hidden] output of the current block, before its norm
+  float* query = nullptr;           ///< [T, heads * head_dim]
+  float* key = nullptr;             ///< [T, kv_heads * head_dim]
+  float* value = nullptr;           ///< [T, kv_heads * head_dim]
+  float* attended = nullptr;        ///< [T, heads * head_dim]
+  float* gate = nullptr;            ///< [T, width of the feed-forward block]
+  float* up = nullptr;              ///< [T, width of the feed-forward block]
+  float* per_layer = nullptr;       ///< [T, layers, per-layer width]
+  float* table_rows = nullptr;      ///< [threads, layers * per-layer width]
+  std::byte* codes = nullptr;       ///< quantised copy of a product's input
+  std::byte* products = nullptr;    ///< [threads, product_bytes] scratch of the matrix products
+  std::size_t product_bytes = 0;
+  float* attention = nullptr;       ///< [threads, attention_floats] scratch of attention
+  std::size_t attention_floats = 0;
+  float* partials = nullptr;        ///< partial results of attention split along the context
+  std::size_t partial_floats = 0;
+  KeyRange* visible = nullptr;      ///< [T] keys every row sees in the current layer
+  float* logits = nullptr;          ///< [logits_rows, vocab]
+
+  // Mixture of experts; X experts, A active ones, f expert width.
+  float* router_logits = nullptr;        ///< [T, X]
+  std::uint32_t* chosen = nullptr;       ///< [T, A] experts of each row
+  float* chosen_weight = nullptr;        ///< [T, A]
+  std::uint32_t* expert_begin = nullptr; ///< [X + 1] first entry of each expert in the two below
+  std::uint32_t* expert_row = nullptr;   ///< [T * A] rows, grouped by expert
+  float* expert_weight = nullptr;        ///< [T * A] their weights
+  float* expert_input = nullptr;         ///< [T * A, hidden] rows gathered by expert
+  float* expert_hidden = nullptr;        ///< [T * A, 2 f]
+  float* expert_sum = nullptr;           ///< [T, hidden]
+  float* expert_output = nullptr;        ///< [T * A, hidden]
+};
+
+/// One pass: everything a layer reads besides its weights.
+struct Pass {
+  const LinearKernels& linear;
+  Team team;
+  Precision precision = Precision::fast;
+  CacheFormat cache = CacheFormat::bf16;
+  float epsilon = 1e-6F;
+  std::uint32_t hidden = 0;           ///< width of the stream
+  std::uint32_t per_layer_floats = 0; ///< layers * per-layer width, 0 without per-layer inputs
+  Workspace& work;
+  std::span<RowRun> runs;
+  std::uint32_t rows = 0;  ///< of all runs together
+  RotaryRows local;
+  RotaryRows global;
+
+  /// The rotation of layers with a window, or without.
+  [[nodiscard]] const RotaryRows& rotary(bool has_window) const noexcept { return has_window ? local : global; }
+};
+
+/// Rows that a thread should have at least before row-wise work is worth handing over.
+inline constexpr std::uint32_t rows_per_share = 4;
+
+}  // namespace lamina

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The per-layer-input gate: x += RMS(W_proj(gelu(W_g x) ⊙ ple_l)).
+// Source: text-decoder.md §2.7.
+#if defined(LAMINA_LAYERS_PER_LAYER_INPUT_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_LAYERS_PER_LAYER_INPUT_INL_HPP
+#undef LAMINA_LAYERS_PER_LAYER_INPUT_INL_HPP
+#else
+#define LAMINA_LAYERS_PER_LAYER_INPUT_INL_HPP
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include <lamina/layers/ffn-inl.hpp>
+#include <lamina/layers/pass.hpp>
+#include <lamina/layers/products.hpp>
+#include <lamina/layers/stream-inl.hpp>
+#include <lamina/schedule/slots.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+/// Per-layer input of one kind; an own kind specialises it.
+template <class Kind>
+struct PerLayerKernel {
+  static_assert(sizeof(Kind) == 0,
+                "lamina: PerLayerKernel: this per-layer kind has no kernel; specialise lamina::PerLayerKernel<Kind> with "
+                "static void run(Pass&, const Slots<Kind>::Weights&, std::uint32_t layer)");
+};
+
+template <>
+struct PerLayerKernel<NoPerLayerInput> {
+  static void run(Pass&, const NoWeights&, std::uint32_t) noexcept {}
+};
+
+template <int Width>
+struct PerLayerKernel<PerLayerInput<Width>> {
+  static void run(Pass& pass, const PerLayerInputWeights& weights, std::uint32_t layer) noexcept {
+    Workspace& work = pass.work;
+    ProductInput stream(pass, work.codes, work.stream, pass.rows, pass.hidden, pass.hidden);
+    multiply(pass, stream, {{weights.gate, work.gate, Width}});
+    geglu_rows(pass, work.gate, work.per_layer + std::size_t{layer} * Width, Width, pass.per_layer_floats, pass.rows);
+    ProductInput gated(pass, work.codes, work.gate, pass.rows, Width, Width);
+    multiply(pass, gated, {{weights.projection, work.branch, pass.hidden}});
+    add_branch(pass, weights.post_norm.f32());
+  }
+};
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
