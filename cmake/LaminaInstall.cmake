@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# Installs the headers and the CMake package: find_package(lamina) gives lamina::lamina and lamina::huggingface.
+include(CMakePackageConfigHelpers)
+
+set(lamina_package_dir "${CMAKE_INSTALL_DATADIR}/cmake/lamina")
+install(TARGETS lamina EXPORT lamina-targets FILE_SET HEADERS FILE_SET special_headers)
+install(EXPORT lamina-targets NAMESPACE lamina:: DESTINATION "${lamina_package_dir}")
+if(TARGET lamina_huggingface)
+  # An export of its own: only who asks for COMPONENTS huggingface must have nlohmann_json.
+  install(TARGETS lamina_huggingface EXPORT lamina-huggingface-targets FILE_SET HEADERS)
+  install(EXPORT lamina-huggingface-targets NAMESPACE lamina:: DESTINATION "${lamina_package_dir}")
+endif()
+
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/lamina-config-version.cmake"
+  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES
+  "${PROJECT_BINARY_DIR}/lamina-config-version.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/lamina-config.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/LaminaDependencies.cmake"
+  DESTINATION "${lamina_package_dir}")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/lamina")

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# find_package(lamina): lamina::lamina. COMPONENTS huggingface adds lamina::huggingface, which needs nlohmann_json.
+include(CMakeFindDependencyMacro)
+include("${CMAKE_CURRENT_LIST_DIR}/LaminaDependencies.cmake")
+if(lamina_missing_dependency)
+  set(lamina_FOUND FALSE)
+  set(lamina_NOT_FOUND_MESSAGE "lamina needs ${lamina_missing_dependency}")
+  return()
+endif()
+include("${CMAKE_CURRENT_LIST_DIR}/lamina-targets.cmake")
+
+foreach(component IN LISTS lamina_FIND_COMPONENTS)
+  if(component STREQUAL "huggingface" AND EXISTS "${CMAKE_CURRENT_LIST_DIR}/lamina-huggingface-targets.cmake")
+    find_dependency(nlohmann_json 3.9 CONFIG)
+    include("${CMAKE_CURRENT_LIST_DIR}/lamina-huggingface-targets.cmake")
+    set(lamina_huggingface_FOUND TRUE)
+  elseif(lamina_FIND_REQUIRED_${component})
+    set(lamina_FOUND FALSE)
+    set(lamina_NOT_FOUND_MESSAGE "lamina has no component ${component}")
+  endif()
+endforeach()

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks the rules that every header of lamina follows: include ranks, who may include what, length, first lines.
+
+Usage: check_headers.py PROJECT
+Prints one line per broken rule and ends with 1 if there is any; long headers only get a warning.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+# A header may include only lower ranks or its own folder.
+RANKS = {
+    "core": 0,
+    "formats": 1, "simd": 1, "sampling": 1, "text": 1,
+    "schedule": 2,
+    "kernels": 3, "weights": 3, "variants": 3, "huggingface": 3,
+    "layers": 4,
+    "runtime": 5,
+    "dispatch": 6, "testing": 6, "interop": 6,
+}
+# Headers directly in lamina/ collect others and have no rank.
+UMBRELLAS = {"lamina.hpp", "schedule.hpp", "session.hpp"}
+
+FORBIDDEN_EVERYWHERE = {"iostream", "regex", "functional"}
+# prefix of an include -> the places (folders or files) that may have it
+ONLY_IN = {
+    "hwy/highway.h": ("simd/prelude.hpp",),
+    "hwy/contrib/math/": ("kernels",),
+    "hwy/foreach_target.h": ("dispatch", "testing"),
+    "hwy/": ("simd/prelude.hpp", "dispatch", "testing", "kernels"),
+    "Eigen/": ("interop",),
+    "unsupported/Eigen/": ("interop",),
+    "nlohmann/": ("huggingface",),
+    "boost/hana": ("schedule",),
+}
+# words that must not occur in code (comments and strings aside), and what to do instead
+FORBIDDEN_WORDS = {
+    r"\bthrow\b": "return an Error",
+    r"\btry\s*\{": "return an Error",
+    r"\b(dynamic_cast|typeid)\b": "the library builds with -fno-rtti",
+    r"\b(std::)?(abort|exit|terminate|_Exit|quick_exit)\s*\(": "return an Error",
+    r"(?<![A-Za-z_])(std::)?(printf|puts|fprintf|fputs|perror)\s*\(": "the library prints nothing",
+    r"\b_mm(256|512)?_\w+\s*\(": "vector code goes through Highway",
+}
+
+SPDX = "// SPDX-License-Identifier: Apache-2.0"
+SOFT_LENGTH, HARD_LENGTH = 300, 500
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def code_only(text):
+    """The text with comments and the contents of strings and character constants removed, lines kept."""
+    token = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|(?<![0-9A-Fa-f])\'(?:\\.|[^\'\\\n])+\'', re.S)
+    return token.sub(lambda m: "\n" * m.group().count("\n") if m.group().startswith("/") else '""', text)
+
+
+def rank_errors(name, included):
+    """Errors of one `#include <lamina/...>` in the header `name` (both relative to include/lamina)."""
+    if "/" not in name:
+        return [] if name in UMBRELLAS else [f"only {', '.join(sorted(UMBRELLAS))} may lie directly in lamina/"]
+    folder, target = name.split("/")[0], included.split("/")[0]
+    if folder not in RANKS:
+        return [f"folder {folder}/ has no rank: add it to RANKS"]
+    if "/" not in included:
+        return [f"includes the umbrella <lamina/{included}>"]
+    if target not in RANKS:
+        return [f"includes the unknown folder {target}/"]
+    if target != folder and RANKS[target] >= RANKS[folder]:
+        return [f"rank {RANKS[folder]} ({folder}/) includes rank {RANKS[target]} <lamina/{included}>: "
+                "only lower ranks or its own folder"]
+    return []
+
+
+def include_errors(root, name, style, included):
+    """Errors of one #include line."""
+    errors = []
+    if included.startswith("lamina/"):
+        if not (root / included).is_file():
+            errors.append(f"includes <{included}>, which does not exist")
+        if style == '"':
+            errors.append(f'write <{included}>, not "{included}"')
+        errors += rank_errors(name, included[len("lamina/"):])
+    elif style == '"':
+        errors.append(f'includes "{included}": write <lamina/...>')
+    if included in FORBIDDEN_EVERYWHERE:
+        errors.append(f"includes <{included}>, which no header may")
+    for prefix, places in ONLY_IN.items():
+        if included.startswith(prefix):
+            if not any(name == place or name.startswith(place + "/") for place in places):
+                errors.append(f"includes <{included}>, which only {', '.join(places)} may")
+            break
+    return errors
+
+
+def header_errors(root, path):
+    """(errors, warnings) of one header, as (line number, text)."""
+    name = path.relative_to(root / "lamina").as_posix()
+    text = path.read_text(encoding="utf-8")
+    lines = text.split("\n")
+    errors, warnings = [], []
+    if lines[0] != SPDX:
+        errors.append((1, f"the first line must be {SPDX}"))
+    if len(lines) < 2 or not lines[1].startswith("// ") or len(lines[1]) < 20:
+        errors.append((2, "the second line must say in a sentence what the header is for"))
+    guard = "#pragma once" in lines
+    toggled = "HWY_TARGET_TOGGLE" in text and "#undef" in text
+    if not guard and not toggled:
+        errors.append((1, "neither #pragma once nor a guard toggled by HWY_TARGET_TOGGLE"))
+    if len(lines) - 1 > HARD_LENGTH:
+        errors.append((HARD_LENGTH, f"{len(lines) - 1} lines: the hard limit is {HARD_LENGTH}"))
+    elif len(lines) - 1 > SOFT_LENGTH:
+        warnings.append((SOFT_LENGTH, f"{len(lines) - 1} lines: aim at {SOFT_LENGTH}"))
+    for number, line in enumerate(lines, 1):
+        match = INCLUDE.match(line)
+        if match:
+            errors += [(number, e) for e in include_errors(root, name, match.group(1), match.group(2))]
+        if re.search(r"\b(TODO|FIXME|XXX)\b", line):
+            errors.append((number, "unfinished work belongs in an issue, not in a comment"))
+    for number, line in enumerate(code_only(text).split("\n"), 1):
+        for pattern, remedy in FORBIDDEN_WORDS.items():
+            match = re.search(pattern, line)
+            if match and not line.lstrip().startswith("#"):
+                errors.append((number, f"{match.group().strip()}: {remedy}"))
+    return errors, warnings
+
+
+def licence_errors(project):
+    """Sources outside include/ that do not name the licence."""
+    errors = []
+    for folder in ("tests", "examples", "bench", "cmake"):
+        for path in sorted((project / folder).rglob("*")):
+            if path.suffix in {".hpp", ".cpp", ".cmake", ".py", ".S"} or path.name == "CMakeLists.txt":
+                head = path.read_text(encoding="utf-8", errors="replace")[:400]
+                if "SPDX-License-Identifier: Apache-2.0" not in head:
+                    errors.append(f"{path.relative_to(project)}:1: no SPDX licence line")
+    return errors
+
+
+def check(project):
+    """(errors, warnings, number of headers) of a whole project."""
+    root = project / "include"
+    errors, warnings = licence_errors(project), []
+    headers = sorted(root.rglob("*.hpp"))
+    for path in headers:
+        found, noted = header_errors(root, path)
+        place = path.relative_to(project).as_posix()
+        errors += [f"{place}:{line}: {text}" for line, text in found]
+        warnings += [f"{place}:{line}: {text}" for line, text in noted]
+    if not headers:
+        errors.append("no headers found under include/")
+    return errors, warnings, len(headers)
+
+
+def main():
+    errors, warnings, headers = check(Path(sys.argv[1]).resolve())
+    for text in warnings:
+        print("warning:", text)
+    for text in errors:
+        print("error:", text)
+    print(f"{headers} headers checked, {len(errors)} errors, {len(warnings)} warnings")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

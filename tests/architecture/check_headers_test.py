@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every rule of check_headers.py fires on a header that breaks it, and a good header passes."""
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import check_headers  # noqa: E402
+
+HEAD = check_headers.SPDX + "\n// A header that the tests of the checker made up.\n#pragma once\n"
+
+
+class CheckHeaders(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.project = Path(self.folder.name)
+        self.write("core/good.hpp", HEAD + "// throw, abort(), printf(: words in comments do not count\n")
+        self.write("layers/layer.hpp", HEAD)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def write(self, name, text):
+        path = self.project / "include" / "lamina" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def errors_of(self, name, text):
+        self.write(name, text)
+        errors, warnings, _ = check_headers.check(self.project)
+        return "\n".join(errors), "\n".join(warnings)
+
+    def test_a_good_tree_passes(self):
+        errors, warnings = self.errors_of("layers/a.hpp", HEAD + "#include <lamina/core/good.hpp>\n#include <span>\n")
+        self.assertEqual((errors, warnings), ("", ""))
+
+    def test_own_folder_and_lower_ranks_pass_higher_and_equal_ranks_fail(self):
+        for name, included, good in [
+            ("layers/a.hpp", "lamina/layers/layer.hpp", True),
+            ("runtime/a.hpp", "lamina/layers/layer.hpp", True),
+            ("core/a.hpp", "lamina/layers/layer.hpp", False),
+            ("kernels/a.hpp", "lamina/layers/layer.hpp", False),
+        ]:
+            with self.subTest(name=name):
+                errors, _ = self.errors_of(name, HEAD + f"#include <{included}>\n")
+                self.assertEqual("only lower ranks" in errors, not good, errors)
+                (self.project / "include" / "lamina" / name).unlink()
+
+    def test_equal_rank_of_another_folder_fails(self):
+        self.write("weights/w.hpp", HEAD)
+        errors, _ = self.errors_of("kernels/a.hpp", HEAD + "#include <lamina/weights/w.hpp>\n")
+        self.assertIn("only lower ranks", errors)
+
+    def test_broken_rules(self):
+        for name, text, expected in [
+            ("core/a.hpp", "// nothing\n", "first line must be"),
+            ("core/a.hpp", check_headers.SPDX + "\n#pragma once\n", "second line must say"),
+            ("core/a.hpp", HEAD.replace("#pragma once\n", ""), "neither #pragma once"),
+            ("core/a.hpp", HEAD + "\n" * 500, "hard limit"),
+            ("core/a.hpp", HEAD + "#include <iostream>\n", "which no header may"),
+            ("core/a.hpp", HEAD + "#include <functional>\n", "which no header may"),
+            ("core/a.hpp", HEAD + "#include <Eigen/Core>\n", "only interop may"),
+            ("kernels/a.hpp", HEAD + "#include <hwy/highway.h>\n", "only simd/prelude.hpp may"),
+            ("layers/a.hpp", HEAD + "#include <hwy/contrib/math/math-inl.h>\n", "only kernels may"),
+            ("weights/a.hpp", HEAD + "#include <nlohmann/json.hpp>\n", "only huggingface may"),
+            ("core/a.hpp", HEAD + '#include "good.hpp"\n', "write <lamina/...>"),
+            ("core/a.hpp", HEAD + "#include <lamina/core/gone.hpp>\n", "does not exist"),
+            ("new_folder/a.hpp", HEAD + "#include <lamina/core/good.hpp>\n", "has no rank"),
+            ("other.hpp", HEAD + "#include <lamina/core/good.hpp>\n", "may lie directly in lamina/"),
+            ("core/a.hpp", HEAD + "// TODO: later\n", "belongs in an issue"),
+            ("core/a.hpp", HEAD + "void f() { throw 1; }\n", "return an Error"),
+            ("core/a.hpp", HEAD + "void f() { std::abort(); }\n", "return an Error"),
+            ("core/a.hpp", HEAD + "auto g(A* a) { return dynamic_cast<B*>(a); }\n", "-fno-rtti"),
+            ("core/a.hpp", HEAD + 'void f() { std::printf("x"); }\n', "prints nothing"),
+            ("kernels/a.hpp", HEAD + "auto f() { return _mm256_setzero_ps(); }\n", "through Highway"),
+        ]:
+            with self.subTest(expected=expected, text=text[-60:]):
+                errors, _ = self.errors_of(name, text)
+                self.assertIn(expected, errors)
+                (self.project / "include" / "lamina" / name).unlink()
+
+    def test_text_formatting_without_output_passes(self):
+        errors, _ = self.errors_of("core/a.hpp", HEAD + "void f() { std::snprintf(b, 3, \"printf(\"); }\n")
+        self.assertEqual(errors, "")
+
+    def test_long_headers_warn(self):
+        errors, warnings = self.errors_of("core/a.hpp", HEAD + "\n" * 300)
+        self.assertEqual(errors, "")
+        self.assertIn("aim at", warnings)
+
+    def test_missing_licence_line_outside_the_library(self):
+        (self.project / "tests").mkdir()
+        (self.project / "tests" / "a.cpp").write_text("int main() {}\n", encoding="utf-8")
+        errors, _, _ = check_headers.check(self.project)
+        self.assertIn("tests/a.cpp:1: no SPDX", "\n".join(errors))
+
+    def test_no_headers_is_an_error(self):
+        with tempfile.TemporaryDirectory() as empty:
+            errors, _, headers = check_headers.check(Path(empty))
+        self.assertEqual(headers, 0)
+        self.assertTrue(errors)
+
+
+if __name__ == "__main__":
+    unittest.main()
