@@ -15,8 +15,8 @@ RANKS = {
     "core": 0,
     "formats": 1, "simd": 1, "sampling": 1, "text": 1,
     "schedule": 2,
-    "kernels": 3, "weights": 3, "variants": 3, "huggingface": 3,
-    "layers": 4,
+    "kernels": 3, "weights": 3, "variants": 3,
+    "layers": 4, "huggingface": 4,
     "runtime": 5,
     "dispatch": 6, "testing": 6, "interop": 6,
 }
