@@ -87,13 +87,21 @@ void decode_row(const std::byte* row, std::size_t columns, float* out) noexcept 
       }
     }
   } else {
-    for (std::size_t i = 0; i < columns; ++i)
-      out[i] = detail::load_element<F>(row + i * info_of(F).block_bytes);
+    constexpr std::size_t bytes = info_of(F).block_bytes;
+    constexpr std::size_t chunk_elements = code_block_elements;
+    for (std::size_t n = columns / chunk_elements; n > 0;
+         --n, row += chunk_elements * bytes, out += chunk_elements) {
+      float chunk[chunk_elements];  // known length, no overlap: vectorises at -O2
+      for (std::size_t i = 0; i < chunk_elements; ++i) chunk[i] = detail::load_element<F>(row + i * bytes);
+      std::memcpy(out, chunk, sizeof chunk);
+    }
+    for (std::size_t i = 0; i < columns % chunk_elements; ++i)
+      out[i] = detail::load_element<F>(row + i * bytes);
   }
 }
 
-/// Decodes a row of any format to float32, bit for bit as the reference implementation (-0.0 for 0.0 may
-/// occur).
+/// Decodes a row of any format to float32, bit for bit as the reference implementation; zeros may differ
+/// in sign.
 ///
 /// Shapes    row: `columns` elements, any alignment · out [columns]
 /// Requires  `columns` is a multiple of the block size; `out` does not overlap `row`

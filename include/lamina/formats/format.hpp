@@ -55,10 +55,22 @@ inline constexpr std::array<FormatInfo, 29> all_formats{{
   return nullptr;
 }
 
+namespace detail {
+
+/// Position of every id in `all_formats`, so that finding a format's facts is one load; 0 for ids that are none.
+inline constexpr auto format_positions = [] {
+  std::array<std::uint8_t, 64> positions{};
+  for (std::size_t i = 0; i < all_formats.size(); ++i) {
+    positions[static_cast<std::size_t>(all_formats[i].format)] = static_cast<std::uint8_t>(i);
+  }
+  return positions;
+}();
+
+}  // namespace detail
+
 /// The facts of an encoding. Requires a declared enumerator.
 [[nodiscard]] constexpr const FormatInfo& info_of(Format format) noexcept {
-  const FormatInfo* info = find_format(static_cast<std::uint32_t>(format));
-  return info != nullptr ? *info : all_formats[0];
+  return all_formats[detail::format_positions[static_cast<std::size_t>(format) % detail::format_positions.size()]];
 }
 
 /// Bytes of one row of `columns` elements. Requires `columns` to be a multiple of the block size.

@@ -18,7 +18,9 @@ namespace lamina {
   const std::uint32_t normal = magnitude + (112u << 23) + ((half & 0x7C00) == 0x7C00 ? 112u << 23 : 0u);
   // A subnormal is m * 2^-24: (1 + m / 1024) * 2^-14 - 2^-14, both exact.
   const float subnormal = std::bit_cast<float>(magnitude + (113u << 23)) - std::bit_cast<float>(113u << 23);
-  const std::uint32_t bits = (half & 0x7C00) == 0 ? std::bit_cast<std::uint32_t>(subnormal) : normal;
+  const std::uint32_t is_subnormal = 0u - static_cast<std::uint32_t>((half & 0x7C00) == 0);  // a mask
+  const std::uint32_t bits =
+      (std::bit_cast<std::uint32_t>(subnormal) & is_subnormal) | (normal & ~is_subnormal);
   return std::bit_cast<float>(bits | sign);
 }
 
