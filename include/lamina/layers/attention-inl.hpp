@@ -32,7 +32,7 @@ struct AttentionKernel {
   static constexpr std::uint32_t heads = shape.heads;
   static constexpr std::uint32_t kv_heads = shape.kv_heads;
   static constexpr std::uint32_t head_dim = shape.head_dim;
-  static constexpr std::uint32_t pairs = rotary_pairs<Kind>;
+  static constexpr std::uint32_t pairs = rotary_pairs_of<Kind>();
 
   /// Runs the block on all rows of `pass`; `site` tells where in the model it stands.
   static void run(Pass& pass, const AttentionWeights& weights, const AttentionSite& site) noexcept {
@@ -41,7 +41,7 @@ struct AttentionKernel {
     if constexpr (Kind::owns_kv) {
       if (site.drop_unwanted) {
         project(pass, {{weights.k, work.key, kv_heads * head_dim}, value_product(weights, work)});
-        store_keys_and_values(pass, weights, site.layer);
+        store_keys_and_values(pass, weights, site);
         keep_wanted_rows(pass);
         if (pass.rows == 0) return;
         normalise_stream(pass, weights.norm.f32());
@@ -50,7 +50,7 @@ struct AttentionKernel {
         project(pass, {{weights.q, work.query, heads * head_dim},
                        {weights.k, work.key, kv_heads * head_dim},
                        value_product(weights, work)});
-        store_keys_and_values(pass, weights, site.layer);
+        store_keys_and_values(pass, weights, site);
       }
     } else {
       project(pass, {{weights.q, work.query, heads * head_dim}});
@@ -77,8 +77,9 @@ struct AttentionKernel {
   }
 
   /// k = RoPE(RMS(k_raw; k_norm)), v = RMS0(v_raw); both go to the cache.
-  static void store_keys_and_values(const Pass& pass, const AttentionWeights& weights, std::uint32_t layer) noexcept {
-    const RotaryRows& rotary = pass.rotary(shape.window > 0);
+  static void store_keys_and_values(const Pass& pass, const AttentionWeights& weights,
+                                    const AttentionSite& site) noexcept {
+    const RotaryRows& rotary = site.rotary;
     for (const RowRun& run : pass.runs) {
       pass.team.split(run.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
         for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
@@ -90,7 +91,7 @@ struct AttentionKernel {
           rotate_heads(key, kv_heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
                        rotary.sines + row * rotary.pairs);
           with_cache_format(pass.cache, [&](auto format) HWY_ATTR {
-            store_kv<Layout<format()>>(run.caches[layer], run.first_position + i, key, value);
+            store_kv<Layout<format()>>(run.caches[site.layer], run.first_position + i, key, value);
           });
         }
       });
@@ -99,7 +100,7 @@ struct AttentionKernel {
 
   /// q = RoPE(RMS(q_raw; q_norm)), and on K=V layers the key's norm weight folded in.
   static void finish_queries(const Pass& pass, const AttentionWeights& weights, const AttentionSite& site) noexcept {
-    const RotaryRows& rotary = pass.rotary(shape.window > 0);
+    const RotaryRows& rotary = site.rotary;
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
         float* query = pass.work.query + row * heads * head_dim;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the attention layer derives from a kind: rotated pairs, cache layout, visible keys; and where it stands.
+// What the attention layer derives from a kind: cache layout and visible keys.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +12,10 @@
 
 namespace lamina {
 
-/// Pairs that a kind rotates; kinds that do not say rotate all.
-template <AttentionKind Kind>
-inline constexpr std::uint32_t rotary_pairs = [] {
-  if constexpr (requires { Kind::rotary_pairs; }) {
-    return static_cast<std::uint32_t>(Kind::rotary_pairs);
-  } else {
-    return static_cast<std::uint32_t>(Kind::shape.head_dim / 2);
-  }
-}();
-
 /// Layout of a kind's keys and values: K=V layers store the value row and the rotated slice of the key (§4.3 a).
 template <AttentionKind Kind, CacheFormat Format>
 using LayoutOf = KvLayout<Kind::shape.head_dim, Format,
-                          Kind::shape.key_is_value ? static_cast<int>(rotary_pairs<Kind>) : 0>;
+                          Kind::shape.key_is_value ? rotary_pairs_of<Kind>() : 0>;
 
 /// The keys that a row at `position` sees. An own kind may have a static member `visible(position)` instead.
 template <AttentionKind Kind>
@@ -36,13 +26,6 @@ template <AttentionKind Kind>
     return causal_keys(position, static_cast<std::uint32_t>(Kind::shape.window));
   }
 }
-
-/// Where in the model an attention block stands.
-struct AttentionSite {
-  std::uint32_t layer = 0;
-  bool drop_unwanted = false;       ///< the last KV owner: rows without wanted logits end after storing
-  const float* key_norm = nullptr;  ///< k_norm weight of the layer whose keys it reads [head_dim]
-};
 
 /// Calls `body` with the cache format as a constant.
 template <class Body>

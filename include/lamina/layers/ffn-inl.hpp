@@ -28,12 +28,19 @@ struct FfnKernel {
                 "static void run(Pass&, const Slots<Kind>::Weights&)");
 };
 
-/// gate = gelu_tanh(gate) ⊙ up, all rows of `width`; `up` rows are `up_stride` floats apart.
-inline void geglu_rows(const Pass& pass, float* gate, const float* up, std::size_t width, std::size_t up_stride,
+/// Rows of a matrix that is wider than what is used of it.
+struct StridedRows {
+  float* first;
+  std::size_t stride;  ///< floats from row to row
+};
+
+/// gate = gelu_tanh(gate) ⊙ up for `rows` rows of `width`.
+inline void geglu_rows(const Pass& pass, StridedRows gate, StridedRows up, std::size_t width,
                        std::uint32_t rows) noexcept {
   pass.team.split(rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
-      geglu(gate + row * width, up + row * up_stride, gate + row * width, width);
+      float* out = gate.first + row * gate.stride;
+      geglu(out, up.first + row * up.stride, out, width);
     }
   });
 }
@@ -44,7 +51,7 @@ inline void dense_mlp(const Pass& pass, const WeightMatrix& gate, const WeightMa
   Workspace& work = pass.work;
   ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
   multiply(pass, input, {{gate, work.gate, width}, {up, work.up, width}});
-  geglu_rows(pass, work.gate, work.up, width, width, pass.rows);
+  geglu_rows(pass, {work.gate, width}, {work.up, width}, width, pass.rows);
   ProductInput hidden(pass, work.codes, work.gate, pass.rows, width, width);
   multiply(pass, hidden, {{down, out, pass.hidden}});
 }

@@ -7,9 +7,11 @@
 #include <span>
 
 #include <lamina/core/types.hpp>
+#include <lamina/formats/weight_matrix.hpp>
 #include <lamina/kernels/attend.hpp>
 #include <lamina/kernels/kv_rows.hpp>
 #include <lamina/kernels/linear.hpp>
+#include <lamina/kernels/router.hpp>
 #include <lamina/layers/team.hpp>
 
 namespace lamina {
@@ -23,12 +25,20 @@ struct RowRun {
   std::uint32_t wanted = 0;          ///< rows at the end whose logits are wanted
 };
 
-/// Rotation of all rows for one attention class (local or global).
+/// Rotation of all rows, for attention kinds with the same frequencies.
 struct RotaryRows {
-  const float* frequencies = nullptr;  ///< [pairs]
-  float* cosines = nullptr;            ///< [T, pairs]
-  float* sines = nullptr;              ///< [T, pairs]
-  std::uint32_t pairs = 0;             ///< 0: the model has no layer of this class
+  float* frequencies = nullptr;  ///< [pairs]
+  float* cosines = nullptr;      ///< [T, pairs]
+  float* sines = nullptr;        ///< [T, pairs]
+  std::uint32_t pairs = 0;
+};
+
+/// One matrix product of a pass: out[t * stride + r] = Σ_k weight[r, k] · rows[t, k].
+struct BoundProduct {
+  WeightMatrix weight;
+  ActivationRows rows;
+  float* out = nullptr;
+  std::size_t stride = 0;
 };
 
 /// Scratch memory of a pass of at most T rows, taken from the session's arena once (runtime/workspace.hpp).
@@ -55,16 +65,16 @@ struct Workspace {
   float* logits = nullptr;          ///< [logits_rows, vocab]
 
   // Mixture of experts; X experts, A active ones, f expert width.
-  float* router_logits = nullptr;        ///< [T, X]
-  std::uint32_t* chosen = nullptr;       ///< [T, A] experts of each row
-  float* chosen_weight = nullptr;        ///< [T, A]
-  std::uint32_t* expert_begin = nullptr; ///< [X + 1] first entry of each expert in the two below
-  std::uint32_t* expert_row = nullptr;   ///< [T * A] rows, grouped by expert
-  float* expert_weight = nullptr;        ///< [T * A] their weights
-  float* expert_input = nullptr;         ///< [T * A, hidden] rows gathered by expert
-  float* expert_hidden = nullptr;        ///< [T * A, 2 f]
-  float* expert_sum = nullptr;           ///< [T, hidden]
-  float* expert_output = nullptr;        ///< [T * A, hidden]
+  float* router_logits = nullptr;         ///< [T, X]
+  RoutedExpert* routed = nullptr;         ///< [T, A]
+  std::uint32_t* expert_begin = nullptr;  ///< [X + 1] first entry of each expert; an entry is a (row, expert) pair
+  std::uint32_t* entry_row = nullptr;     ///< [T * A] rows, grouped by expert
+  std::uint32_t* row_entries = nullptr;   ///< [T, A] entries of each row, by rising expert
+  float* row_weights = nullptr;           ///< [T, A] their weights
+  BoundProduct* expert_products = nullptr;///< [2 X]
+  float* expert_input = nullptr;          ///< [T * A, hidden] rows gathered by entry
+  float* expert_hidden = nullptr;         ///< [T * A, 2 f]
+  float* expert_output = nullptr;         ///< [T * A, hidden]
 };
 
 /// One pass: everything a layer reads besides its weights.
@@ -79,11 +89,15 @@ struct Pass {
   Workspace& work;
   std::span<RowRun> runs;
   std::uint32_t rows = 0;  ///< of all runs together
-  RotaryRows local;
-  RotaryRows global;
+  std::span<const RotaryRows> rotaries;
+};
 
-  /// The rotation of layers with a window, or without.
-  [[nodiscard]] const RotaryRows& rotary(bool has_window) const noexcept { return has_window ? local : global; }
+/// Where in the model an attention block stands.
+struct AttentionSite {
+  std::uint32_t layer;
+  const RotaryRows& rotary;
+  const float* key_norm;  ///< k_norm weight of the layer whose keys it reads [head_dim]
+  bool drop_unwanted;     ///< the last KV owner: rows without wanted logits end after storing
 };
 
 /// Rows that a thread should have at least before row-wise work is worth handing over.

@@ -39,7 +39,8 @@ struct PerLayerKernel<PerLayerInput<Width>> {
     Workspace& work = pass.work;
     ProductInput stream(pass, work.codes, work.stream, pass.rows, pass.hidden, pass.hidden);
     multiply(pass, stream, {{weights.gate, work.gate, Width}});
-    geglu_rows(pass, work.gate, work.per_layer + std::size_t{layer} * Width, Width, pass.per_layer_floats, pass.rows);
+    geglu_rows(pass, {work.gate, Width}, {work.per_layer + std::size_t{layer} * Width, pass.per_layer_floats}, Width,
+               pass.rows);
     ProductInput gated(pass, work.codes, work.gate, pass.rows, Width, Width);
     multiply(pass, gated, {{weights.projection, work.branch, pass.hidden}});
     add_branch(pass, weights.post_norm.f32());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products of one input with several weights, split over threads by output rows.
+// Matrix products, split over threads by output rows.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <span>
 
+#include <lamina/core/config.hpp>
 #include <lamina/formats/weight_matrix.hpp>
 #include <lamina/kernels/linear.hpp>
 #include <lamina/layers/pass.hpp>
@@ -26,7 +27,7 @@ class ProductInput {
     input_.columns = columns;
   }
 
-  /// The rows in the form that `format` multiplies with.
+  /// The rows in the form that weights of this format multiply with.
   [[nodiscard]] const ActivationRows& for_format(Format format) noexcept {
     if (activation_kind(format, pass_.precision) == ActivationKind::int8 && input_.codes == nullptr) quantize();
     return input_;
@@ -34,11 +35,10 @@ class ProductInput {
 
  private:
   void quantize() noexcept {
-    const QuantizedRows quantized = place_quantized(codes_, input_.rows, input_.columns);
     pass_.team.split(input_.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
-      pass_.linear.quantize_rows(input_.values, input_.stride, input_.columns, quantized, range.first, range.count);
+      pass_.linear.quantize_rows(input_.values, input_.stride, input_.columns, input_.rows, codes_, range.first, range.count);
     });
-    attach(input_, quantized);
+    attach_quantized(input_, codes_);
   }
 
   const Pass& pass_;
@@ -46,49 +46,61 @@ class ProductInput {
   ActivationRows input_{};
 };
 
-/// One product: out[t * stride + r] = Σ_k weight[r, k] · input[t, k].
+/// Output rows are handed to threads in multiples of this.
+inline constexpr std::uint32_t output_rows_per_share = 16;
+
+/// Runs products with one hand-over to the threads. Each thread takes an equal share of the work of all, in order, so
+/// that small matrices leave no thread idle. Requires weights with `stack` 1; absent ones multiply nothing.
+inline void run_products(const Pass& pass, std::span<const BoundProduct> products) noexcept {
+  // Work of one output row: reading its weights costs about as much as multiplying them with a few rows.
+  const auto row_work = [](const BoundProduct& product) -> std::uint64_t {
+    constexpr std::uint64_t reading = 4;
+    return product.weight ? std::uint64_t{product.weight.columns} * (reading + product.rows.rows) : 0;
+  };
+  std::uint64_t total = 0;
+  for (const BoundProduct& product : products) total += row_work(product) * product.weight.rows;
+  if (total == 0) return;
+  pass.team.run(pass.team.width(), [&](std::uint32_t part, std::uint32_t parts) noexcept {
+    const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes, pass.work.product_bytes);
+    const std::uint64_t from = total / parts * part;
+    const std::uint64_t to = part + 1 == parts ? total : total / parts * (part + 1);
+    std::uint64_t begin = 0;
+    for (const BoundProduct& product : products) {
+      const std::uint64_t one_row = row_work(product);
+      const std::uint64_t end = begin + one_row * product.weight.rows;
+      const auto row_at = [&](std::uint64_t work) -> std::uint32_t {
+        if (work <= begin) return 0;
+        if (work >= end) return product.weight.rows;
+        return static_cast<std::uint32_t>((work - begin) / one_row) / output_rows_per_share * output_rows_per_share;
+      };
+      const std::uint32_t first = row_at(from);
+      const std::uint32_t last = row_at(to);
+      if (last > first) {
+        pass.linear.matmul(product.weight, product.rows, pass.precision, product.out, product.stride, first,
+                           last - first, scratch);
+      }
+      begin = end;
+    }
+  });
+}
+
+/// One product with the input that `multiply` is given.
 struct Product {
   const WeightMatrix& weight;
   float* out;
   std::size_t stride;
 };
 
-/// Output rows are handed to threads in multiples of this.
-inline constexpr std::uint32_t output_rows_per_share = 16;
-
-/// Multiplies `input` with every weight; one hand-over to the threads for all of them.
-///
-/// Each thread takes an equal share of the bytes of all weights, in order, so that small matrices do not leave threads
-/// idle. Requires weights with `stack` 1 and `columns` equal to the input's.
+/// Multiplies `input` with every weight. Requires at most 4 products.
 inline void multiply(const Pass& pass, ProductInput& input, std::initializer_list<Product> products) noexcept {
-  std::size_t total_bytes = 0;
+  constexpr std::size_t most = 4;
+  LAMINA_DCHECK(products.size() <= most);
+  BoundProduct bound[most];
+  std::size_t count = 0;
   for (const Product& product : products) {
-    total_bytes += product.weight.bytes();
-    input.for_format(product.weight.format);  // quantise before the threads start
+    bound[count++] = {product.weight, input.for_format(product.weight.format), product.out, product.stride};
   }
-  if (total_bytes == 0) return;
-  pass.team.run(pass.team.width(), [&](std::uint32_t part, std::uint32_t parts) noexcept {
-    const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes, pass.work.product_bytes);
-    const std::size_t first_byte = total_bytes / parts * part;
-    const std::size_t last_byte = part + 1 == parts ? total_bytes : total_bytes / parts * (part + 1);
-    std::size_t begin = 0;
-    for (const Product& product : products) {
-      const std::size_t bytes = product.weight.bytes();
-      const auto cut = [&](std::size_t byte) -> std::uint32_t {
-        if (byte <= begin) return 0;
-        if (byte >= begin + bytes) return product.weight.rows;
-        const auto row = static_cast<std::uint32_t>((byte - begin) / product.weight.bytes_per_row());
-        return row / output_rows_per_share * output_rows_per_share;
-      };
-      const std::uint32_t first = cut(first_byte);
-      const std::uint32_t last = cut(last_byte);
-      if (last > first) {
-        pass.linear.matmul(product.weight, input.for_format(product.weight.format), pass.precision, product.out,
-                           product.stride, first, last - first, scratch);
-      }
-      begin += bytes;
-    }
-  });
+  run_products(pass, {bound, count});
 }
 
 }  // namespace lamina

@@ -12,9 +12,8 @@
 
 namespace lamina {
 
-/// Computes the rotation angles of all rows for one attention class.
+/// Computes the rotation angles of all rows.
 inline void fill_rotary(const Pass& pass, const RotaryRows& rotary) noexcept {
-  if (rotary.pairs == 0) return;
   for (const RowRun& run : pass.runs) {
     pass.team.split(run.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
       for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
@@ -43,10 +42,9 @@ inline void keep_wanted_rows(Pass& pass) noexcept {
     if (kept != from && run.wanted > 0) {
       move(pass.work.stream, pass.hidden);
       if (pass.per_layer_floats > 0) move(pass.work.per_layer, pass.per_layer_floats);
-      for (const RotaryRows* rotary : {&pass.local, &pass.global}) {
-        if (rotary->pairs == 0) continue;
-        move(rotary->cosines, rotary->pairs);
-        move(rotary->sines, rotary->pairs);
+      for (const RotaryRows& rotary : pass.rotaries) {
+        move(rotary.cosines, rotary.pairs);
+        move(rotary.sines, rotary.pairs);
       }
     }
     run.first_position += dropped;

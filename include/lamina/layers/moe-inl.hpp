@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mixture of experts beside a dense block: x += RMS(RMS(mlp(n1)) + RMS(Σ g_e expert_e(n2))).
+// Source: text-decoder.md §2.6.
+#if defined(LAMINA_LAYERS_MOE_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_LAYERS_MOE_INL_HPP
+#undef LAMINA_LAYERS_MOE_INL_HPP
+#else
+#define LAMINA_LAYERS_MOE_INL_HPP
+#endif
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <lamina/kernels/elementwise-inl.hpp>
+#include <lamina/kernels/norm-inl.hpp>
+#include <lamina/kernels/router.hpp>
+#include <lamina/layers/expert_groups.hpp>
+#include <lamina/layers/ffn-inl.hpp>
+#include <lamina/layers/pass.hpp>
+#include <lamina/layers/products.hpp>
+#include <lamina/layers/stream-inl.hpp>
+#include <lamina/schedule/slots.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+template <MoeShape S>
+struct FfnKernel<MoeFfn<S>> {
+  static constexpr std::uint32_t experts = S.experts;
+  static constexpr std::uint32_t active = S.active;
+  static constexpr std::uint32_t width = S.expert_width;
+
+  static void run(Pass& pass, const MoeFfnWeights& weights) noexcept {
+    normalise_stream(pass, weights.norm.f32());
+    dense_mlp(pass, weights.gate, weights.up, weights.down, S.shared_width, pass.work.branch);
+
+    choose_experts(pass, weights);
+    group_by_expert(pass.work, pass.rows, experts, active);
+    normalise_stream(pass, weights.expert_norm.f32());
+    run_experts(pass, weights);
+    combine(pass, weights);
+  }
+
+ private:
+  /// r = W_r (RMS0(x) ⊙ scale · D^(-1/2)), then the best experts of every row; always in float32.
+  static void choose_experts(const Pass& pass, const MoeFfnWeights& weights) noexcept {
+    Workspace& work = pass.work;
+    normalise_stream(pass, weights.router_scale.f32());
+    scale_rows(pass, work.normed, 1.0F / std::sqrt(static_cast<float>(pass.hidden)));
+    ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
+    multiply(pass, input, {{weights.router, work.router_logits, experts}});
+    const float* expert_scale = weights.expert_scale ? weights.expert_scale.f32() : nullptr;
+    pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
+      for (std::size_t row = range.first; row < range.first + range.count; ++row) {
+        route({work.router_logits + row * experts, experts}, expert_scale, {work.routed + row * active, active});
+      }
+    });
+  }
+
+  static void scale_rows(const Pass& pass, float* rows, float factor) noexcept {
+    pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+      scale(rows + std::size_t{range.first} * pass.hidden, std::size_t{range.count} * pass.hidden, factor);
+    });
+  }
+
+  /// output[entry] = W_down,e(gelu(W_gate,e n2) ⊙ W_up,e n2) for every (row, expert) entry.
+  static void run_experts(const Pass& pass, const MoeFfnWeights& weights) noexcept {
+    Workspace& work = pass.work;
+    const std::uint32_t entries = pass.rows * active;
+    pass.team.split(entries, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
+      for (std::size_t entry = range.first; entry < range.first + range.count; ++entry) {
+        std::copy_n(work.normed + std::size_t{work.entry_row[entry]} * pass.hidden, pass.hidden,
+                    work.expert_input + entry * pass.hidden);
+      }
+    });
+    ProductInput input(pass, work.codes, work.expert_input, entries, pass.hidden, pass.hidden);
+    if (weights.expert_gate_up) {
+      run_each(pass, input, {{weights.expert_gate_up, work.expert_hidden, 2 * width}});
+    } else {
+      run_each(pass, input, {{weights.expert_gate, work.expert_hidden, 2 * width},
+                             {weights.expert_up, work.expert_hidden + width, 2 * width}});
+    }
+    geglu_rows(pass, {work.expert_hidden, 2 * width}, {work.expert_hidden + width, 2 * width}, width, entries);
+    ProductInput hidden(pass, work.codes, work.expert_hidden, entries, width, 2 * width);
+    run_each(pass, hidden, {{weights.expert_down, work.expert_output, pass.hidden}});
+  }
+
+  /// Every expert multiplies its own entries of `input`; one hand-over for all experts.
+  static void run_each(const Pass& pass, ProductInput& input, std::initializer_list<Product> stacks) noexcept {
+    Workspace& work = pass.work;
+    std::size_t count = 0;
+    for (std::uint32_t expert = 0; expert < experts; ++expert) {
+      const std::uint32_t first = work.expert_begin[expert];
+      const std::uint32_t rows = work.expert_begin[expert + 1] - first;
+      if (rows == 0) continue;
+      for (const Product& stack : stacks) {
+        work.expert_products[count++] = {stack.weight.at(expert),
+                                         rows_of(input.for_format(stack.weight.format), first, rows),
+                                         stack.out + first * stack.stride, stack.stride};
+      }
+    }
+    run_products(pass, {work.expert_products, count});
+  }
+
+  /// x += RMS(RMS(dense) + RMS(Σ weight · output)); a row adds its experts by rising index.
+  static void combine(const Pass& pass, const MoeFfnWeights& weights) noexcept {
+    Workspace& work = pass.work;
+    pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+      for (std::size_t row = range.first; row < range.first + range.count; ++row) {
+        float* sum = work.normed + row * pass.hidden;
+        float* dense = work.branch + row * pass.hidden;
+        std::fill_n(sum, pass.hidden, 0.0F);
+        for (std::size_t i = row * active; i < (row + 1) * active; ++i) {
+          multiply_add(sum, work.expert_output + std::size_t{work.row_entries[i]} * pass.hidden, work.row_weights[i],
+                       pass.hidden);
+        }
+        rms_norm(dense, weights.dense_post_norm.f32(), dense, pass.hidden, pass.epsilon);
+        add_rms_norm(dense, sum, weights.expert_post_norm.f32(), pass.hidden, pass.epsilon);
+      }
+    });
+    add_branch(pass, weights.post_norm.f32());
+  }
+};
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

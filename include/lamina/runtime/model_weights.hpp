@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// All weights of a model, typed by its schedule and bound to a file.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <lamina/core/arena.hpp>
+#include <lamina/core/error.hpp>
+#include <lamina/layers/layer_weights.hpp>
+#include <lamina/schedule/slots.hpp>
+#include <lamina/schedule/variant.hpp>
+#include <lamina/weights/bind.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace lamina {
+
+namespace detail {
+
+template <class Kinds, std::size_t K>
+struct KindAtIndex;
+template <class... Kinds, std::size_t K>
+struct KindAtIndex<TypeList<Kinds...>, K> {
+  using type = std::tuple_element_t<K, std::tuple<Kinds...>>;
+};
+}  // namespace detail
+
+/// The layer kind with index `K`.
+template <class Kinds, std::size_t K>
+using KindAt = typename detail::KindAtIndex<Kinds, K>::type;
+
+/// Calls `body.template operator()<K>()` with K the index of the kind of `layer`: one instantiation per kind, chosen at
+/// run time. Returns what `body` returns.
+template <Variant V, class Body>
+auto with_kind_of(std::uint32_t layer, Body&& body) noexcept {
+  const auto index = static_cast<std::size_t>(kind_index<V>[layer]);
+  return [&]<std::size_t... K>(std::index_sequence<K...>) {
+    using Result = decltype(body.template operator()<0>());
+    if constexpr (std::is_void_v<Result>) {
+      ((index == K ? body.template operator()<K>() : void()), ...);
+    } else {
+      Result result{};
+      ((index == K ? void(result = body.template operator()<K>()) : void()), ...);
+      return result;
+    }
+  }(std::make_index_sequence<static_cast<std::size_t>(distinct_layers<V>)>{});
+}
+
+/// Weights of all layers, one array per kind, and the weights outside the layers.
+template <Variant V>
+class ModelWeights {
+  template <class Kinds>
+  struct Arrays;
+  template <class... Kinds>
+  struct Arrays<TypeList<Kinds...>> {
+    template <std::size_t... K>
+    static auto make(std::index_sequence<K...>)
+        -> std::tuple<std::array<LayerWeights<Kinds>, static_cast<std::size_t>(kind_counts<V>[K])>...>;
+    using type = decltype(make(std::index_sequence_for<Kinds...>{}));
+  };
+
+ public:
+  GlobalWeights global;
+
+  /// Weights of `layer`, whose kind has index `K`.
+  template <std::size_t K>
+  [[nodiscard]] auto& layer(std::uint32_t index) noexcept {
+    return std::get<K>(layers_)[static_cast<std::size_t>(kind_ordinal<V>[index])];
+  }
+
+  /// Binds every weight; see `bind_slots`. Over a measuring arena only counts.
+  [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
+    LAMINA_TRY(bind_slots(file, arena, "",
+                          global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>()), global));
+    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
+      const FixedText<160> prefix = text("blk.%u.", i);
+      Error error;
+      const bool bound = with_kind_of<V>(i, [&]<std::size_t K>() {
+        const Status status = bind_layer(file, arena, prefix, layer<K>(i));
+        if (!status) error = status.error();
+        return static_cast<bool>(status);
+      });
+      if (!bound) return error;
+    }
+    return Done{};
+  }
+
+ private:
+  template <class LayerType>
+  static Status bind_layer(const WeightFile& file, Arena& arena, const FixedText<160>& prefix,
+                           LayerWeights<LayerType>& weights) noexcept {
+    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::attention>::list(V::dims), weights.attention));
+    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::ffn>::list(V::dims), weights.ffn));
+    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::per_layer>::list(V::dims), weights.per_layer));
+    return bind_slots(file, arena, prefix, layer_scale_slots, weights.scale);
+  }
+
+  typename Arrays<kinds_of<V>>::type layers_;
+};
+
+}  // namespace lamina

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward pass of a model: embedding, the fold over the schedule, the head.
+// Source: text-decoder.md §2, §2.4.3 (rows that may stop early).
+#if defined(LAMINA_RUNTIME_RUNNER_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_RUNTIME_RUNNER_INL_HPP
+#undef LAMINA_RUNTIME_RUNNER_INL_HPP
+#else
+#define LAMINA_RUNTIME_RUNNER_INL_HPP
+#endif
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <lamina/formats/half.hpp>
+#include <lamina/layers/embedding-inl.hpp>
+#include <lamina/layers/head-inl.hpp>
+#include <lamina/layers/layer-inl.hpp>
+#include <lamina/layers/pass.hpp>
+#include <lamina/layers/rows.hpp>
+#include <lamina/runtime/model_entry.hpp>
+#include <lamina/runtime/model_weights.hpp>
+#include <lamina/runtime/rotary_tables.hpp>
+#include <lamina/runtime/runner.hpp>
+#include <lamina/runtime/sequence.hpp>
+#include <lamina/runtime/workspace.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+/// Runs passes of model `V`. Lives in the session's arena.
+template <Variant V>
+class ModelRunner final : public Runner {
+ public:
+  static constexpr auto layers = static_cast<std::uint32_t>(layer_count<V>);
+  static constexpr auto last_owner = static_cast<std::uint32_t>(first_reader<V>() - 1);
+  static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
+  /// Sequences that can share a pass; a session has one.
+  static constexpr std::size_t most_runs = 64;
+
+  /// Takes all memory from `arena` and binds the weights. Over a measuring arena only counts.
+  Status prepare(const WeightFile& file, const SessionOptions& options, const LinearKernels& linear,
+                 Arena& arena) noexcept {
+    options_ = options;
+    linear_ = &linear;
+    description_ = &file.description;
+    LAMINA_TRY(weights_.bind(file, arena));
+    LAMINA_TRY(rotary_.take(file.description, weights_.global.rope_factors, options.chunk, arena));
+    work_ = take_workspace<V>(options, arena);
+    sequence_.take(options, arena);
+    if (arena.overflowed()) {
+      return Error{ErrorCode::out_of_memory, "session", "the memory block is too small", "", "",
+                   "ask ModelEntry::session_bytes"};
+    }
+    const float root = std::sqrt(static_cast<float>(V::dims.hidden));
+    const bool round = options.embedding_scale == EmbeddingScale::bf16 ||
+                       (options.embedding_scale == EmbeddingScale::automatic && options.precision == Precision::fast);
+    embedding_scale_ = round ? bfloat_to_float(float_to_bfloat(root)) : root;
+    return Done{};
+  }
+
+  std::span<const float> forward(std::span<const Segment> segments) noexcept override {
+    std::array<RowRun, most_runs> runs;
+    Pass pass = start(segments, runs);
+    embed(pass, segments);
+    for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) {
+      run_layer(pass, layer, layer == last_owner && has_unwanted_rows(pass));
+    }
+    if (pass.rows == 0) return {};
+    compute_logits(pass, weights_.global, description_->final_softcap);
+    return {work_.logits, std::size_t{pass.rows} * V::dims.vocab};
+  }
+
+  SequenceCache& first_cache() noexcept override { return sequence_; }
+
+ private:
+  Pass start(std::span<const Segment> segments, std::array<RowRun, most_runs>& runs) noexcept {
+    LAMINA_DCHECK(segments.size() <= most_runs);
+    std::uint32_t rows = 0;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      const auto count = static_cast<std::uint32_t>(segments[i].tokens.size());
+      const std::uint32_t wanted = segments[i].logits == LogitsWanted::all    ? count
+                                   : segments[i].logits == LogitsWanted::last ? std::min(count, 1U)
+                                                                              : 0;
+      runs[i] = {static_cast<Sequence<V>*>(segments[i].cache)->layers, rows, count, segments[i].first_position, wanted};
+      rows += count;
+    }
+    Pass pass{.linear = *linear_,
+              .team = Team(options_.executor),
+              .precision = options_.precision,
+              .cache = options_.cache,
+              .epsilon = description_->norm_epsilon,
+              .hidden = V::dims.hidden,
+              .per_layer_floats = layers * per_layer,
+              .work = work_,
+              .runs = {runs.data(), segments.size()},
+              .rows = rows,
+              .rotaries = rotary_.tables()};
+    for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
+    return pass;
+  }
+
+  void embed(const Pass& pass, std::span<const Segment> segments) noexcept {
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      embed_tokens(pass, weights_.global.embedding, segments[i].tokens, pass.runs[i].first_row, embedding_scale_);
+    }
+    if constexpr (per_layer > 0) {
+      project_per_layer_inputs(pass, weights_.global);
+      for (std::size_t i = 0; i < segments.size(); ++i) {
+        mix_per_layer_inputs(pass, weights_.global, segments[i].tokens, pass.runs[i].first_row, per_layer);
+      }
+    }
+  }
+
+  void run_layer(Pass& pass, std::uint32_t layer, bool drop_unwanted) noexcept {
+    with_kind_of<V>(layer, [&]<std::size_t K>() {
+      using Kind = KindAt<kinds_of<V>, K>;
+      const AttentionSite site{layer, pass.rotaries[RotaryTables<V>::table_of_kind[K]], key_norm(layer), drop_unwanted};
+      LayerKernel<Kind>::run(pass, weights_.template layer<K>(layer), site);
+    });
+  }
+
+  /// k_norm weight of the layer whose keys `layer` reads.
+  const float* key_norm(std::uint32_t layer) noexcept {
+    const auto owner = static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(layer)));
+    return with_kind_of<V>(owner, [&]<std::size_t K>() { return weights_.template layer<K>(owner).attention.k_norm.f32(); });
+  }
+
+  SessionOptions options_{};
+  const LinearKernels* linear_ = nullptr;
+  const ModelDescription* description_ = nullptr;
+  ModelWeights<V> weights_{};
+  RotaryTables<V> rotary_{};
+  Workspace work_{};
+  Sequence<V> sequence_{};
+  float embedding_scale_ = 1.0F;
+};
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
