@@ -10,17 +10,21 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include <lamina/core/types.hpp>
 #include <lamina/formats/format.hpp>
 #include <lamina/schedule/description.hpp>
+#include <lamina/weights/file_error.hpp>
+#include <lamina/weights/gguf_metadata.hpp>
 
 namespace lamina {
 
-/// One tensor of a file. The container has checked that `bytes` lies inside the file and has exactly the size that
-/// `format` and `dims` ask for.
+/// One tensor of a file. The container has checked that `bytes` lies inside the file and has exactly the size
+/// that `format` and `dims` ask for.
 struct TensorView {
-  std::string name;                       ///< canonical (GGUF) name: "blk.3.attn_q.weight"
+  std::string name;  ///< canonical (GGUF) name: "blk.3.attn_q.weight"
   Format format = Format::f32;
   std::array<std::uint64_t, 4> dims{1, 1, 1, 1};  ///< columns, rows, stack, 1: fastest-varying first
   std::span<const std::byte> bytes;
@@ -31,18 +35,52 @@ struct ByteOwner {
   virtual ~ByteOwner() = default;
 };
 
+/// What a file says about generating text; fields it does not set have the values published with Gemma 4.
+struct GenerationDefaults {
+  std::vector<TokenId> eos_tokens;  ///< as the file lists them; a tokenizer adds the ends it knows by name
+  std::vector<TokenId> suppress_tokens;  ///< never to be sampled
+  float temperature = 1.0F;
+  std::int32_t top_k = 64;
+  float top_p = 0.95F;
+};
+
+/// Finds a tensor by name in a list sorted by name; null if absent.
+[[nodiscard]] inline const TensorView* find_tensor(std::span<const TensorView> sorted,
+                                                   std::string_view name) noexcept {
+  const auto at =
+      std::lower_bound(sorted.begin(), sorted.end(), name,
+                       [](const TensorView& tensor, std::string_view key) { return tensor.name < key; });
+  return at != sorted.end() && at->name == name ? &*at : nullptr;
+}
+
+/// Sorts tensors by name. Errors: bad_file when a name occurs twice (over all shards); `file` names it.
+[[nodiscard]] inline Status sort_tensors(std::vector<TensorView>& tensors, std::string_view file) {
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  const auto twice = std::adjacent_find(tensors.begin(), tensors.end(),
+                                        [](const auto& a, const auto& b) { return a.name == b.name; });
+  if (twice == tensors.end()) return Done{};
+  return bad_file(place(file, twice->name), "tensor name occurs twice", "unique names", "a duplicate");
+}
+
 /// A weight file (or a set of shards, or a directory) after checking.
+///
+/// Everything the tokenizer needs later stays reachable: `metadata` for GGUF files, `tokenizer_json` for
+/// directories. All views point into `owners` (or, for bytes that the caller gave, into those).
 struct WeightFile {
   ModelDescription description;
   std::vector<TensorView> tensors;  ///< sorted by name, unique
   std::vector<std::unique_ptr<ByteOwner>> owners;
-  std::string path;                 ///< as the user named it; for messages
+  std::string path;  ///< as the user named it; for messages
+
+  GgufMetadata metadata;  ///< of the (first) GGUF file; empty for Hugging Face directories
+  std::span<const std::byte> tokenizer_json;  ///< tokenizer.json of a directory; empty if there is none
+  std::string chat_template;                  ///< Jinja source as the file carries it; empty if there is none
+  GenerationDefaults generation;
+  std::size_t ignored_tensors = 0;  ///< left out or unused: media towers, K/V of shared layers, unknown ones
 
   /// Finds a tensor by its canonical name; null if absent.
   [[nodiscard]] const TensorView* find(std::string_view name) const noexcept {
-    const auto at = std::lower_bound(tensors.begin(), tensors.end(), name,
-                                     [](const TensorView& tensor, std::string_view key) { return tensor.name < key; });
-    return at != tensors.end() && at->name == name ? &*at : nullptr;
+    return find_tensor(tensors, name);
   }
 };
 

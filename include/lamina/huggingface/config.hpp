@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.json of a Hugging Face directory -> the model's structure, completed from tensor shapes where it is
+// silent. Source: weight-files.md §6.5, text-decoder.md §1.3 (derived values; never hard-coded).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <lamina/core/error.hpp>
+#include <lamina/core/types.hpp>
+#include <lamina/huggingface/json.hpp>
+#include <lamina/schedule/description.hpp>
+#include <lamina/weights/description_rules.hpp>
+#include <lamina/weights/file_error.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace lamina {
+
+/// What config.json says about a text model.
+struct HuggingFaceConfig {
+  ModelDescription description;
+  bool tied_head = true;            ///< the head is the embedding; a stored `lm_head` is a copy
+  std::vector<TokenId> eos_tokens;  ///< generation_config.json is the better source if it is there
+};
+
+/// Reads config.json, as published or as saved again by newer transformers (`per_layer_config`).
+///
+/// Head sizes, key/value heads and the per-layer width that the file does not state are taken from `tensors`
+/// (sorted, canonical names); without tensors, from the defaults of the configuration class.
+///
+/// Errors   bad_file (JSON, a missing field, a number out of range), unsupported (another model type, a
+/// quantised
+///          checkpoint, an activation or rotation this library has no kind for); names the field
+[[nodiscard]] Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
+                                                    std::span<const TensorView> tensors = {});
+
+namespace detail {
+
+/// Reads the fields of one configuration, part by part.
+class ConfigReader {
+ public:
+  ConfigReader(const nlohmann::json& root, std::string_view source, std::span<const TensorView> tensors)
+      : root_(&root, source), text_(root_), source_(source), tensors_(tensors) {}
+
+  [[nodiscard]] Result<HuggingFaceConfig> read() {
+    LAMINA_TRY(find_text_config());
+    LAMINA_TRY(refuse_unsupported());
+    ModelDescription& model = config_.description;
+    LAMINA_TRY(text_.required("num_hidden_layers", {1, max_layers}, model.layer_count));
+    LAMINA_TRY(text_.required("hidden_size", {1, max_width}, model.hidden));
+    LAMINA_TRY(text_.required("vocab_size", {1, max_vocab}, model.vocab));
+    LAMINA_TRY(text_.required("max_position_embeddings", {1, max_tokens}, model.max_context));
+    LAMINA_TRY(read_scalars());
+    LAMINA_TRY(read_layer_types());
+    LAMINA_TRY(read_attention());
+    LAMINA_TRY(read_feed_forward());
+    LAMINA_TRY(read_overrides());
+    derive_from_tensors();
+    LAMINA_TRY(read_per_layer_input());
+    LAMINA_TRY(read_tokens());
+    for (std::size_t i = 0; i < layers(); ++i) {
+      if (model.layers[i].head_dim > 0 && model.layers[i].kv_heads > 0) continue;
+      return bad_file(place(source_, text("layer %zu", i)), "head size and key/value heads cannot be told",
+                      "them in the configuration or the tensors", "neither");
+    }
+    LAMINA_TRY(check_description(model, source_));
+    inherit_key_is_value(model);
+    return std::move(config_);
+  }
+
+ private:
+  [[nodiscard]] std::size_t layers() const noexcept {
+    return static_cast<std::size_t>(config_.description.layer_count);
+  }
+
+  [[nodiscard]] Error unsupported(std::string_view key, std::string_view what, std::string_view expected,
+                                  std::string_view found, std::string_view hint = {}) const {
+    return file_error(ErrorCode::unsupported, text_.where(key), what, expected, found, hint);
+  }
+
+  // Text-only exports have the fields at top level, all others under `text_config`.
+  [[nodiscard]] Status find_text_config() {
+    if (!root_.node()->is_object()) {
+      return bad_file(place(source_), "configuration is no object", "an object", root_.node()->type_name());
+    }
+    const auto type = root_.string_or_empty("model_type");
+    if (!type) return type.error();
+    if (*type == "gemma4_text" || *type == "gemma4_unified_text") return Done{};
+    if (type->find("assistant") != std::string_view::npos) {
+      return unsupported("model_type",
+                         "directory holds a multi-token-prediction drafter, no model of its own", "gemma4",
+                         *type, "name the model that the drafter belongs to");
+    }
+    if (*type != "gemma4" && *type != "gemma4_unified") {
+      return unsupported("model_type", "model is of another type", "gemma4, gemma4_unified or gemma4_text",
+                         type->empty() ? "nothing" : *type);
+    }
+    const auto inner = root_.object("text_config");
+    if (!inner) return inner.error();
+    if (inner->node() == nullptr) {
+      return bad_file(root_.where("text_config"), "field is missing", "an object", "nothing");
+    }
+    text_ = *inner;
+    const auto inner_type = text_.string_or_empty("model_type");
+    if (!inner_type) return inner_type.error();
+    if (inner_type->empty() || *inner_type == "gemma4_text" || *inner_type == "gemma4_unified_text")
+      return Done{};
+    return unsupported("model_type", "text model is of another type", "gemma4_text", *inner_type);
+  }
+
+  [[nodiscard]] Status refuse_unsupported() {
+    for (const JsonObject* part : {&root_, &text_}) {
+      const auto quantised = part->object("quantization_config");
+      if (!quantised) return quantised.error();
+      if (quantised->node() == nullptr) continue;
+      const auto method = quantised->string_or_empty("quant_method");
+      if (!method) return method.error();
+      return file_error(ErrorCode::unsupported, part->where("quantization_config"),
+                        "quantised Hugging Face checkpoints are not supported", "BF16, F16 or F32 weights",
+                        method->empty() ? "another method" : *method,
+                        "use the GGUF of this model, or the -unquantized one");
+    }
+    for (const char* key : {"hidden_activation", "hidden_act"}) {
+      const auto activation = text_.string_or_empty(key);
+      if (!activation) return activation.error();
+      if (!activation->empty() && *activation != "gelu_pytorch_tanh") {
+        return unsupported(key, "activation is not supported", "gelu_pytorch_tanh", *activation);
+      }
+    }
+    const auto bias = text_.boolean_or("attention_bias", false);
+    if (!bias) return bias.error();
+    if (*bias)
+      return unsupported("attention_bias", "attention with a bias is not supported", "false", "true");
+    const auto both_ways = text_.string_or_empty("use_bidirectional_attention");
+    if (!both_ways) return both_ways.error();
+    if (!both_ways->empty() && *both_ways != "vision") {
+      return unsupported("use_bidirectional_attention", "bidirectional attention is not supported",
+                         "null or vision", *both_ways);
+    }
+    return Done{};
+  }
+
+  [[nodiscard]] Status read_scalars() {
+    ModelDescription& model = config_.description;
+    const auto epsilon = text_.real("rms_norm_eps");
+    if (!epsilon) return epsilon.error();
+    model.norm_epsilon = epsilon->value_or(1e-6F);
+    const auto cap = text_.real("final_logit_softcapping");
+    if (!cap) return cap.error();
+    model.final_softcap = cap->value_or(0.0F);  // the configuration class has no cap by default
+    const auto rope = text_.object("rope_parameters");
+    if (!rope) return rope.error();
+    LAMINA_TRY(read_rope(*rope, "sliding_attention", "default", model.rope_base_local));
+    return read_rope(*rope, "full_attention", "proportional", model.rope_base_global);
+  }
+
+  [[nodiscard]] Status read_rope(const JsonObject& all, std::string_view kind, std::string_view rope_type,
+                                 float& base) const {
+    const auto rope = all.object(kind);
+    if (!rope) return rope.error();
+    if (rope->node() == nullptr) return Done{};  // published values, set by ModelDescription
+    const auto type = rope->string_or_empty("rope_type");
+    if (!type) return type.error();
+    if (!type->empty() && *type != rope_type) {
+      return file_error(ErrorCode::unsupported, rope->where("rope_type"), "rotation is not supported",
+                        rope_type, *type);
+    }
+    const auto theta = rope->real("rope_theta");
+    if (!theta) return theta.error();
+    base = theta->value_or(base);
+    const auto factor = rope->real("factor");
+    if (!factor) return factor.error();
+    const auto part = rope->real("partial_rotary_factor");
+    if (!part) return part.error();
+    const float expected_part = rope_type == "proportional" ? 0.25F : 1.0F;
+    if (factor->value_or(1.0F) != 1.0F || part->value_or(1.0F) != expected_part) {
+      return file_error(ErrorCode::unsupported, rope->where("partial_rotary_factor"),
+                        "rotation is not supported",
+                        text("partial_rotary_factor %g, factor 1", double{expected_part}),
+                        text("%g, factor %g", double{part->value_or(1.0F)}, double{factor->value_or(1.0F)}));
+    }
+    return Done{};
+  }
+
+  [[nodiscard]] Status read_layer_types() {
+    ModelDescription& model = config_.description;
+    const nlohmann::json* types = text_.find("layer_types");
+    if (types != nullptr && (!types->is_array() || types->size() != layers())) {
+      return bad_file(text_.where("layer_types"), "list does not fit num_hidden_layers",
+                      text("an array of %zu", layers()),
+                      types->is_array() ? text("%zu", types->size()) : text("%s", types->type_name()));
+    }
+    for (std::size_t i = 0; i < layers(); ++i) {
+      bool global = (i + 1) % 6 == 0;
+      if (types != nullptr) {
+        const nlohmann::json& type = (*types)[i];
+        global = type == "full_attention";
+        if (!global && type != "sliding_attention") {
+          return unsupported(
+              "layer_types", "layer type is not supported", "sliding_attention or full_attention",
+              type.is_string() ? std::string_view(type.get_ref<const std::string&>()) : type.type_name());
+        }
+      }
+      if (i + 1 == layers()) global = true;  // the reference forces it
+      model.layers[i].attention = global ? AttentionClass::global : AttentionClass::local;
+    }
+    return Done{};
+  }
+
+  [[nodiscard]] Status read_attention() {
+    ModelDescription& model = config_.description;
+    std::int32_t heads = 0, window = 0;
+    LAMINA_TRY(text_.required("num_attention_heads", {1, max_heads}, heads));
+    LAMINA_TRY(text_.required("sliding_window", {1, max_tokens}, window));
+    const auto shared = text_.integer("num_kv_shared_layers", {0, model.layer_count - 1});
+    if (!shared) return shared.error();
+    const auto k_eq_v = text_.boolean_or("attention_k_eq_v", false);
+    if (!k_eq_v) return k_eq_v.error();
+    const auto kv = text_.integer("num_key_value_heads", {1, max_heads});
+    if (!kv) return kv.error();
+    const auto global_kv = text_.integer("num_global_key_value_heads", {1, max_heads});
+    if (!global_kv) return global_kv.error();
+    const auto local_dim = text_.integer("head_dim", {1, max_head_dim});
+    if (!local_dim) return local_dim.error();
+    const auto global_dim = text_.integer("global_head_dim", {1, max_head_dim});
+    if (!global_dim) return global_dim.error();
+    first_shared_ = layers() - static_cast<std::size_t>(shared->value_or(0));
+    for (std::size_t i = 0; i < layers(); ++i) {
+      LayerDescription& layer = model.layers[i];
+      const bool global = layer.attention == AttentionClass::global;
+      layer.owns_kv = i < first_shared_;
+      layer.heads = heads;
+      layer.window = global ? 0 : window;
+      layer.key_is_value = layer.owns_kv && global && *k_eq_v;
+      // 0 stands for "not stated"; derive_from_tensors fills it.
+      layer.head_dim = (global ? *global_dim : *local_dim).value_or(0);
+      layer.kv_heads = kv->value_or(0);
+      if (global && *k_eq_v) layer.kv_heads = global_kv->value_or(0);
+      default_head_dim_[i] = global ? 512 : 256;
+      default_kv_heads_[i] = kv->value_or(0);
+    }
+    has_global_head_dim_ = global_dim->has_value();
+    base_head_dim_ = local_dim->value_or(0);
+    return Done{};
+  }
+
+  [[nodiscard]] Status read_feed_forward() {
+    ModelDescription& model = config_.description;
+    std::int32_t width = 0;
+    LAMINA_TRY(text_.required("intermediate_size", {1, max_width / 2}, width));
+    const auto double_wide = text_.boolean_or("use_double_wide_mlp", false);
+    if (!double_wide) return double_wide.error();
+    const auto moe = text_.boolean_or("enable_moe_block", false);
+    if (!moe) return moe.error();
+    std::int32_t experts = 0, active = 0, expert_width = 0;
+    if (*moe) {
+      LAMINA_TRY(text_.required("num_experts", {1, max_experts}, experts));
+      LAMINA_TRY(text_.required("top_k_experts", {1, experts}, active));
+      LAMINA_TRY(text_.required("moe_intermediate_size", {1, max_width}, expert_width));
+    }
+    for (std::size_t i = 0; i < layers(); ++i) {
+      LayerDescription& layer = model.layers[i];
+      layer.ffn_width = *double_wide && i >= first_shared_ ? 2 * width : width;
+      layer.experts = experts;
+      layer.active_experts = active;
+      layer.expert_width = expert_width;
+    }
+    return Done{};
+  }
+
+  // Newer transformers write, per full-attention layer, what differs from the top level, and drop the
+  // global_* fields.
+  [[nodiscard]] Status read_overrides() {
+    const auto overrides = text_.object("per_layer_config");
+    if (!overrides) return overrides.error();
+    if (overrides->node() == nullptr) return Done{};
+    if (!has_global_head_dim_) {
+      for (std::size_t i = 0; i < layers(); ++i) {
+        LayerDescription& layer = config_.description.layers[i];
+        if (layer.attention != AttentionClass::global) continue;
+        layer.head_dim = base_head_dim_;
+        if (layer.kv_heads == 0) layer.kv_heads = default_kv_heads_[i];
+      }
+    }
+    std::array<bool, max_layers> seen{};
+    for (const auto& [key, fields] : overrides->node()->items()) {
+      std::size_t index = 0;
+      for (const char c : key)
+        index = c >= '0' && c <= '9' && index < layers() ? index * 10 + static_cast<std::size_t>(c - '0')
+                                                         : layers();
+      if (key.empty() || index >= layers() || std::exchange(seen[index], true)) {
+        return bad_file(text_.where("per_layer_config"), "key is no layer number",
+                        text("0 to %zu, each once", layers() - 1), key);
+      }
+      LAMINA_TRY(read_override(JsonObject(&fields, source_, "per_layer_config." + key), index));
+    }
+    return Done{};
+  }
+
+  [[nodiscard]] Status read_override(const JsonObject& fields, std::size_t index) {
+    if (!fields.node()->is_object()) {
+      return bad_file(place(source_, text("per_layer_config.%zu", index)), "field has the wrong type",
+                      "an object", fields.node()->type_name());
+    }
+    LayerDescription& layer = config_.description.layers[index];
+    struct Known {
+      std::string_view key;
+      std::int32_t* value;
+      std::int32_t most;
+    };
+    const Known known[] = {{"head_dim", &layer.head_dim, max_head_dim},
+                           {"num_key_value_heads", &layer.kv_heads, max_heads},
+                           {"num_attention_heads", &layer.heads, max_heads},
+                           {"intermediate_size", &layer.ffn_width, max_width}};
+    for (const auto& [key, value] : fields.node()->items()) {
+      std::int32_t* out = nullptr;
+      std::int32_t most = 0;
+      for (const Known& field : known) {
+        if (field.key == key) std::tie(out, most) = std::pair(field.value, field.most);
+      }
+      if (out == nullptr) {
+        return file_error(ErrorCode::unsupported, fields.where(key), "per-layer field is not supported",
+                          "head_dim, num_key_value_heads, num_attention_heads or intermediate_size", key);
+      }
+      LAMINA_TRY(fields.required(key, {1, most}, *out));
+    }
+    return Done{};
+  }
+
+  // The robust source for what the file does not state (§6.5); what it states is checked against the shapes
+  // later.
+  void derive_from_tensors() {
+    for (std::size_t i = 0; i < layers(); ++i) {
+      LayerDescription& layer = config_.description.layers[i];
+      const auto size_of_dimension = [&](const char* name, std::size_t d) -> std::uint64_t {
+        const TensorView* tensor = find_tensor(tensors_, text("blk.%zu.%s", i, name).view());
+        return tensor == nullptr ? 0 : tensor->dims[d];
+      };
+      const auto fits = [](std::uint64_t value, std::int32_t most) {
+        return value > 0 && value <= static_cast<std::uint64_t>(most);
+      };
+      if (layer.head_dim == 0) {
+        const std::uint64_t norm = size_of_dimension("attn_q_norm.weight", 0);
+        layer.head_dim = fits(norm, max_head_dim) ? static_cast<std::int32_t>(norm) : default_head_dim_[i];
+      }
+      if (layer.kv_heads == 0) {
+        const std::uint64_t heads =
+            size_of_dimension("attn_k.weight", 1) / static_cast<std::uint64_t>(layer.head_dim);
+        layer.kv_heads = fits(heads, max_heads) ? static_cast<std::int32_t>(heads) : default_kv_heads_[i];
+      }
+    }
+  }
+
+  [[nodiscard]] Status read_per_layer_input() {
+    ModelDescription& model = config_.description;
+    const auto stated = text_.integer("hidden_size_per_layer_input", {0, max_width});
+    if (!stated) return stated.error();
+    const TensorView* norm = find_tensor(tensors_, "per_layer_proj_norm.weight");
+    const std::uint64_t shown = norm == nullptr ? 0 : norm->dims[0];
+    model.per_layer_input = stated->value_or(
+        shown <= static_cast<std::uint64_t>(max_width) ? static_cast<std::int32_t>(shown) : 0);
+    const auto vocab = text_.integer("vocab_size_per_layer_input", {0, max_vocab});
+    if (!vocab) return vocab.error();
+    if (model.per_layer_input == 0 || vocab->value_or(model.vocab) == model.vocab) return Done{};
+    return unsupported("vocab_size_per_layer_input", "per-layer embedding has another vocabulary",
+                       text("%d", model.vocab), text("%d", **vocab));
+  }
+
+  [[nodiscard]] Status read_tokens() {
+    for (const JsonObject* part : {&root_, &text_}) {
+      const auto tied = part->boolean_or("tie_word_embeddings", true);
+      if (!tied) return tied.error();
+      config_.tied_head = config_.tied_head && *tied;
+      const auto eos = part->integers("eos_token_id", {0, config_.description.vocab - 1});
+      if (!eos) return eos.error();
+      if (!config_.eos_tokens.empty()) continue;
+      for (const std::int32_t id : *eos) config_.eos_tokens.push_back(static_cast<TokenId>(id));
+    }
+    return Done{};
+  }
+
+  JsonObject root_;
+  JsonObject text_;
+  std::string_view source_;
+  std::span<const TensorView> tensors_;
+  HuggingFaceConfig config_;
+  std::size_t first_shared_ = 0;
+  bool has_global_head_dim_ = false;
+  std::int32_t base_head_dim_ = 0;
+  std::array<std::int32_t, max_layers> default_head_dim_{};
+  std::array<std::int32_t, max_layers> default_kv_heads_{};
+};
+
+}  // namespace detail
+
+inline Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
+                                             std::span<const TensorView> tensors) {
+  const auto root = parse_json(json, source);
+  if (!root) return root.error();
+  return detail::ConfigReader(*root, source, tensors).read();
+}
+
+}  // namespace lamina

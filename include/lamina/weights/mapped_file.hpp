@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of a file: mapped read-only, so that only what is touched costs memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#if defined(__unix__) || defined(__APPLE__)
+#define LAMINA_HAS_MMAP 1
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#else
+#define LAMINA_HAS_MMAP 0
+#endif
+
+#include <lamina/core/error.hpp>
+#include <lamina/weights/file_error.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace lamina {
+
+/// How a mapped file is about to be read; the operating system reads ahead accordingly.
+enum class AccessHint : std::uint8_t { normal, sequential, random, will_need };
+
+/// Owns a read-only mapping of a regular file.
+///
+/// Another process that shortens the file while it is mapped makes later reads fail with SIGBUS: the
+/// operating system offers no protection. Whatever decided an allocation or a bound was copied out of the map
+/// before it was used.
+class MappedFile final : public ByteOwner {
+ public:
+  MappedFile(std::byte* first, std::size_t size) noexcept : first_(first), size_(size) {}
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+#if LAMINA_HAS_MMAP
+  ~MappedFile() override { ::munmap(first_, size_); }
+#endif
+
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {first_, size_}; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  /// Tells the operating system how the whole file will be read. A hint only: failure has no effect.
+  void hint(AccessHint use) const noexcept {
+#if LAMINA_HAS_MMAP
+    const int advice = use == AccessHint::sequential  ? MADV_SEQUENTIAL
+                       : use == AccessHint::random    ? MADV_RANDOM
+                       : use == AccessHint::will_need ? MADV_WILLNEED
+                                                      : MADV_NORMAL;
+    (void)::madvise(first_, size_, advice);
+#else
+    (void)use;
+#endif
+  }
+
+ private:
+  std::byte* first_;
+  std::size_t size_;
+};
+
+/// What lies at a path.
+enum class PathKind : std::uint8_t { absent, file, directory, other };
+
+/// Looks what lies at a path (symbolic links followed); `absent` also when it cannot be looked at.
+[[nodiscard]] inline PathKind path_kind(const std::string& path) noexcept {
+#if LAMINA_HAS_MMAP
+  struct ::stat info {};
+  if (::stat(path.c_str(), &info) != 0) return PathKind::absent;
+  return S_ISREG(info.st_mode)   ? PathKind::file
+         : S_ISDIR(info.st_mode) ? PathKind::directory
+                                 : PathKind::other;
+#else
+  (void)path;
+  return PathKind::absent;
+#endif
+}
+
+/// Maps a regular file read-only. Symbolic links are followed (the Hugging Face cache is made of them).
+///
+/// Errors   io (the operating system refused; `found` says why), bad_file (empty, or no regular file),
+///          bad_argument (a path with a NUL byte), unsupported (a platform without mmap)
+/// Cost     one mapping; no byte is read
+[[nodiscard]] inline Result<std::unique_ptr<MappedFile>> open_mapped(const std::string& path) {
+  if (path.empty() || path.find('\0') != std::string::npos) {
+    return file_error(ErrorCode::bad_argument, place(path), "path is empty or holds a NUL byte");
+  }
+#if LAMINA_HAS_MMAP
+  // O_NONBLOCK: opening a named pipe must not wait for a writer; regular files ignore it.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) {
+    const int reason = errno;
+    return file_error(ErrorCode::io, place(path), "cannot open", "a readable file", std::strerror(reason),
+                      reason == ENOENT ? "check the path" : "");
+  }
+  struct ::stat info {};
+  if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(descriptor);
+    return bad_file(place(path), "not a regular file", "a regular file",
+                    S_ISDIR(info.st_mode) ? "a directory" : "something else");
+  }
+  if (info.st_size <= 0) {
+    ::close(descriptor);
+    return bad_file(place(path), "file is empty", "at least 1 byte", "0 bytes");
+  }
+  const auto size = static_cast<std::size_t>(info.st_size);
+  void* first = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  const int reason = errno;
+  ::close(descriptor);
+  if (first == MAP_FAILED) {
+    return file_error(ErrorCode::io, place(path), "cannot map", "a mapping", std::strerror(reason));
+  }
+  return std::make_unique<MappedFile>(static_cast<std::byte*>(first), size);
+#else
+  return file_error(ErrorCode::unsupported, place(path), "this platform has no mmap", "", "",
+                    "read the file into memory and use read_gguf");
+#endif
+}
+
+}  // namespace lamina
