@@ -4,8 +4,10 @@
 // bytes, tokens, operations. Source: text-decoder.md §2.4.3, §3, §4.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include <lamina/schedule/kv_layout.hpp>
 #include <lamina/schedule/variant.hpp>
@@ -26,27 +28,56 @@ constexpr int active_experts() {
   }
 }
 
-template <class Kind, class FormatOf>
-constexpr WeightTotals layer_total(const Dims& dims, int layer, const FormatOf& format_of) {
-  constexpr int active = active_experts<typename Kind::ffn>();
-  WeightTotals sum = total_of(Slots<typename Kind::attention>::list(dims), layer, 1, format_of);
-  sum += total_of(Slots<typename Kind::ffn>::list(dims), layer, active, format_of);
-  sum += total_of(Slots<typename Kind::per_layer>::list(dims), layer, 1, format_of);
-  sum += total_of(layer_scale_slots, layer, 1, format_of);
+/// Sum over the layers `layers` of one kind. The lists are made once: they are what costs compile time.
+template <class Kind, class Layers, class FormatOf>
+constexpr WeightTotals kind_total(const Dims& dims, const Layers& layers, const FormatOf& format_of) {
+  const auto attention = Slots<typename Kind::attention>::list(dims);
+  const auto ffn = Slots<typename Kind::ffn>::list(dims);
+  const auto per_layer = Slots<typename Kind::per_layer>::list(dims);
+  WeightTotals sum;
+  for (const int layer : layers) {
+    sum += total_of(attention, layer, 1, format_of);
+    sum += total_of(ffn, layer, active_experts<typename Kind::ffn>(), format_of);
+    sum += total_of(per_layer, layer, 1, format_of);
+    sum += total_of(layer_scale_slots, layer, 1, format_of);
+  }
   return sum;
 }
 
-/// Sum over the layers `first .. last`, each kind added up once.
+/// The layers of kind number `Kind`.
+template <Variant V, int Kind>
+inline constexpr auto layers_of_kind = [] {
+  std::array<int, kind_counts<V>[Kind]> layers {};
+  std::size_t n = 0;
+  for (int i = 0; i < layer_count<V>; ++i) {
+    if (kind_index<V>[static_cast<std::size_t>(i)] == Kind) layers[n++] = i;
+  }
+  return layers;
+}();
+
+/// Per kind, the sums of one layer with every matrix in one encoding.
 template <Variant V>
-constexpr WeightTotals uniform_layers(int first, int last, Format format) {
-  return [=]<class... Kinds>(TypeList<Kinds...>) {
-    const WeightTotals kinds[] = {layer_total<Kinds>(V::dims, 0, UniformFormat{format})...};
-    WeightTotals sum;
-    for (int i = first; i < last; ++i) {
-      sum += kinds[static_cast<std::size_t>(kind_index<V>[static_cast<std::size_t>(i)])];
-    }
-    return sum;
+constexpr auto uniform_kinds(Format format) {
+  return [format]<class... Kinds>(TypeList<Kinds...>) {
+    return std::array<WeightTotals, sizeof...(Kinds)>{
+        kind_total<Kinds>(V::dims, std::array{0}, UniformFormat{format})...};
   }(kinds_of<V>{});
+}
+
+/// Sum over the layers `0 .. last`.
+template <Variant V>
+constexpr WeightTotals uniform_layers(int last, Format format) {
+  const auto kinds = uniform_kinds<V>(format);
+  WeightTotals sum;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(last); ++i) {
+    sum += kinds[static_cast<std::size_t>(kind_index<V>[i])];
+  }
+  return sum;
+}
+
+template <Variant V, class FormatOf>
+constexpr WeightTotals outside_total(const FormatOf& format_of) {
+  return global_total(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>(), format_of);
 }
 
 }  // namespace detail
@@ -55,43 +86,45 @@ constexpr WeightTotals uniform_layers(int first, int last, Format format) {
 /// without the unused keys and values some files carry for shared layers.
 template <Variant V>
 constexpr WeightTotals weight_totals(Format format) {
-  WeightTotals sum = detail::uniform_layers<V>(0, layer_count<V>, format);
-  sum += detail::global_total(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>(),
-                              UniformFormat{format});
+  WeightTotals sum = detail::uniform_layers<V>(layer_count<V>, format);
+  sum += detail::outside_total<V>(UniformFormat{format});
   return sum;
 }
 
 /// All sums of a file whose encodings differ: `format_of(const WeightFact&)` gives the encoding of each
 /// weight.
 template <Variant V, class FormatOf>
-constexpr WeightTotals weight_totals(const FormatOf& format_of) requires requires(const WeightFact& weight) {
-  Format{format_of(weight)};
-}
-{
-  WeightTotals sum =
-      detail::global_total(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>(), format_of);
-  [&]<class... Kinds>(TypeList<Kinds...>) {
-    for (int i = 0; i < layer_count<V>; ++i) {
-      int kind = 0;
-      ((kind++ == kind_index<V>[static_cast<std::size_t>(i)]
-            ? static_cast<void>(sum += detail::layer_total<Kinds>(V::dims, i, format_of))
-            : static_cast<void>(0)),
-       ...);
-    }
-  }(kinds_of<V>{});
+requires requires(const FormatOf& format_of, const WeightFact& weight) { Format{format_of(weight)}; }
+constexpr WeightTotals weight_totals(const FormatOf& format_of) {
+  WeightTotals sum = detail::outside_total<V>(format_of);
+  [&]<class... Kinds, int... Index>(TypeList<Kinds...>, std::integer_sequence<int, Index...>) {
+    ((sum += detail::kind_total<Kinds>(V::dims, detail::layers_of_kind<V, Index>, format_of)), ...);
+  }(kinds_of<V>{}, std::make_integer_sequence<int, distinct_layers<V>>{});
   return sum;
 }
+
+namespace detail {
+
+// Evaluated once per model and encoding, however often a fact is asked for.
+template <Variant V, Format F>
+inline constexpr WeightTotals totals = weight_totals<V>(F);
+template <Variant V>
+inline constexpr std::int64_t owner_multiply_adds =
+    uniform_layers<V>(first_reader<V>(), Format::f32).multiply_adds
+    + std::int64_t{first_reader<V>()} * per_layer_width<V>() * V::dims.hidden;
+
+}  // namespace detail
 
 /// Weights of the text decoder, the 256 rotation factors of GGUF files included.
 template <Variant V>
 constexpr std::int64_t parameter_count() {
-  return weight_totals<V>(Format::f32).parameters;
+  return detail::totals<V, Format::f32>.parameters;
 }
 
 /// Tensors of a GGUF file of this model; safetensors have one less (no `rope_freqs`).
 template <Variant V>
 constexpr std::int64_t tensor_count() {
-  return weight_totals<V>(Format::f32).tensors;
+  return detail::totals<V, Format::f32>.tensors;
 }
 
 /// What first-generation files carry besides: keys and values of layers that never use them (text-decoder.md
@@ -119,7 +152,7 @@ constexpr WeightTotals ghost_totals(Format format) {
 /// Bytes of all weights, every matrix in the encoding `F`.
 template <Variant V, Format F>
 constexpr std::int64_t weight_bytes() {
-  return weight_totals<V>(F).bytes;
+  return detail::totals<V, F>.bytes;
 }
 
 /// Bytes of all weights in the encodings that `format_of` gives.
@@ -132,7 +165,7 @@ constexpr std::int64_t weight_bytes(const FormatOf& format_of) {
 /// row of the per-layer table.
 template <Variant V, Format F>
 constexpr std::int64_t active_weight_bytes() {
-  return weight_totals<V>(F).active_bytes;
+  return detail::totals<V, F>.active_bytes;
 }
 
 /// As above, in the encodings that `format_of` gives.
@@ -173,15 +206,14 @@ constexpr std::int64_t kv_growth_bytes(KvLayout layout = KvLayout::value_and_rot
 /// Multiply-adds of one prompt token with the weights of all layers; without head and attention scores.
 template <Variant V>
 constexpr std::int64_t prompt_multiply_adds() {
-  return weight_totals<V>(Format::f32).multiply_adds;
+  return detail::totals<V, Format::f32>.multiply_adds;
 }
 
 /// Multiply-adds of a prompt token that stops after the last KV owner (§2.4.3); of the per-layer projection
 /// only the part for those layers.
 template <Variant V>
 constexpr std::int64_t owner_multiply_adds() {
-  return detail::uniform_layers<V>(0, first_reader<V>(), Format::f32).multiply_adds +
-         std::int64_t{first_reader<V>()} * per_layer_width<V>() * V::dims.hidden;
+  return detail::owner_multiply_adds<V>;
 }
 
 /// Multiply-adds of the head.
