@@ -181,6 +181,7 @@ template <class T>
 concept Variant = requires {
   { T::name } -> std::convertible_to<std::string_view>;
   requires detail::ConstantOf<decltype(T::dims), Dims>;
+  typename T::Layers;
   requires detail::is_schedule<typename T::Layers>;
 }
 &&detail::VariantRules<T>::hold;

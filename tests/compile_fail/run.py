@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks that what must not compile does not, and that the compiler says why.
+
+    run.py COMPILER [FLAG ...]
+
+Every *.cpp beside this script must fail to compile. Its lines `// EXPECT: <regex>` must all match the compiler's output,
+and the first error must be the library's own message (it starts with "lamina:"), not a follow-up. A file that names its
+own first error does so with `// FIRST: <regex>`. control.cpp must compile. Exit status 0 if all of this holds.
+"""
+
+import concurrent.futures
+import pathlib
+import re
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def compile_one(command, source):
+    """The exit status and the output of compiling one file (nothing is written)."""
+    done = subprocess.run([*command, "-fsyntax-only", str(source)], capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stdout + done.stderr
+
+
+def check(command, source):
+    """What is wrong with one file; an empty list if nothing."""
+    status, output = compile_one(command, source)
+    if source.stem == "control":
+        return [] if status == 0 else ["does not compile: the failures of the others prove nothing\n" + output[:2000]]
+    text = source.read_text(encoding="utf-8")
+    expected = re.findall(r"^// EXPECT: (.+)$", text, re.MULTILINE)
+    first = re.findall(r"^// FIRST: (.+)$", text, re.MULTILINE) or ["lamina: "]
+    if not expected:
+        return ["states no `// EXPECT: <regex>`"]
+    if status == 0:
+        return ["compiles, but must not"]
+    wrong = [f"output does not match: {regex}" for regex in expected if not re.search(regex, output)]
+    errors = [line for line in output.splitlines() if re.search(r"\berror\b", line)]
+    if not errors or not re.search(first[0], errors[0]):
+        wrong.append(f"the first error is not the expected one ({first[0]}): {errors[0] if errors else 'none'}")
+    if wrong:
+        wrong.append(output[:3000])
+    return wrong
+
+
+def main(command):
+    if not command:
+        print(__doc__)
+        return 2
+    sources = sorted(HERE.glob("*.cpp"))
+    if not any(source.stem == "control" for source in sources) or len(sources) < 2:
+        print("compile_fail: control.cpp or the cases are missing")
+        return 1
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        results = pool.map(lambda source: check(command, source), sources)
+        for source, wrong in zip(sources, results):
+            failed += bool(wrong)
+            for line in wrong:
+                print(f"{source.name}: {line}")
+    print(f"compile_fail: {len(sources) - failed} of {len(sources)} as expected ({command[0]})")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
