@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The demo model: trained, 2.85 million weights, every kind of layer that E2B has.
+// The demo model: trained, 2.39 million weights in its text decoder, every kind of layer that E2B has.
 // Source: golden/demo/README.md, golden/demo/hf/config.json.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A feed-forward kind that does not say which weights it has.
-// EXPECT: lamina: Layer: its second argument must be a feed-forward kind; give a type with `width` \(int\)
-// and a specialisation of lamina::Slots EXPECT: Windmill
+// EXPECT: lamina: Layer: its second argument must be a feed-forward kind; give a type with `width` \(int\) and a specialisation of lamina::Slots
+// EXPECT: Windmill
 
 #include <lamina/schedule.hpp>
 

@@ -4,9 +4,9 @@
 
     run.py COMPILER [FLAG ...]
 
-Every *.cpp beside this script must fail to compile. Its lines `// EXPECT: <regex>` must all match the compiler's output,
-and the first error must be the library's own message (it starts with "lamina:"), not a follow-up. A file that names its
-own first error does so with `// FIRST: <regex>`. control.cpp must compile. Exit status 0 if all of this holds.
+Every *.cpp beside this script must fail to compile. Its lines `// EXPECT: <regex>` must all match the compiler's
+output, and the first error must be the library's own message (it starts with "lamina:"), not a follow-up. A file that
+names its own first error does so with `// FIRST: <regex>`. control.cpp must compile. Exit status 0 if all this holds.
 """
 
 import concurrent.futures
@@ -32,8 +32,8 @@ def check(command, source):
     text = source.read_text(encoding="utf-8")
     expected = re.findall(r"^// EXPECT: (.+)$", text, re.MULTILINE)
     first = re.findall(r"^// FIRST: (.+)$", text, re.MULTILINE) or ["lamina: "]
-    if not expected:
-        return ["states no `// EXPECT: <regex>`"]
+    if not expected or len(expected) + text.count("// FIRST: ") != len(re.findall(r"\b(EXPECT|FIRST):", text)):
+        return ["states no `// EXPECT: <regex>`, or one that does not begin its line"]
     if status == 0:
         return ["compiles, but must not"]
     wrong = [f"output does not match: {regex}" for regex in expected if not re.search(regex, output)]

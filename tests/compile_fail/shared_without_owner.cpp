@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A layer that shares the keys and values of an attention the schedule does not have; the fact alone finds
-// it. EXPECT: lamina: SharedKv: its Owner must be a layer of the schedule; add a layer with that attention
+// A layer that shares the keys and values of an attention the schedule does not have.
+// EXPECT: lamina: SharedKv: its Owner must be a layer of the schedule; add a layer with that attention
 // EXPECT: OwnerRules<lamina::SharedKv<lamina::GlobalAttention<
 
 #include <lamina/schedule.hpp>
