@@ -16,7 +16,8 @@ struct KeyRange {
   std::uint32_t end = 0;
 };
 
-/// The keys a token at `position` sees: itself and what came before it, at most `window` of them (0: no limit).
+/// The keys a token at `position` sees: itself and what came before it, at most `window` of them (0: no
+/// limit).
 [[nodiscard]] constexpr KeyRange causal_keys(std::uint32_t position, std::uint32_t window) noexcept {
   const std::uint32_t end = position + 1;
   return {window != 0 && end > window ? end - window : 0, end};
@@ -50,8 +51,8 @@ struct SpanRange {
 }
 
 /// Rows that share each loaded key and value, for `group` query heads per kv head: 32 query vectors give 32
-/// multiply-adds per widened element, and their partial results (32 · 512 floats, 64 KiB) stay in the second-level
-/// cache beside one block of keys and values.
+/// multiply-adds per widened element, and their partial results (32 · 512 floats, 64 KiB) stay in the
+/// second-level cache beside one block of keys and values.
 [[nodiscard]] constexpr std::uint32_t attend_tile_rows(std::uint32_t group) noexcept {
   return group >= 32 ? 1 : 32 / group;
 }
@@ -69,7 +70,7 @@ template <class Layout>
 [[nodiscard]] constexpr std::size_t attend_scratch_floats(std::uint32_t group) noexcept {
   const std::uint32_t rows = attend_tile_rows(group);
   const std::size_t padded = (std::size_t{group} * rows + 15) / 16 * 16;
-  return attend_partial_floats<Layout>(group, rows) + padded * (kv_block + 4);
+  return attend_partial_floats<Layout>(group, rows) + padded * (Layout::head_dim + kv_block + 4);
 }
 
 }  // namespace lamina

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inner steps of attention: scores of a block of keys, online softmax, weighted sum of values, merging of spans.
-// Source: text-decoder.md §2.4, §4.3.
+// The inner steps of attention: scores of a block of keys, online softmax, weighted sum of values, merging of
+// spans. Source: text-decoder.md §2.4, §4.3.
 
 #if defined(LAMINA_KERNELS_ATTEND_BLOCK_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAMINA_KERNELS_ATTEND_BLOCK_INL_HPP
@@ -25,10 +25,6 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace detail {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Keys whose rows stay in the first-level cache while all query vectors use them: 16 rows of 512 bf16 are 16 KiB.
-inline constexpr std::uint32_t attend_chunk = 16;
-static_assert(kv_block % attend_chunk == 0);
-
 // --- What is computed, and where ---
 
 /// The query vectors of some rows and one kv head, numbered row by row.
@@ -38,8 +34,8 @@ struct QueryTile {
   const KeyRange* visible;  ///< [rows]
   std::size_t row_stride;   ///< floats between rows
   std::size_t head_dim;
-  std::uint32_t group;    ///< vectors of a row
-  std::uint32_t vectors;  ///< rows · group
+  std::uint32_t group;               ///< vectors of a row
+  std::uint32_t vectors;             ///< rows · group
   std::uint32_t first = 0xFFFFFFFF;  ///< positions that any row sees: first, ..., end - 1
   std::uint32_t end = 0;
 
@@ -79,6 +75,7 @@ struct SoftmaxState {
 /// The pieces of a thread's scratch memory (`attend_scratch_floats`).
 struct AttendScratch {
   SoftmaxState state;    ///< of the current span
+  float* packed;         ///< [vectors, head_dim]: the queries in the order of `pack_tile`
   float* scores;         ///< [vectors, kv_block]
   float* rescale;        ///< [vectors, padded]: what the current block multiplies older results with
   float* block_sum;      ///< [vectors, padded]
@@ -88,7 +85,8 @@ struct AttendScratch {
   AttendScratch(float* memory, std::size_t vectors, std::size_t head_dim) noexcept
       : state(memory, vectors, head_dim) {
     const std::size_t padded = (vectors + 15) / 16 * 16;
-    scores = state.sum + padded;
+    packed = state.sum + padded;
+    scores = packed + (vectors * head_dim + 15) / 16 * 16;
     rescale = scores + padded * kv_block;
     block_sum = rescale + padded;
     total_maximum = block_sum + padded;
@@ -105,35 +103,48 @@ struct BlockRange {
 
 /// The part of the block starting at `start` that lies in first, ..., end - 1.
 HWY_INLINE BlockRange part_of_block(std::uint32_t start, std::uint32_t first, std::uint32_t end) noexcept {
-  return {first > start ? std::min(first - start, kv_block) : 0, end > start ? std::min(end - start, kv_block) : 0};
+  return {first > start ? std::min(first - start, kv_block) : 0,
+          end > start ? std::min(end - start, kv_block) : 0};
 }
 
 // --- One block ---
 
+/// Copies the tile's queries to `packed` [vectors · head_dim] for `score_block`.
+template <class Layout>
+HWY_INLINE void pack_tile(const QueryTile& tile, float* packed) noexcept {
+  constexpr std::size_t dim = Layout::head_dim;
+  for (std::uint32_t v = 0; v < tile.vectors;) {
+    const std::uint32_t height = tile_height(tile.vectors - v);
+    const float* q[4] = {};
+    for (std::uint32_t i = 0; i < height; ++i) q[i] = tile.queries + tile.offset_of(v + i);
+    if (height == 4) pack_queries<Layout, 4>(q, packed + v * dim);
+    if (height == 2) pack_queries<Layout, 2>(q, packed + v * dim);
+    if (height == 1) pack_queries<Layout, 1>(q, packed + v * dim);
+    v += height;
+  }
+}
+
 /// Writes the scores of `part` (and possibly of neighbours inside the block) for all vectors.
 template <class Layout>
-HWY_INLINE void score_block(const KvBlock& block, const QueryTile& tile, BlockRange part, float* scores) noexcept {
+HWY_INLINE void score_block(const KvBlock& block, const float* packed, std::uint32_t vectors, BlockRange part,
+                            float* scores) noexcept {
+  constexpr std::size_t dim = Layout::head_dim;
   for (std::uint32_t lo = part.lo; lo < part.hi;) {
     const std::uint32_t hi = std::min(part.hi, lo / attend_chunk * attend_chunk + attend_chunk);
-    std::uint32_t v = 0;
-    for (; v + 4 <= tile.vectors; v += 4) {
-      const float* q[4] = {tile.queries + tile.offset_of(v), tile.queries + tile.offset_of(v + 1),
-                           tile.queries + tile.offset_of(v + 2), tile.queries + tile.offset_of(v + 3)};
-      score_keys<Layout, 4, 2>(block, q, lo, hi, scores + std::size_t{v} * kv_block);
-    }
-    for (; v + 2 <= tile.vectors; v += 2) {
-      const float* q[4] = {tile.queries + tile.offset_of(v), tile.queries + tile.offset_of(v + 1), nullptr, nullptr};
-      score_keys<Layout, 2, 4>(block, q, lo, hi, scores + std::size_t{v} * kv_block);
-    }
-    if (v < tile.vectors) {
-      const float* q[4] = {tile.queries + tile.offset_of(v), nullptr, nullptr, nullptr};
-      score_keys<Layout, 1, 4>(block, q, lo, hi, scores + std::size_t{v} * kv_block);
+    for (std::uint32_t v = 0; v < vectors;) {
+      const std::uint32_t height = tile_height(vectors - v);
+      float* to = scores + std::size_t{v} * kv_block;
+      if (height == 4) score_keys<Layout, 4>(block, packed + v * dim, lo, hi, to, v == 0);
+      if (height == 2) score_keys<Layout, 2>(block, packed + v * dim, lo, hi, to, v == 0);
+      if (height == 1) score_keys<Layout, 1>(block, packed + v * dim, lo, hi, to, v == 0);
+      v += height;
     }
     lo = hi;
   }
 }
 
-/// Turns one vector's scores into probabilities relative to the new maximum, in place; zeros where it sees nothing.
+/// Turns one vector's scores into probabilities relative to the new maximum, in place; zeros where it sees
+/// nothing.
 ///
 /// Returns their sum and updates `maximum`; `difference` receives old maximum - new maximum.
 template <class Layout>
@@ -181,19 +192,14 @@ HWY_INLINE void add_values(const KvBlock& block, std::uint32_t vectors, BlockRan
   bool first = true;
   for (std::uint32_t lo = part.lo; lo < part.hi;) {
     const std::uint32_t hi = std::min(part.hi, lo / attend_chunk * attend_chunk + attend_chunk);
-    const float* older = first ? rescale : nullptr;
-    std::uint32_t v = 0;
-    for (; v + 4 <= vectors; v += 4) {
-      add_value_rows<Layout, 4>(block, lo, hi, weights + std::size_t{v} * kv_block,
-                                older != nullptr ? older + v : nullptr, out + v * dim);
-    }
-    for (; v + 2 <= vectors; v += 2) {
-      add_value_rows<Layout, 2>(block, lo, hi, weights + std::size_t{v} * kv_block,
-                                older != nullptr ? older + v : nullptr, out + v * dim);
-    }
-    if (v < vectors) {
-      add_value_rows<Layout, 1>(block, lo, hi, weights + std::size_t{v} * kv_block,
-                                older != nullptr ? older + v : nullptr, out + v * dim);
+    for (std::uint32_t v = 0; v < vectors;) {
+      const std::uint32_t height = tile_height(vectors - v);
+      const float* from = weights + std::size_t{v} * kv_block;
+      const float* older = first ? rescale + v : nullptr;
+      if (height == 4) add_value_rows<Layout, 4>(block, lo, hi, from, older, out + v * dim, v == 0);
+      if (height == 2) add_value_rows<Layout, 2>(block, lo, hi, from, older, out + v * dim, v == 0);
+      if (height == 1) add_value_rows<Layout, 1>(block, lo, hi, from, older, out + v * dim, v == 0);
+      v += height;
     }
     first = false;
     lo = hi;
@@ -204,8 +210,9 @@ HWY_INLINE void add_values(const KvBlock& block, std::uint32_t vectors, BlockRan
 
 /// Computes the softmax state of all vectors over one span, from scratch.
 template <class Layout>
-HWY_NOINLINE void attend_span(const KvRows& cache, const QueryTile& tile, std::uint32_t kv_head, std::uint32_t span,
-                              const SoftmaxState& state, const AttendScratch& scratch) noexcept {
+HWY_NOINLINE void attend_span(const KvRows& cache, const QueryTile& tile, std::uint32_t kv_head,
+                              std::uint32_t span, const SoftmaxState& state,
+                              const AttendScratch& scratch) noexcept {
   const hn::CappedTag<float, 16> d;
   std::fill_n(state.out, tile.vectors * tile.head_dim, 0.0F);
   std::fill_n(state.maximum, (tile.vectors + 15) / 16 * 16, -std::numeric_limits<float>::infinity());
@@ -214,7 +221,7 @@ HWY_NOINLINE void attend_span(const KvRows& cache, const QueryTile& tile, std::u
     const BlockRange part = part_of_block(start, tile.first, tile.end);
     if (part.empty()) continue;
     const KvBlock block = block_of<Layout>(cache, kv_head, start);
-    score_block<Layout>(block, tile, part, scratch.scores);
+    score_block<Layout>(block, scratch.packed, tile.vectors, part, scratch.scores);
     for (std::uint32_t v = 0; v < tile.vectors; ++v) {
       const KeyRange visible = tile.visible[v / tile.group];
       const BlockRange seen = part_of_block(start, visible.first, visible.end);
@@ -245,7 +252,8 @@ HWY_INLINE void start_rows(const QueryTile& tile, const AttendScratch& scratch) 
 
 /// Merges the next span's state into the rows. Call it in order of position.
 template <class Layout>
-HWY_NOINLINE void merge_span(const QueryTile& tile, const SoftmaxState& state, const AttendScratch& scratch) noexcept {
+HWY_NOINLINE void merge_span(const QueryTile& tile, const SoftmaxState& state,
+                             const AttendScratch& scratch) noexcept {
   const ValueTag<Layout> d;
   for (std::uint32_t v = 0; v < tile.vectors; ++v) {
     if (state.sum[v] == 0.0F) continue;  // the row sees nothing of this span
@@ -253,8 +261,8 @@ HWY_NOINLINE void merge_span(const QueryTile& tile, const SoftmaxState& state, c
     const auto older = hn::Exp(d, hn::Set(d, scratch.total_maximum[v] - now));
     const auto newer = hn::Exp(d, hn::Set(d, state.maximum[v] - now));
     scratch.total_maximum[v] = now;
-    scratch.total_sum[v] = hn::GetLane(hn::MulAdd(hn::Set(d, scratch.total_sum[v]), older,
-                                                  hn::Mul(hn::Set(d, state.sum[v]), newer)));
+    scratch.total_sum[v] = hn::GetLane(
+        hn::MulAdd(hn::Set(d, scratch.total_sum[v]), older, hn::Mul(hn::Set(d, state.sum[v]), newer)));
     const float* from = state.out + v * std::size_t{Layout::head_dim};
     float* to = tile.out + tile.offset_of(v);
     for (std::size_t i = 0; i < Layout::head_dim; i += hn::Lanes(d)) {
@@ -263,17 +271,12 @@ HWY_NOINLINE void merge_span(const QueryTile& tile, const SoftmaxState& state, c
   }
 }
 
-/// Divides the rows by the sums of their weights.
+/// Divides the rows by the sums of their weights and puts their elements in order.
 template <class Layout>
 HWY_INLINE void finish_rows(const QueryTile& tile, const AttendScratch& scratch) noexcept {
-  const ValueTag<Layout> d;
   for (std::uint32_t v = 0; v < tile.vectors; ++v) {
     const float sum = scratch.total_sum[v];
-    const auto inverse = hn::Set(d, sum > 0.0F ? 1.0F / sum : 0.0F);
-    float* out = tile.out + tile.offset_of(v);
-    for (std::size_t i = 0; i < Layout::head_dim; i += hn::Lanes(d)) {
-      hn::StoreU(hn::Mul(hn::LoadU(d, out + i), inverse), d, out + i);
-    }
+    finish_vector<Layout>(tile.out + tile.offset_of(v), sum > 0.0F ? 1.0F / sum : 0.0F);
   }
 }
 

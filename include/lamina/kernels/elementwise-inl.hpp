@@ -22,8 +22,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // --- Partial vectors ---
 
-/// Loads `count` < Lanes(d) floats, zeros above them, without touching memory behind them. Tails then run through the
-/// same instructions as whole vectors, so that an element's bits do not depend on where it stands.
+/// Loads `count` < Lanes(d) floats, zeros above them, without touching memory behind them. Tails then run
+/// through the same instructions as whole vectors, so that an element's bits do not depend on where it
+/// stands.
 template <class D>
 HWY_INLINE hn::Vec<D> load_part(D d, const float* HWY_RESTRICT from, std::size_t count) noexcept {
   HWY_ALIGN float lanes[hn::MaxLanes(d)] = {};
@@ -47,7 +48,7 @@ HWY_INLINE void scale(float* x, std::size_t n, float factor) noexcept {
   const std::size_t lanes = hn::Lanes(d);
   const auto f = hn::Set(d, factor);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, x + i);
+  for (; n - i >= lanes; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, x + i);
   if (i < n) store_part(hn::Mul(load_part(d, x + i, n - i), f), d, x + i, n - i);
 }
 
@@ -56,7 +57,8 @@ HWY_INLINE void add(float* x, const float* addend, std::size_t n) noexcept {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, addend + i)), d, x + i);
+  for (; n - i >= lanes; i += lanes)
+    hn::StoreU(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, addend + i)), d, x + i);
   if (i < n) {
     store_part(hn::Add(load_part(d, x + i, n - i), load_part(d, addend + i, n - i)), d, x + i, n - i);
   }
@@ -67,7 +69,8 @@ HWY_INLINE void multiply(float* x, const float* factors, std::size_t n) noexcept
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, factors + i)), d, x + i);
+  for (; n - i >= lanes; i += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, factors + i)), d, x + i);
   if (i < n) {
     store_part(hn::Mul(load_part(d, x + i, n - i), load_part(d, factors + i, n - i)), d, x + i, n - i);
   }
@@ -79,7 +82,7 @@ HWY_INLINE void multiply_add(float* x, const float* y, float factor, std::size_t
   const std::size_t lanes = hn::Lanes(d);
   const auto f = hn::Set(d, factor);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (; n - i >= lanes; i += lanes) {
     hn::StoreU(hn::MulAdd(hn::LoadU(d, y + i), f, hn::LoadU(d, x + i)), d, x + i);
   }
   if (i < n) {
@@ -90,7 +93,8 @@ HWY_INLINE void multiply_add(float* x, const float* y, float factor, std::size_t
 // --- Conversions ---
 
 /// Rounds x [n] to bf16 bits, nearest even; a NaN stays a NaN.
-HWY_INLINE void to_bf16(const float* HWY_RESTRICT x, std::uint16_t* HWY_RESTRICT out, std::size_t n) noexcept {
+HWY_INLINE void to_bf16(const float* HWY_RESTRICT x, std::uint16_t* HWY_RESTRICT out,
+                        std::size_t n) noexcept {
   for (std::size_t i = 0; i < n; ++i) {
     const auto bits = std::bit_cast<std::uint32_t>(x[i]);
     const std::uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
@@ -100,7 +104,8 @@ HWY_INLINE void to_bf16(const float* HWY_RESTRICT x, std::uint16_t* HWY_RESTRICT
 }
 
 /// Widens bf16 bits x [n] to float32, exactly.
-HWY_INLINE void from_bf16(const std::uint16_t* HWY_RESTRICT x, float* HWY_RESTRICT out, std::size_t n) noexcept {
+HWY_INLINE void from_bf16(const std::uint16_t* HWY_RESTRICT x, float* HWY_RESTRICT out,
+                          std::size_t n) noexcept {
   for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(std::uint32_t{x[i]} << 16);
 }
 
@@ -112,11 +117,13 @@ HWY_INLINE float to_int8(const float* HWY_RESTRICT x, std::int8_t* HWY_RESTRICT 
     largest = magnitude > largest ? magnitude : largest;
   }
   const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
-  // Adding 1.5 · 2^23 leaves round-to-nearest-even of a small float in the low bits: no library call per element.
+  // Adding 1.5 · 2^23 leaves round-to-nearest-even of a small float in the low bits: no library call per
+  // element.
   constexpr float magic = 12582912.0F;
   for (std::size_t i = 0; i < n; ++i) {
     const float shifted = x[i] * inverse + magic;
-    out[i] = static_cast<std::int8_t>(std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(magic));
+    out[i] =
+        static_cast<std::int8_t>(std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(magic));
   }
   return largest / 127.0F;
 }

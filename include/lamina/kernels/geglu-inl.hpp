@@ -22,8 +22,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 namespace detail {
 
-/// 0.5 z (1 + tanh(u)), u = √(2/π) (z + 0.044715 z³), written as z / (1 + exp(-2u)): the same value without the
-/// cancellation of 1 + tanh for negative z, and with one exponential.
+/// 0.5 z (1 + tanh(u)), u = √(2/π) (z + 0.044715 z³), written as z / (1 + exp(-2u)): the same value without
+/// the cancellation of 1 + tanh for negative z, and with one exponential.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V gelu_tanh(D d, V z) noexcept {
   const V cubic = hn::Set(d, -2.0F * 0.7978845608028654F * 0.044715F);
@@ -43,7 +43,7 @@ HWY_INLINE void geglu(const float* gate, const float* up, float* out, std::size_
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (; n - i >= lanes; i += lanes) {
     hn::StoreU(hn::Mul(detail::gelu_tanh(d, hn::LoadU(d, gate + i)), hn::LoadU(d, up + i)), d, out + i);
   }
   if (i < n) {

@@ -36,10 +36,9 @@ HWY_INLINE float encode_kv_row(const float* x, std::byte* row, std::size_t n) no
 
 /// Stores the keys and values of one position, for all kv heads.
 ///
-/// Shapes    keys [kv_heads, head_dim], normed and rotated · values [kv_heads, head_dim], normed; both float32
-/// Effects   overwrites the slot of `position`; on K=V layers keeps only the rotated elements of the keys
-/// Cost      writes kv_heads · Layout::bytes_per_position bytes
-/// Threads   safe for distinct positions
+/// Shapes    keys [kv_heads, head_dim], normed and rotated · values [kv_heads, head_dim], normed; both
+/// float32 Effects   overwrites the slot of `position`; on K=V layers keeps only the rotated elements of the
+/// keys Cost      writes kv_heads · Layout::bytes_per_position bytes Threads   safe for distinct positions
 template <class Layout>
 HWY_INLINE void store_kv(const KvRows& rows, std::uint32_t position, const float* keys,
                          const float* values) noexcept {
@@ -55,8 +54,8 @@ HWY_INLINE void store_kv(const KvRows& rows, std::uint32_t position, const float
     }
     const float key_scale =
         encode_kv_row<Layout::format>(key, rows.keys + index * Layout::key_row_bytes, Layout::key_columns);
-    const float value_scale =
-        encode_kv_row<Layout::format>(values + head * dim, rows.values + index * Layout::value_row_bytes, dim);
+    const float value_scale = encode_kv_row<Layout::format>(
+        values + head * dim, rows.values + index * Layout::value_row_bytes, dim);
     if constexpr (Layout::scaled) {
       rows.key_scales[index] = key_scale;
       rows.value_scales[index] = value_scale;
@@ -66,11 +65,13 @@ HWY_INLINE void store_kv(const KvRows& rows, std::uint32_t position, const float
 
 /// Shapes queries for `attend`, in place: nothing to do but on K=V layers.
 ///
-/// There the weight of k_norm moves from the key to the query for the elements that are not rotated, because their
-/// key is weight ⊙ value; and the elements are put into the order [not rotated | rotated], the order in which
-/// `attend` reads the two rows. Call it after q_norm and rotation, with the owner layer's k_norm weight.
+/// There the weight of k_norm moves from the key to the query for the elements that are not rotated, because
+/// their key is weight ⊙ value; and the elements are put into the order [not rotated | rotated], the order in
+/// which `attend` reads the two rows. Call it after q_norm and rotation, with the owner layer's k_norm
+/// weight.
 ///
-/// Shapes    queries [vectors, head_dim], vectors = rows · heads · key_norm [head_dim] (unused if K and V differ)
+/// Shapes    queries [vectors, head_dim], vectors = rows · heads · key_norm [head_dim] (unused if K and V
+/// differ)
 template <class Layout>
 HWY_INLINE void prepare_queries(float* queries, std::size_t vectors, const float* key_norm) noexcept {
   if constexpr (Layout::key_is_value) {

@@ -12,18 +12,20 @@
 
 namespace lamina {
 
-/// Positions whose scores are computed together. Blocks start at multiples of it, so that the arithmetic of a query
-/// depends on positions only; 64 keys keep a block of 512-wide bf16 rows (64 KiB) in the second-level cache.
+/// Positions whose scores are computed together. Blocks start at multiples of it, so that the arithmetic of a
+/// query depends on positions only; 64 keys keep a block of 512-wide bf16 rows (64 KiB) in the second-level
+/// cache.
 inline constexpr std::uint32_t kv_block = 64;
 
-/// Positions whose online softmax is independent of all others: the grain at which a context is split over threads.
-/// Partial results are merged in order of position whether they come from one thread or from many. 256 positions make
-/// the partial results about 3 % of the bytes of a bf16 cache, and let a window of 512 be shared by two threads.
+/// Positions whose online softmax is independent of all others: the grain at which a context is split over
+/// threads. Partial results are merged in order of position whether they come from one thread or from many.
+/// 256 positions make the partial results about 3 % of the bytes of a bf16 cache, and let a window of 512 be
+/// shared by two threads.
 inline constexpr std::uint32_t kv_span = 256;
 static_assert(kv_span % kv_block == 0);
 
-/// Slots to allocate for at least `positions`: rings and linear arrays hold whole blocks, so that a block is always
-/// contiguous. A linear array is a ring that never wraps.
+/// Slots to allocate for at least `positions`: rings and linear arrays hold whole blocks, so that a block is
+/// always contiguous. A linear array is a ring that never wraps.
 [[nodiscard]] constexpr std::uint32_t kv_slots(std::uint32_t positions) noexcept {
   return (positions + kv_block - 1) / kv_block * kv_block;
 }
@@ -49,14 +51,18 @@ struct KvFormatTraits<CacheFormat::int8> {
 
 /// Layout of the rows of one layer's cache.
 ///
-/// `SharedPairs` is 0 where keys and values differ. On K=V layers it is the number of rotated pairs: the value row
-/// then serves as key for the elements that are not rotated, and the key row holds only the rotated ones,
-/// elements [0, SharedPairs) and [HeadDim/2, HeadDim/2 + SharedPairs) of the key, side by side.
+/// `SharedPairs` is 0 where keys and values differ. On K=V layers it is the number of rotated pairs: the
+/// value row then serves as key for the elements that are not rotated, and the key row holds only the rotated
+/// ones, elements [0, SharedPairs) and [HeadDim/2, HeadDim/2 + SharedPairs) of the key, side by side.
 template <int HeadDim, CacheFormat Format, int SharedPairs = 0>
 struct KvLayout {
   static_assert(HeadDim > 0 && HeadDim % 2 == 0, "lamina: KvLayout: head_dim must be even and > 0");
   static_assert(SharedPairs >= 0 && SharedPairs <= HeadDim / 2,
                 "lamina: KvLayout: rotated pairs must be at most head_dim / 2");
+  static_assert(
+      SharedPairs == 0 || (SharedPairs % 2 == 0 && HeadDim % 4 == 0),
+      "lamina: KvLayout: K=V layers need an even number of rotated pairs and head_dim a multiple of 4; "
+      "choose head_dim a multiple of 16");
 
   using Traits = KvFormatTraits<Format>;
   using Element = typename Traits::Element;
@@ -70,16 +76,18 @@ struct KvLayout {
 
   /// Bytes of one head's row, padded so that every row starts at a multiple of 16 bytes.
   static constexpr std::size_t key_row_bytes = (std::size_t{key_columns} * sizeof(Element) + 15) / 16 * 16;
-  static constexpr std::size_t value_row_bytes = (std::size_t{value_columns} * sizeof(Element) + 15) / 16 * 16;
+  static constexpr std::size_t value_row_bytes =
+      (std::size_t{value_columns} * sizeof(Element) + 15) / 16 * 16;
 
   /// Bytes of one position of one head, factors included: what decoding reads per position and kv head.
-  static constexpr std::size_t bytes_per_position = key_row_bytes + value_row_bytes + (scaled ? 2 * sizeof(float) : 0);
+  static constexpr std::size_t bytes_per_position =
+      key_row_bytes + value_row_bytes + (scaled ? 2 * sizeof(float) : 0);
 };
 
 /// A view of one layer's keys and values; owns nothing. Position p lives in slot p % slots.
 ///
-/// Each head's rows are contiguous, [kv_heads, slots, row], because a head is the unit that a thread streams: one
-/// linear walk per head and no stride, at any number of heads.
+/// Each head's rows are contiguous, [kv_heads, slots, row], because a head is the unit that a thread streams:
+/// one linear walk per head and no stride, at any number of heads.
 struct KvRows {
   std::byte* keys = nullptr;      ///< [kv_heads, slots, Layout::key_row_bytes]
   std::byte* values = nullptr;    ///< [kv_heads, slots, Layout::value_row_bytes]

@@ -32,7 +32,7 @@ HWY_INLINE float inverse_rms(const float* x, std::size_t n, float epsilon) noexc
   auto sum2 = hn::Zero(d);
   auto sum3 = hn::Zero(d);
   std::size_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+  for (; n - i >= 4 * lanes; i += 4 * lanes) {
     const auto x0 = hn::LoadU(d, x + i);
     const auto x1 = hn::LoadU(d, x + i + lanes);
     const auto x2 = hn::LoadU(d, x + i + 2 * lanes);
@@ -42,7 +42,7 @@ HWY_INLINE float inverse_rms(const float* x, std::size_t n, float epsilon) noexc
     sum2 = hn::MulAdd(x2, x2, sum2);
     sum3 = hn::MulAdd(x3, x3, sum3);
   }
-  for (; i + lanes <= n; i += lanes) {
+  for (; n - i >= lanes; i += lanes) {
     const auto x0 = hn::LoadU(d, x + i);
     sum0 = hn::MulAdd(x0, x0, sum0);
   }
@@ -57,17 +57,18 @@ HWY_INLINE float inverse_rms(const float* x, std::size_t n, float epsilon) noexc
 /// Writes x · factor, or x · factor ⊙ weight where a weight is given; `factor` comes from `inverse_rms`.
 ///
 /// Shapes    x, out [n] (may be the same) · weight [n] or null
-HWY_INLINE void apply_norm(const float* x, const float* weight, float factor, float* out, std::size_t n) noexcept {
+HWY_INLINE void apply_norm(const float* x, const float* weight, float factor, float* out,
+                           std::size_t n) noexcept {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   const auto f = hn::Set(d, factor);
   std::size_t i = 0;
   if (weight == nullptr) {
-    for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, out + i);
+    for (; n - i >= lanes; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, out + i);
     if (i < n) store_part(hn::Mul(load_part(d, x + i, n - i), f), d, out + i, n - i);
     return;
   }
-  for (; i + lanes <= n; i += lanes) {
+  for (; n - i >= lanes; i += lanes) {
     hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, x + i), f), hn::LoadU(d, weight + i)), d, out + i);
   }
   if (i < n) {
@@ -79,7 +80,8 @@ HWY_INLINE void apply_norm(const float* x, const float* weight, float factor, fl
 /// Normalises one vector: out = weight ⊙ x · (mean(x²) + epsilon)^(-1/2).
 ///
 /// Shapes    x, out [n] (may be the same) · weight [n] or null (no weight)
-HWY_INLINE void rms_norm(const float* x, const float* weight, float* out, std::size_t n, float epsilon) noexcept {
+HWY_INLINE void rms_norm(const float* x, const float* weight, float* out, std::size_t n,
+                         float epsilon) noexcept {
   apply_norm(x, weight, inverse_rms(x, n, epsilon), out, n);
 }
 
@@ -93,19 +95,21 @@ HWY_INLINE void rms_norm_heads(const float* x, const float* weight, float* out, 
   }
 }
 
-/// Adds a normalised branch to the residual stream: x = (x + weight ⊙ y · (mean(y²) + epsilon)^(-1/2)) · factor.
+/// Adds a normalised branch to the residual stream: x = (x + weight ⊙ y · (mean(y²) + epsilon)^(-1/2)) ·
+/// factor.
 ///
 /// Shapes    x [n] in and out · y [n] · weight [n] or null
 /// Effects   `factor` multiplies the whole stream (layer_scalar, §2.3); 1 leaves it as it is
-HWY_INLINE void add_rms_norm(float* HWY_RESTRICT x, const float* HWY_RESTRICT y, const float* HWY_RESTRICT weight,
-                             std::size_t n, float epsilon, float factor = 1.0F) noexcept {
+HWY_INLINE void add_rms_norm(float* HWY_RESTRICT x, const float* HWY_RESTRICT y,
+                             const float* HWY_RESTRICT weight, std::size_t n, float epsilon,
+                             float factor = 1.0F) noexcept {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   const auto norm = hn::Set(d, inverse_rms(y, n, epsilon));
   const auto whole = hn::Set(d, factor);
   const auto one = hn::Set(d, 1.0F);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (; n - i >= lanes; i += lanes) {
     const auto w = weight != nullptr ? hn::LoadU(d, weight + i) : one;
     const auto sum = hn::MulAdd(hn::Mul(hn::LoadU(d, y + i), norm), w, hn::LoadU(d, x + i));
     hn::StoreU(hn::Mul(sum, whole), d, x + i);

@@ -23,8 +23,10 @@ inline std::vector<double> rms_norm(const float* x, const float* weight, std::si
   return out;
 }
 
-/// Turns the first `pairs` pairs of one head x [head_dim] by angles [pairs] in double precision; see `rotate_heads`.
-inline std::vector<double> rotate(const float* x, std::size_t head_dim, std::size_t pairs, const double* angles) {
+/// Turns the first `pairs` pairs of one head x [head_dim] by angles [pairs] in double precision; see
+/// `rotate_heads`.
+inline std::vector<double> rotate(const float* x, std::size_t head_dim, std::size_t pairs,
+                                  const double* angles) {
   std::vector<double> out(x, x + head_dim);
   for (std::size_t i = 0; i < pairs; ++i) {
     const double low = static_cast<double>(x[i]);
@@ -35,8 +37,8 @@ inline std::vector<double> rotate(const float* x, std::size_t head_dim, std::siz
   return out;
 }
 
-/// gelu_tanh(z) = 0.5 z (1 + tanh(√(2/π) (z + 0.044715 z³))), as z times a logistic function so that large negative z
-/// keep their digits.
+/// gelu_tanh(z) = 0.5 z (1 + tanh(√(2/π) (z + 0.044715 z³))), as z times a logistic function so that large
+/// negative z keep their digits.
 inline double gelu_tanh(double z) {
   const double u = std::sqrt(2.0 / 3.14159265358979323846) * (z + 0.044715 * z * z * z);
   return z / (1.0 + std::exp(-2.0 * u));
@@ -52,9 +54,10 @@ inline std::vector<double> softmax(const double* z, std::size_t n) {
   return out;
 }
 
-/// Attention of one query vector q [head_dim] over `count` keys and values [count, head_dim], scale 1; see `attend`.
-inline std::vector<double> attend(const double* q, const double* keys, const double* values, std::size_t count,
-                                  std::size_t head_dim) {
+/// Attention of one query vector q [head_dim] over `count` keys and values [count, head_dim], scale 1; see
+/// `attend`.
+inline std::vector<double> attend(const double* q, const double* keys, const double* values,
+                                  std::size_t count, std::size_t head_dim) {
   std::vector<double> out(head_dim, 0.0);
   if (count == 0) return out;
   std::vector<double> scores(count, 0.0);
@@ -68,18 +71,20 @@ inline std::vector<double> attend(const double* q, const double* keys, const dou
   return out;
 }
 
-/// Router weights by the book: softmax over all logits [experts], top `count`, renormalise, scale; see `route`.
-/// Returns [count] pairs of index and weight, most probable first, ties to the lower index.
+/// Router weights by the book: softmax over all logits [experts], top `count`, renormalise, scale; see
+/// `route`. Returns [count] pairs of index and weight, most probable first, ties to the lower index.
 struct Routed {
   std::size_t expert;
   double weight;
 };
-inline std::vector<Routed> route(const float* logits, const float* scale, std::size_t experts, std::size_t count) {
+inline std::vector<Routed> route(const float* logits, const float* scale, std::size_t experts,
+                                 std::size_t count) {
   const std::vector<double> wide(logits, logits + experts);
   const std::vector<double> p = softmax(wide.data(), experts);
   std::vector<Routed> all(experts);
   for (std::size_t x = 0; x < experts; ++x) all[x] = {x, p[x]};
-  std::stable_sort(all.begin(), all.end(), [](const Routed& a, const Routed& b) { return a.weight > b.weight; });
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Routed& a, const Routed& b) { return a.weight > b.weight; });
   all.resize(count);
   double sum = 0.0;
   for (const Routed& one : all) sum += one.weight;

@@ -30,7 +30,7 @@ HWY_INLINE void rotate_heads(float* x, std::size_t heads, std::size_t head_dim, 
     float* low = x + h * head_dim;
     float* high = low + head_dim / 2;
     std::size_t i = 0;
-    for (; i + lanes <= pairs; i += lanes) {
+    for (; pairs - i >= lanes; i += lanes) {
       const auto a = hn::LoadU(d, low + i);
       const auto b = hn::LoadU(d, high + i);
       const auto c = hn::LoadU(d, cosines + i);

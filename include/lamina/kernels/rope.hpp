@@ -11,8 +11,8 @@ namespace lamina {
 
 /// Fills the frequencies f_i = base^(-2i/head_dim) / factor of the first `pairs` pairs.
 ///
-/// The exponent's denominator is the whole head_dim also where only some pairs turn (p-RoPE). Local layers turn
-/// pairs = head_dim / 2, global ones head_dim / 8.
+/// The exponent's denominator is the whole head_dim also where only some pairs turn (p-RoPE). Local layers
+/// turn pairs = head_dim / 2, global ones head_dim / 8.
 ///
 /// Shapes    frequencies [pairs] · factors [pairs] or null: a file's own divisors (GGUF rope_freqs)
 /// Requires  2 * pairs <= head_dim
@@ -26,8 +26,8 @@ inline void rope_frequencies(float* frequencies, int pairs, int head_dim, double
 
 /// Computes cosine and sine of all angles of one position; shared by all heads and layers of one kind.
 ///
-/// The angle is the float32 product of position and frequency, as in the reference implementation (an exact angle
-/// would differ from it by up to 0.016 near position 2^18); its cosine and sine are then rounded once.
+/// The angle is the float32 product of position and frequency, as in the reference implementation (an exact
+/// angle would differ from it by up to 0.016 near position 2^18); its cosine and sine are then rounded once.
 ///
 /// Shapes    frequencies, cosines, sines [pairs]
 /// Cost      about 30 ns per pair: fill once per position, not once per layer

@@ -18,16 +18,18 @@ struct RoutedExpert {
 
 /// Chooses the chosen.size() experts of largest logit, most probable first; of equal ones the lower index.
 ///
-/// weight = p / Σ chosen p · scale. The softmax over all experts cancels in p / Σ p, so it runs over the chosen only.
-/// The scale comes after renormalising and is not normalised again.
+/// weight = p / Σ chosen p · scale. The softmax over all experts cancels in p / Σ p, so it runs over the
+/// chosen only. The scale comes after renormalising and is not normalised again.
 ///
 /// Shapes    logits [X] · expert_scale [X] or null (all 1) · chosen [k]
 /// Requires  1 <= k <= X
 /// Cost      X · k comparisons at worst, k exponentials
-inline void route(std::span<const float> logits, const float* expert_scale, std::span<RoutedExpert> chosen) noexcept {
+inline void route(std::span<const float> logits, const float* expert_scale,
+                  std::span<RoutedExpert> chosen) noexcept {
   std::size_t filled = 0;
   for (std::size_t x = 0; x < logits.size(); ++x) {
-    // Insertion from the back: an equal logit stays behind the earlier expert. A NaN sinks below every number.
+    // Insertion from the back: an equal logit stays behind the earlier expert. A NaN sinks below every
+    // number.
     const bool room = filled < chosen.size();
     std::size_t place = room ? filled : chosen.size() - 1;
     const auto ahead = [&](std::size_t i) {

@@ -31,7 +31,7 @@ HWY_INLINE void soft_cap(float* z, std::size_t n, float cap) noexcept {
   const std::size_t lanes = hn::Lanes(d);
   const auto factor = hn::Set(d, cap);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (; n - i >= lanes; i += lanes) {
     hn::StoreU(hn::Mul(hn::Tanh(d, hn::Div(hn::LoadU(d, z + i), factor)), factor), d, z + i);
   }
   if (i < n) {
@@ -48,7 +48,7 @@ HWY_INLINE float largest_of(const float* z, std::size_t n) noexcept {
   float largest = z[0];
   if (n >= lanes) {
     auto most = hn::LoadU(d, z);
-    for (i = lanes; i + lanes <= n; i += lanes) most = hn::Max(most, hn::LoadU(d, z + i));
+    for (i = lanes; n - i >= lanes; i += lanes) most = hn::Max(most, hn::LoadU(d, z + i));
     largest = hn::GetLane(hn::MaxOfLanes(d, most));
   }
   for (; i < n; ++i) largest = std::max(largest, z[i]);
@@ -64,7 +64,7 @@ HWY_INLINE float sum_of_powers(const float* z, std::size_t n, float largest, flo
   const auto shift = hn::Set(d, largest);
   auto sum = hn::Zero(d);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (; n - i >= lanes; i += lanes) {
     const auto term = hn::Exp(d, hn::Sub(hn::LoadU(d, z + i), shift));
     sum = hn::Add(sum, term);
     if (terms != nullptr) hn::StoreU(term, d, terms + i);

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Repeatable random vectors for kernel tests.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace lamina::test {
+
+/// SplitMix64: the same numbers on every platform.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t bits() {
+    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    return z ^ (z >> 31);
+  }
+  /// Uniform in [-1, 1).
+  float uniform() { return static_cast<float>(static_cast<std::int64_t>(bits()) >> 40) * 0x1p-23F; }
+  /// Roughly normal with deviation 1: the sum of 12 uniforms over [-1, 1) has variance 4.
+  float normal() {
+    float sum = 0.0F;
+    for (int i = 0; i < 12; ++i) sum += uniform();
+    return sum * 0.5F;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+/// `count` roughly normal numbers times `scale`.
+inline std::vector<float> normal_vector(std::size_t count, std::uint64_t seed, float scale = 1.0F) {
+  Random random(seed);
+  std::vector<float> out(count);
+  for (float& value : out) value = random.normal() * scale;
+  return out;
+}
+
+}  // namespace lamina::test
