@@ -41,7 +41,7 @@ struct AttentionKernel {
     if constexpr (Kind::owns_kv) {
       if (site.drop_unwanted) {
         project(pass, {{weights.k, work.key, kv_heads * head_dim}, value_product(weights, work)});
-        store_keys_and_values(pass, weights, site);
+        store_keys_and_values(pass, weights, site.rotary);
         keep_wanted_rows(pass);
         if (pass.rows == 0) return;
         normalise_stream(pass, weights.norm.f32());
@@ -50,13 +50,14 @@ struct AttentionKernel {
         project(pass, {{weights.q, work.query, heads * head_dim},
                        {weights.k, work.key, kv_heads * head_dim},
                        value_product(weights, work)});
-        store_keys_and_values(pass, weights, site);
+        store_keys_and_values(pass, weights, site.rotary);
       }
     } else {
       project(pass, {{weights.q, work.query, heads * head_dim}});
     }
     finish_queries(pass, weights, site);
-    with_cache_format(pass.cache, [&](auto format) noexcept { attend_rows<Layout<format()>>(pass, site.layer); });
+    with_cache_format(pass.cache, [&](auto format) noexcept { attend_rows<Layout<format()>>(pass); });
+    pass.show(PassValue::attended, work.attended, heads * head_dim);
 
     ProductInput attended(pass, work.codes, work.attended, pass.rows, heads * head_dim, heads * head_dim);
     multiply(pass, attended, {{weights.output, work.branch, pass.hidden}});
@@ -78,8 +79,7 @@ struct AttentionKernel {
 
   /// k = RoPE(RMS(k_raw; k_norm)), v = RMS0(v_raw); both go to the cache.
   static void store_keys_and_values(const Pass& pass, const AttentionWeights& weights,
-                                    const AttentionSite& site) noexcept {
-    const RotaryRows& rotary = site.rotary;
+                                    const RotaryRows& rotary) noexcept {
     for (const RowRun& run : pass.runs) {
       pass.team.split(run.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
         for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
@@ -91,11 +91,13 @@ struct AttentionKernel {
           rotate_heads(key, kv_heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
                        rotary.sines + row * rotary.pairs);
           with_cache_format(pass.cache, [&](auto format) HWY_ATTR {
-            store_kv<Layout<format()>>(run.caches[site.layer], run.first_position + i, key, value);
+            store_kv<Layout<format()>>(run.caches[pass.layer], run.first_position + i, key, value);
           });
         }
       });
     }
+    pass.show(PassValue::key, pass.work.key, kv_heads * head_dim);
+    pass.show(PassValue::value, pass.work.value, kv_heads * head_dim);
   }
 
   /// q = RoPE(RMS(q_raw; q_norm)), and on K=V layers the key's norm weight folded in.
@@ -107,9 +109,15 @@ struct AttentionKernel {
         rms_norm_heads(query, weights.q_norm.f32(), query, heads, head_dim, pass.epsilon);
         rotate_heads(query, heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
                      rotary.sines + row * rotary.pairs);
-        prepare_queries<Layout<CacheFormat::f32>>(query, heads, site.key_norm);
       }
     });
+    pass.show(PassValue::query, pass.work.query, heads * head_dim);
+    if constexpr (shape.key_is_value) {
+      pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+        prepare_queries<Layout<CacheFormat::f32>>(pass.work.query + std::size_t{range.first} * heads * head_dim,
+                                                  std::size_t{range.count} * heads, site.key_norm);
+      });
+    }
     for (const RowRun& run : pass.runs) {
       for (std::uint32_t i = 0; i < run.rows; ++i) {
         pass.work.visible[run.first_row + i] = visible_keys<Kind>(run.first_position + i);
@@ -120,11 +128,11 @@ struct AttentionKernel {
   /// Splits over (kv head, tile of rows); where that gives fewer units than threads, along the context instead.
   /// Both have the same bits.
   template <class CacheLayout>
-  static void attend_rows(const Pass& pass, std::uint32_t layer) noexcept {
+  static void attend_rows(const Pass& pass) noexcept {
     constexpr std::uint32_t group = heads / kv_heads;
     constexpr std::uint32_t tile = attend_tile_rows(group);
     for (const RowRun& run : pass.runs) {
-      const KvRows& cache = run.caches[layer];
+      const KvRows& cache = run.caches[pass.layer];
       const std::size_t first = std::size_t{run.first_row} * heads * head_dim;
       const AttendRows rows{pass.work.query + first, pass.work.visible + run.first_row, pass.work.attended + first,
                             run.rows, heads};

@@ -54,6 +54,7 @@ inline void dense_mlp(const Pass& pass, const WeightMatrix& gate, const WeightMa
   geglu_rows(pass, {work.gate, width}, {work.up, width}, width, pass.rows);
   ProductInput hidden(pass, work.codes, work.gate, pass.rows, width, width);
   multiply(pass, hidden, {{down, out, pass.hidden}});
+  pass.show(PassValue::feed_forward, out, pass.hidden);
 }
 
 template <int Width>

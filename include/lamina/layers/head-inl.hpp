@@ -24,6 +24,7 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 inline void compute_logits(const Pass& pass, const GlobalWeights& weights, float cap) noexcept {
   const WeightMatrix& head = weights.head ? weights.head : weights.embedding;
   normalise_stream(pass, weights.norm.f32());
+  pass.show(PassValue::final_norm, pass.work.normed, pass.hidden);
   ProductInput input(pass, pass.work.codes, pass.work.normed, pass.rows, pass.hidden, pass.hidden);
   multiply(pass, input, {{head, pass.work.logits, head.rows}});
   if (cap == 0.0F) return;

@@ -29,8 +29,9 @@ struct LayerKernel {
     AttentionKernel<typename LayerType::attention>::run(pass, weights.attention, site);
     if (pass.rows == 0) return;  // a prompt whose logits nobody wants ends at the last KV owner
     FfnKernel<typename LayerType::ffn>::run(pass, weights.ffn);
-    PerLayerKernel<typename LayerType::per_layer>::run(pass, weights.per_layer, site.layer);
+    PerLayerKernel<typename LayerType::per_layer>::run(pass, weights.per_layer);
     if (weights.scale.scale) scale_stream(pass, *weights.scale.scale.f32());
+    pass.show(PassValue::layer_output, pass.work.stream, pass.hidden);
   }
 };
 

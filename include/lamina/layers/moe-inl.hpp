@@ -52,12 +52,16 @@ struct FfnKernel<MoeFfn<S>> {
     scale_rows(pass, work.normed, 1.0F / std::sqrt(static_cast<float>(pass.hidden)));
     ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
     multiply(pass, input, {{weights.router, work.router_logits, experts}});
+    pass.show(PassValue::router_logits, work.router_logits, experts);
     const float* expert_scale = weights.expert_scale ? weights.expert_scale.f32() : nullptr;
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
         route({work.router_logits + row * experts, experts}, expert_scale, {work.routed + row * active, active});
       }
     });
+    if (pass.observer != nullptr) {
+      pass.observer->show_routing(pass.layer, {work.routed, std::size_t{pass.rows} * active}, active);
+    }
   }
 
   static void scale_rows(const Pass& pass, float* rows, float factor) noexcept {
@@ -108,9 +112,10 @@ struct FfnKernel<MoeFfn<S>> {
   /// x += RMS(RMS(dense) + RMS(Σ weight · output)); a row adds its experts by rising index.
   static void combine(const Pass& pass, const MoeFfnWeights& weights) noexcept {
     Workspace& work = pass.work;
+    float* sums = work.normed;  // its rows have entered the experts
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
-        float* sum = work.normed + row * pass.hidden;
+        float* sum = sums + row * pass.hidden;
         float* dense = work.branch + row * pass.hidden;
         std::fill_n(sum, pass.hidden, 0.0F);
         for (std::size_t i = row * active; i < (row + 1) * active; ++i) {
@@ -121,6 +126,7 @@ struct FfnKernel<MoeFfn<S>> {
         add_rms_norm(dense, sum, weights.expert_post_norm.f32(), pass.hidden, pass.epsilon);
       }
     });
+    pass.show(PassValue::expert_sum, sums, pass.hidden);
     add_branch(pass, weights.post_norm.f32());
   }
 };

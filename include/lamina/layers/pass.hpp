@@ -12,6 +12,7 @@
 #include <lamina/kernels/kv_rows.hpp>
 #include <lamina/kernels/linear.hpp>
 #include <lamina/kernels/router.hpp>
+#include <lamina/layers/observer.hpp>
 #include <lamina/layers/team.hpp>
 
 namespace lamina {
@@ -90,11 +91,17 @@ struct Pass {
   std::span<RowRun> runs;
   std::uint32_t rows = 0;  ///< of all runs together
   std::span<const RotaryRows> rotaries;
+  PassObserver* observer = nullptr;
+  std::uint32_t layer = 0;  ///< that runs now
+
+  /// Shows an inner value of all rows to the observer, if there is one.
+  void show(PassValue what, const float* values, std::size_t width) const noexcept {
+    if (observer != nullptr) observer->show(what, layer, values, rows, width);
+  }
 };
 
 /// Where in the model an attention block stands.
 struct AttentionSite {
-  std::uint32_t layer;
   const RotaryRows& rotary;
   const float* key_norm;  ///< k_norm weight of the layer whose keys it reads [head_dim]
   bool drop_unwanted;     ///< the last KV owner: rows without wanted logits end after storing

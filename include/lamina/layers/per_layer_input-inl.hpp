@@ -25,21 +25,21 @@ template <class Kind>
 struct PerLayerKernel {
   static_assert(sizeof(Kind) == 0,
                 "lamina: PerLayerKernel: this per-layer kind has no kernel; specialise lamina::PerLayerKernel<Kind> with "
-                "static void run(Pass&, const Slots<Kind>::Weights&, std::uint32_t layer)");
+                "static void run(Pass&, const Slots<Kind>::Weights&)");
 };
 
 template <>
 struct PerLayerKernel<NoPerLayerInput> {
-  static void run(Pass&, const NoWeights&, std::uint32_t) noexcept {}
+  static void run(Pass&, const NoWeights&) noexcept {}
 };
 
 template <int Width>
 struct PerLayerKernel<PerLayerInput<Width>> {
-  static void run(Pass& pass, const PerLayerInputWeights& weights, std::uint32_t layer) noexcept {
+  static void run(Pass& pass, const PerLayerInputWeights& weights) noexcept {
     Workspace& work = pass.work;
     ProductInput stream(pass, work.codes, work.stream, pass.rows, pass.hidden, pass.hidden);
     multiply(pass, stream, {{weights.gate, work.gate, Width}});
-    geglu_rows(pass, {work.gate, Width}, {work.per_layer + std::size_t{layer} * Width, pass.per_layer_floats}, Width,
+    geglu_rows(pass, {work.gate, Width}, {work.per_layer + std::size_t{pass.layer} * Width, pass.per_layer_floats}, Width,
                pass.rows);
     ProductInput gated(pass, work.codes, work.gate, pass.rows, Width, Width);
     multiply(pass, gated, {{weights.projection, work.branch, pass.hidden}});

@@ -46,8 +46,19 @@ class ProductInput {
   ActivationRows input_{};
 };
 
-/// Output rows are handed to threads in multiples of this.
-inline constexpr std::uint32_t output_rows_per_share = 16;
+/// Rows first .. first + count of `x`.
+[[nodiscard]] inline ActivationRows rows_of(const ActivationRows& x, std::uint32_t first, std::uint32_t count) noexcept {
+  ActivationRows part = x;
+  part.rows = count;
+  part.values += first * x.stride;
+  if (x.codes != nullptr) {
+    const std::size_t blocks = std::size_t{first} * (x.columns / code_block_elements);
+    part.codes += std::size_t{first} * x.columns;
+    part.scales += blocks;
+    part.sums += blocks;
+  }
+  return part;
+}
 
 /// Runs products with one hand-over to the threads. Each thread takes an equal share of the work of all, in order, so
 /// that small matrices leave no thread idle. Requires weights with `stack` 1; absent ones multiply nothing.
@@ -71,7 +82,7 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
       const auto row_at = [&](std::uint64_t work) -> std::uint32_t {
         if (work <= begin) return 0;
         if (work >= end) return product.weight.rows;
-        return static_cast<std::uint32_t>((work - begin) / one_row) / output_rows_per_share * output_rows_per_share;
+        return static_cast<std::uint32_t>((work - begin) / one_row) / matmul_row_step * matmul_row_step;
       };
       const std::uint32_t first = row_at(from);
       const std::uint32_t last = row_at(to);

@@ -30,7 +30,7 @@ struct EntryOf {
     WeightFile nothing;  // over a measuring arena no tensor is looked up
     ModelRunner<V> runner;
     static_cast<void>(arena.take<ModelRunner<V>>(1));
-    static_cast<void>(runner.prepare(nothing, options, model_linear_kernels(), arena));
+    static_cast<void>(runner.prepare(nothing, options, linear_kernels(), arena));
     return arena.bytes_needed();
   }
 
@@ -44,7 +44,7 @@ struct EntryOf {
       return Error{ErrorCode::out_of_memory, "session", "the memory block is too small", "", "",
                    "ask ModelEntry::session_bytes"};
     }
-    if (Status status = runner->prepare(file, options, model_linear_kernels(), arena); !status) return status.error();
+    if (Status status = runner->prepare(file, options, linear_kernels(), arena); !status) return status.error();
     return static_cast<Runner*>(runner);
   }
 

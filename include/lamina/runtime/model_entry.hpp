@@ -11,6 +11,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/core/executor.hpp>
+#include <lamina/layers/observer.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/weights/weight_file.hpp>
 
@@ -25,6 +26,7 @@ struct SessionOptions {
   CacheFormat cache = CacheFormat::bf16;
   EmbeddingScale embedding_scale = EmbeddingScale::automatic;
   Executor* executor = nullptr;     ///< null: the calling thread does everything
+  PassObserver* observer = nullptr; ///< shown inner values, if given
 };
 
 /// The erased boundary: one call per pass, nothing in it depends on the model's type.

@@ -70,6 +70,7 @@ class ModelRunner final : public Runner {
       run_layer(pass, layer, layer == last_owner && has_unwanted_rows(pass));
     }
     if (pass.rows == 0) return {};
+    pass.layer = 0;
     compute_logits(pass, weights_.global, description_->final_softcap);
     return {work_.logits, std::size_t{pass.rows} * V::dims.vocab};
   }
@@ -98,7 +99,8 @@ class ModelRunner final : public Runner {
               .work = work_,
               .runs = {runs.data(), segments.size()},
               .rows = rows,
-              .rotaries = rotary_.tables()};
+              .rotaries = rotary_.tables(),
+              .observer = options_.observer};
     for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
     return pass;
   }
@@ -107,18 +109,21 @@ class ModelRunner final : public Runner {
     for (std::size_t i = 0; i < segments.size(); ++i) {
       embed_tokens(pass, weights_.global.embedding, segments[i].tokens, pass.runs[i].first_row, embedding_scale_);
     }
+    pass.show(PassValue::embedding, work_.stream, pass.hidden);
     if constexpr (per_layer > 0) {
       project_per_layer_inputs(pass, weights_.global);
       for (std::size_t i = 0; i < segments.size(); ++i) {
         mix_per_layer_inputs(pass, weights_.global, segments[i].tokens, pass.runs[i].first_row, per_layer);
       }
+      pass.show(PassValue::per_layer_input, work_.per_layer, pass.per_layer_floats);
     }
   }
 
   void run_layer(Pass& pass, std::uint32_t layer, bool drop_unwanted) noexcept {
     with_kind_of<V>(layer, [&]<std::size_t K>() {
       using Kind = KindAt<kinds_of<V>, K>;
-      const AttentionSite site{layer, pass.rotaries[RotaryTables<V>::table_of_kind[K]], key_norm(layer), drop_unwanted};
+      pass.layer = layer;
+      const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], key_norm(layer), drop_unwanted};
       LayerKernel<Kind>::run(pass, weights_.template layer<K>(layer), site);
     });
   }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantised models: the float path within the float bound, the integer path within the rounding figures.
+// Tolerances: golden/quant/README.md and cases.json; never wider.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "support/loaded_model.hpp"
+#include "support/reference.hpp"
+
+namespace {
+
+using lamina::TokenId;
+
+lamina::SessionOptions options_for(lamina::Precision precision) {
+  lamina::SessionOptions options;
+  options.context = 512;
+  options.chunk = 128;
+  options.logits_rows = 128;
+  options.precision = precision;
+  options.cache = lamina::CacheFormat::f32;  // the figures are for rounded matrix inputs, not for a rounded cache
+  return options;
+}
+
+TEST_CASE("quantised files give the reference's logits") {
+  const nlohmann::json cases = read_json(golden_path("quant/cases.json"));
+  REQUIRE(cases.is_object());
+  const ReferenceArrays reference(golden_path("quant/logits.safetensors"));
+  REQUIRE(reference.valid());
+  const auto vocab = cases["vocab"].get<std::size_t>();
+  std::size_t compared = 0;
+  std::size_t continued = 0;
+  for (const nlohmann::json& file : cases["files"]) {
+    const auto name = file["file"].get<std::string>();
+    CAPTURE(name);
+    const LoadedModel model(golden_path("quant/" + name));
+    lamina::Session exact = model.session(options_for(lamina::Precision::exact));
+    lamina::Session fast = model.session(options_for(lamina::Precision::fast));
+    for (const nlohmann::json& one : file["cases"]) {
+      CAPTURE(one["name"].get<std::string>());
+      const auto prompt = one["prompt"].get<std::vector<TokenId>>();
+      const auto want = reference.get<float>(one["logits_key"].get<std::string>());
+      const auto first = one["logits_first_position"].get<std::size_t>() * vocab;
+      const auto got_exact = all_logits(exact, prompt, 128);
+      CHECK(distance(std::span(got_exact).subspan(first), want).largest <=
+            file["tolerance_float_path_max_abs"].get<double>());
+
+      const auto got_fast = all_logits(fast, prompt, 128);
+      const auto rows = std::span(got_fast).subspan(first);
+      const double rms = distance(rows, want).rms;
+      const double kl = mean_kl(rows, want, vocab);
+      CHECK(rms > 0.0);  // int8 activations must show
+      CHECK(rms <= file["tolerance_int8_path"]["rms"].get<double>());
+      CHECK(kl <= file["tolerance_int8_path"]["mean_kl"].get<double>());
+      ++compared;
+      if (!one.contains("greedy")) continue;
+      const auto expected = one["greedy"]["tokens"].get<std::vector<TokenId>>();
+      CHECK(greedy(exact, prompt, expected.size()) == expected);
+      if (one["greedy"].value("same_with_int8_activations", false)) {
+        CHECK(greedy(fast, prompt, expected.size()) == expected);
+      }
+      ++continued;
+    }
+  }
+  CHECK(compared == 24);
+  CHECK(continued >= 8);
+}
+
+}  // namespace
