@@ -55,7 +55,10 @@ class RandomWeights {
         return set_u16(block, float_to_bfloat(random.uniform()));
       case Format::i32:
         return set_u16(block + 2, random.bits() % 2 == 0 ? 0 : 0xFFFF);
-      case Format::q4_1: case Format::q5_1: case Format::q4_k: case Format::q5_k:
+      case Format::q4_1:
+      case Format::q5_1:
+      case Format::q4_k:
+      case Format::q5_k:
         set_half(0);
         return set_half(2);
       case Format::q2_k:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products as plain C++: activation rows, their quantised copy, and the table of kernels a target offers.
-// Source: architecture.md 10 and 11; the arithmetic is fixed in matmul_codes-inl.hpp and matmul_floats-inl.hpp.
+// Matrix products as plain C++: activation rows, their quantised copy, and the table of kernels a target
+// offers. Source: architecture.md 10 and 11; the arithmetic is fixed in matmul_codes-inl.hpp and
+// matmul_floats-inl.hpp.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +42,8 @@ struct BlockSums {
 /// Requires  what `activation_kind` asks for is set; the other form may be null
 struct ActivationRows {
   const float* values = nullptr;
-  std::size_t stride = 0;               ///< floats from one row of `values` to the next
-  const std::int8_t* codes = nullptr;   ///< value ≈ scale * code, code in -127..127
+  std::size_t stride = 0;              ///< floats from one row of `values` to the next
+  const std::int8_t* codes = nullptr;  ///< value ≈ scale * code, code in -127..127
   const float* scales = nullptr;
   const BlockSums* sums = nullptr;
   std::uint32_t rows = 0;
@@ -54,8 +55,8 @@ struct ActivationRows {
 /// Bytes of memory for the quantised copy of `[rows, columns]`, alignment slack included.
 [[nodiscard]] constexpr std::size_t quantized_bytes(std::size_t rows, std::size_t columns) noexcept {
   const std::size_t blocks = rows * (columns / code_block_elements);
-  return aligned_size(rows * columns) + aligned_size(blocks * sizeof(float)) + aligned_size(blocks * sizeof(BlockSums)) +
-         arena_alignment;
+  return aligned_size(rows * columns) + aligned_size(blocks * sizeof(float)) +
+         aligned_size(blocks * sizeof(BlockSums)) + arena_alignment;
 }
 
 /// Where the parts of a quantised copy lie in its memory.
@@ -66,13 +67,15 @@ struct QuantizedRows {
 };
 
 /// Divides `memory`, of `quantized_bytes(rows, columns)` bytes at any alignment.
-[[nodiscard]] inline QuantizedRows quantized_layout(std::byte* memory, std::size_t rows, std::size_t columns) noexcept {
+[[nodiscard]] inline QuantizedRows quantized_layout(std::byte* memory, std::size_t rows,
+                                                    std::size_t columns) noexcept {
   const std::size_t blocks = rows * (columns / code_block_elements);
   const auto misalignment = reinterpret_cast<std::uintptr_t>(memory) % arena_alignment;
   std::byte* codes = memory + (arena_alignment - misalignment) % arena_alignment;
   std::byte* scales = codes + aligned_size(rows * columns);
   std::byte* sums = scales + aligned_size(blocks * sizeof(float));
-  return {reinterpret_cast<std::int8_t*>(codes), reinterpret_cast<float*>(scales), reinterpret_cast<BlockSums*>(sums)};
+  return {reinterpret_cast<std::int8_t*>(codes), reinterpret_cast<float*>(scales),
+          reinterpret_cast<BlockSums*>(sums)};
 }
 
 /// Points `x` (rows and columns set) at the quantised copy in `memory`, which `quantize_rows` filled.
@@ -85,15 +88,15 @@ inline void attach_quantized(ActivationRows& x, std::byte* memory) noexcept {
 
 // --- Kernels ---
 
-/// Output rows that kernels of any target compute together at most: threads should share rows in multiples of this.
-/// Other divisions give the same bits, only slower.
+/// Output rows that kernels of any target compute together at most: threads should share rows in multiples of
+/// this. Other divisions give the same bits, only slower.
 inline constexpr std::uint32_t matmul_row_step = 32;
 
 /// Columns of weights that are unpacked at a time.
 inline constexpr std::uint32_t matmul_column_step = 1024;
 
-/// Scratch bytes that each thread needs for `matmul`, alignment slack included, whatever the number of columns:
-/// per code of a panel one byte of code and, per block of 32, two scales and two offsets.
+/// Scratch bytes that each thread needs for `matmul`, alignment slack included, whatever the number of
+/// columns: per code of a panel one byte of code and, per block of 32, two scales and two offsets.
 [[nodiscard]] constexpr std::size_t matmul_scratch_bytes(std::size_t /*columns*/) noexcept {
   constexpr std::size_t panel = std::size_t{matmul_row_step} * matmul_column_step;
   return panel + panel / code_block_elements * 4 * sizeof(float) + arena_alignment;
@@ -103,8 +106,8 @@ inline constexpr std::uint32_t matmul_column_step = 1024;
 struct LinearKernels {
   const char* target;  ///< Highway's name of the target: "AVX2"
 
-  /// Quantises rows first .. first + count of `values` [rows, columns] into the memory of a quantised copy of all
-  /// `rows` rows.
+  /// Quantises rows first .. first + count of `values` [rows, columns] into the memory of a quantised copy of
+  /// all `rows` rows.
   ///
   /// Requires  `columns` is a multiple of 32; `memory` has `quantized_bytes(rows, columns)` bytes
   /// Threads   safe for distinct row ranges of one copy
@@ -129,9 +132,9 @@ struct LinearKernels {
   void (*embed_row)(const WeightMatrix& table, std::uint32_t row, float scale, float* out) noexcept;
 };
 
-/// The kernels of the translation unit that includes <lamina/kernels/define_linear.hpp>. Translation units that define
-/// LAMINA_EXTERN_LINEAR_KERNELS use these instead of compiling their own: a program with many model types compiles
-/// the matrix products once.
+/// The kernels of the translation unit that includes <lamina/kernels/define_linear.hpp>. Translation units
+/// that define LAMINA_EXTERN_LINEAR_KERNELS use these instead of compiling their own: a program with many
+/// model types compiles the matrix products once.
 const LinearKernels& extern_linear_kernels() noexcept;
 
 }  // namespace lamina

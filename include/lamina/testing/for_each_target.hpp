@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles one test file for every Highway target and runs it on each that this CPU has; needs no test framework.
+// Compiles one test file for every Highway target and runs it on each that this CPU has; needs no test
+// framework.
 //
 // A test file looks like this (the name as seen from an include folder; tests/ is one):
 //
-//   #define HWY_TARGET_INCLUDE "unit/kernels/norm_test.cpp"  // this very file: it is included once per target
-//   #include <lamina/testing/for_each_target.hpp>            // before anything that includes Highway
+//   #define HWY_TARGET_INCLUDE "unit/kernels/norm_test.cpp"  // this very file: it is included once per
+//   target #include <lamina/testing/for_each_target.hpp>            // before anything that includes Highway
 //
 //   #include <doctest/doctest.h>
 //   #include <lamina/kernels/norm-inl.hpp>                   // toggled guard: seen again for every target
@@ -15,7 +16,8 @@
 //   namespace {
 //   void test_rms_norm() {                  // all helpers that touch vectors or kernels live here too
 //     INFO("target ", hwy::TargetName(HWY_TARGET));
-//     CHECK(...);                           // on plain values: doctest's lambdas must not contain vector code
+//     CHECK(...);                           // on plain values: doctest's lambdas must not contain vector
+//     code
 //   }
 //   }  // namespace
 //   }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
@@ -28,10 +30,10 @@
 //   }  // namespace lamina
 //   #endif
 //
-// Types and functions that do not depend on the target go in between `#if HWY_ONCE`, or into a header of their own
-// (the file is read several times: what stands outside both is defined several times). Compile without -m flags, else
-// only the targets above the flags' are generated, and link libhwy. The same file compiled with -march=native tests
-// the fixed mode's target alone.
+// Types and functions that do not depend on the target go in between `#if HWY_ONCE`, or into a header of
+// their own (the file is read several times: what stands outside both is defined several times). Compile
+// without -m flags, else only the targets above the flags' are generated, and link libhwy. The same file
+// compiled with -march=native tests the fixed mode's target alone.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +53,9 @@
 
 namespace lamina::testing {
 
-/// Calls `run()` once per target that this file was compiled for and this CPU supports; inside, HWY_DYNAMIC_DISPATCH
-/// leads to that target. Returns the number of targets. Threads: one at a time, the choice is global.
+/// Calls `run()` once per target that this file was compiled for and this CPU supports; inside,
+/// HWY_DYNAMIC_DISPATCH leads to that target. Returns the number of targets. Threads: one at a time, the
+/// choice is global.
 template <class Run>
 int for_each_target(Run run) {
   int count = 0;

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of integer weights with int8 activations: one arithmetic for a token and for a batch.
+//
+// The bits of an output element are fixed (architecture 11). Over the blocks of 32 of its row, in order:
+//   n  = exact integer sum of code * code, one per half where the halves of a block have scales of their own
+//   s  = scale * n                       two halves: s = fma(scale1, n1, scale0 * n0)
+//   s  = fma(-offset, sum of codes, s)   per half; formats with offsets only
+//   y  = fma(s, step of the activations, y)
+// Lanes are rows, so neither the place of a row nor the number of tokens changes it. Without a fused
+// instruction, fma is a product and a sum.
+
+// The guard toggles: Highway's foreach_target includes this file once per target.
+#if defined(LAMINA_KERNELS_MATMUL_CODES_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_KERNELS_MATMUL_CODES_INL_HPP_
+#undef LAMINA_KERNELS_MATMUL_CODES_INL_HPP_
+#else
+#define LAMINA_KERNELS_MATMUL_CODES_INL_HPP_
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include <lamina/core/config.hpp>
+#include <lamina/kernels/linear.hpp>
+#include <lamina/kernels/unpack_k-inl.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Tokens that a panel is multiplied with at a time. With two vectors of rows that makes 8 sums in registers,
+/// enough to hide the latency of a product, at 6 loads for 8 products.
+inline constexpr int tile_tokens = 4;
+
+/// A few tokens' part of the quantised activations, at the panel's first column.
+struct CodeTile {
+  const std::int8_t* codes;
+  const float* scales;
+  const BlockSums* sums;
+  std::size_t codes_stride;   ///< columns of a whole row
+  std::size_t blocks_stride;  ///< blocks of 32 of a whole row
+};
+
+/// The value that a sum of code products starts with, so that the panel's code offset falls out; `half` 0 or
+/// 1, or -1 for a whole block.
+template <CodeClass shape, int half>
+HWY_INLINE std::int32_t initial_sum(const BlockSums& sums) noexcept {
+  constexpr int offset = shape.code_offset();
+  if constexpr (offset == 0) return 0;
+  if constexpr (half >= 0) {
+    static_assert(offset % 32 == 0);
+    return (half == 0 ? sums.minus_32_first : sums.minus_32_second) * (offset / 32);
+  } else {
+    static_assert(offset == 0 || offset == 8 || offset == 128);
+    return offset == 8 ? sums.minus_8_total : sums.minus_128_total;
+  }
+}
+
+/// Adds the products of quads `quad` .. `quads - 1` of a (half) block to the sums.
+template <CodeClass shape, int tokens, int quads, int quad = 0>
+HWY_INLINE void add_quads(compat::VecI32 (&sums)[tokens][panel_vectors],
+                          compat::ByteSums (&partial)[tokens][panel_vectors], const std::uint32_t* w,
+                          const std::int8_t* x, std::size_t x_stride) noexcept {
+  const compat::TagI32 d;
+  compat::VecI32 weights[panel_vectors];
+  HWY_UNROLL(2)
+  for (int v = 0; v < panel_vectors; ++v) {
+    const std::uint32_t* from = w + (v * block_quads + quad) * compat::lanes32;
+    weights[v] = hn::Load(d, reinterpret_cast<const std::int32_t*>(from));
+  }
+  HWY_UNROLL(4)
+  for (int t = 0; t < tokens; ++t) {
+    std::int32_t four;
+    std::memcpy(&four, x + static_cast<std::size_t>(t) * x_stride + 4 * quad, 4);
+    const auto activations = hn::Set(d, four);
+    HWY_UNROLL(2)
+    for (int v = 0; v < panel_vectors; ++v) {
+      compat::add_byte_products<shape.range, quad, quads>(sums[t][v], partial[t][v], weights[v], activations);
+    }
+  }
+  if constexpr (quad + 1 < quads) add_quads<shape, tokens, quads, quad + 1>(sums, partial, w, x, x_stride);
+}
+
+/// The exact integer sums of one block, or of half `half` of it.
+template <CodeClass shape, int tokens, int half>
+HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors], const std::uint32_t* w,
+                             const CodeTile& x, std::size_t block) noexcept {
+  HWY_UNROLL(4)
+  for (int t = 0; t < tokens; ++t) {
+    const auto start =
+        hn::Set(compat::TagI32(),
+                initial_sum<shape, half>(x.sums[static_cast<std::size_t>(t) * x.blocks_stride + block]));
+    HWY_UNROLL(2)
+    for (int v = 0; v < panel_vectors; ++v) sums[t][v] = start;
+  }
+  compat::ByteSums partial[tokens][panel_vectors];
+  constexpr int quads = half >= 0 ? block_quads / 2 : block_quads;
+  constexpr int first = half == 1 ? quads : 0;
+  add_quads<shape, tokens, quads>(sums, partial, w + first * compat::lanes32,
+                                  x.codes + block * code_block_elements + 4 * first, x.codes_stride);
+}
+
+/// Multiplies `blocks` blocks of a panel with `tokens` tokens, adding to y [tokens, panel_rows] with
+/// `y_stride`.
+template <CodeClass shape, int tokens>
+HWY_NOINLINE void multiply_tile(const Panel& panel, std::size_t blocks, const CodeTile& x,
+                                float* HWY_RESTRICT y, std::size_t y_stride) noexcept {
+  const compat::TagF32 df;
+  constexpr int lanes = compat::lanes32;
+  constexpr int scales_per_block = shape.scales_per_block();
+  compat::VecF32 result[tokens][panel_vectors];
+  HWY_UNROLL(4)
+  for (int t = 0; t < tokens; ++t) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < panel_vectors; ++v) {
+      result[t][v] = hn::LoadU(df, y + static_cast<std::size_t>(t) * y_stride + v * lanes);
+    }
+  }
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const std::uint32_t* w = panel.codes + b * panel_block_words;
+    const float* scales = panel.scales + b * static_cast<std::size_t>(scales_per_block * panel_rows);
+    compat::VecI32 sums[tokens][panel_vectors];
+    compat::VecI32 second_sums[tokens][panel_vectors];
+    if constexpr (shape.halves) {
+      sum_products<shape, tokens, 0>(sums, w, x, b);
+      sum_products<shape, tokens, 1>(second_sums, w, x, b);
+    } else {
+      sum_products<shape, tokens, -1>(sums, w, x, b);
+    }
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) {
+      const std::size_t index = static_cast<std::size_t>(t) * x.blocks_stride + b;
+      const auto step = hn::Set(df, x.scales[index]);
+      HWY_UNROLL(2)
+      for (int v = 0; v < panel_vectors; ++v) {
+        const float* scale = scales + v * scales_per_block * lanes;
+        auto s = hn::Mul(hn::Load(df, scale), hn::ConvertTo(df, sums[t][v]));
+        if constexpr (shape.halves) {
+          s = hn::MulAdd(hn::Load(df, scale + lanes), hn::ConvertTo(df, second_sums[t][v]), s);
+        }
+        if constexpr (shape.offsets && !shape.halves) {
+          s = hn::MulAdd(hn::Load(df, scale + lanes),
+                         hn::Set(df, static_cast<float>(x.sums[index].minus_8_total)), s);
+        }
+        if constexpr (shape.offsets && shape.halves) {
+          s = hn::MulAdd(hn::Load(df, scale + 2 * lanes),
+                         hn::Set(df, static_cast<float>(x.sums[index].minus_32_first)), s);
+          s = hn::MulAdd(hn::Load(df, scale + 3 * lanes),
+                         hn::Set(df, static_cast<float>(x.sums[index].minus_32_second)), s);
+        }
+        result[t][v] = hn::MulAdd(s, step, result[t][v]);
+      }
+    }
+  }
+  HWY_UNROLL(4)
+  for (int t = 0; t < tokens; ++t) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < panel_vectors; ++v) {
+      hn::StoreU(result[t][v], df, y + static_cast<std::size_t>(t) * y_stride + v * lanes);
+    }
+  }
+}
+
+/// Multiplies a panel with `tokens` tokens, at most `tile_tokens`.
+template <CodeClass shape>
+void multiply_tokens(std::uint32_t tokens, const Panel& panel, std::size_t blocks, const CodeTile& x,
+                     float* y, std::size_t y_stride) noexcept {
+  static_assert(tile_tokens == 4);
+  switch (tokens) {
+    case 1:
+      return multiply_tile<shape, 1>(panel, blocks, x, y, y_stride);
+    case 2:
+      return multiply_tile<shape, 2>(panel, blocks, x, y, y_stride);
+    case 3:
+      return multiply_tile<shape, 3>(panel, blocks, x, y, y_stride);
+    default:
+      return multiply_tile<shape, 4>(panel, blocks, x, y, y_stride);
+  }
+}
+
+using MultiplyTokens = void (*)(std::uint32_t, const Panel&, std::size_t, const CodeTile&, float*,
+                                std::size_t) noexcept;
+
+/// The kernel of a format's class: the only classes there are.
+[[nodiscard]] inline MultiplyTokens multiply_tokens_of(CodeClass shape) noexcept {
+  using compat::CodeRange;
+  const auto in_range = [shape](CodeRange range) { return shape.range == range; };
+  if (shape.halves && shape.offsets) return &multiply_tokens<CodeClass{true, true, CodeRange::six_bits}>;
+  if (shape.halves) {
+    return in_range(CodeRange::full) ? &multiply_tokens<CodeClass{true, false, CodeRange::full}>
+                                     : &multiply_tokens<CodeClass{true, false, CodeRange::six_bits}>;
+  }
+  if (shape.offsets) {
+    return in_range(CodeRange::nibble) ? &multiply_tokens<CodeClass{false, true, CodeRange::nibble}>
+                                       : &multiply_tokens<CodeClass{false, true, CodeRange::six_bits}>;
+  }
+  return in_range(CodeRange::nibble) ? &multiply_tokens<CodeClass{false, false, CodeRange::nibble}>
+                                     : &multiply_tokens<CodeClass{false, false, CodeRange::full}>;
+}
+
+/// Products of an integer format with quantised activations; see `LinearKernels::matmul`.
+///
+/// One token: 256 columns are unpacked and multiplied at once, in the nearest cache. Several: 1024 columns,
+/// so that the codes of a panel stay in the first-level cache (16 KiB with 256-bit vectors) while all tokens
+/// pass by.
+inline void matmul_codes(const WeightMatrix& w, const ActivationRows& x, float* out, std::size_t out_stride,
+                         std::uint32_t first_row, std::uint32_t row_count,
+                         std::span<std::byte> scratch) noexcept {
+  LAMINA_DCHECK(x.codes != nullptr && scratch.size() >= matmul_scratch_bytes(w.columns));
+  const CodeClass shape = code_class(w.format);
+  const MultiplyTokens multiply = multiply_tokens_of(shape);
+  const std::size_t row_bytes = w.bytes_per_row();
+  const std::size_t step = x.rows == 1 ? 256 : matmul_column_step;
+  const std::size_t row_blocks = w.columns / code_block_elements;
+
+  const auto misalignment = reinterpret_cast<std::uintptr_t>(scratch.data()) % arena_alignment;
+  std::byte* memory = scratch.data() + (arena_alignment - misalignment) % arena_alignment;
+  const Panel panel{reinterpret_cast<std::uint32_t*>(memory),
+                    reinterpret_cast<float*>(memory + std::size_t{panel_rows} * matmul_column_step)};
+
+  for (std::uint32_t row = 0; row < row_count; row += panel_rows) {
+    const std::uint32_t valid = std::min<std::uint32_t>(panel_rows, row_count - row);
+    for (std::size_t column = 0; column < w.columns; column += step) {
+      const std::size_t columns = std::min<std::size_t>(step, w.columns - column);
+      const std::size_t blocks = columns / code_block_elements;
+      for (int v = 0; v < panel_vectors; ++v) {
+        RowPointers pointers;
+        for (int lane = 0; lane < compat::lanes32; ++lane) {
+          // Rows past the range repeat its last one; their results are dropped.
+          const std::uint32_t wanted =
+              std::min<std::uint32_t>(valid - 1, static_cast<std::uint32_t>(v * compat::lanes32 + lane));
+          pointers[lane] =
+              w.data + (first_row + row + wanted) * row_bytes + lamina::row_bytes(w.format, column);
+        }
+        unpack_rows(w.format, pointers, blocks, panel, v);
+      }
+      for (std::uint32_t token = 0; token < x.rows; token += tile_tokens) {
+        const std::uint32_t tokens = std::min<std::uint32_t>(tile_tokens, x.rows - token);
+        const std::size_t first_block = token * row_blocks + column / code_block_elements;
+        const CodeTile tile{x.codes + token * std::size_t{w.columns} + column, x.scales + first_block,
+                            x.sums + first_block, w.columns, row_blocks};
+        float* y = out + token * out_stride + first_row + row;
+        if (valid == panel_rows) {
+          if (column == 0) {
+            for (std::uint32_t t = 0; t < tokens; ++t)
+              std::memset(y + t * out_stride, 0, panel_rows * sizeof(float));
+          }
+          multiply(tokens, panel, blocks, tile, y, out_stride);
+        } else {
+          float part[tile_tokens * panel_rows] = {};
+          for (std::uint32_t t = 0; t < tokens && column > 0; ++t) {
+            std::memcpy(part + t * panel_rows, y + t * out_stride, valid * sizeof(float));
+          }
+          multiply(tokens, panel, blocks, tile, part, panel_rows);
+          for (std::uint32_t t = 0; t < tokens; ++t) {
+            std::memcpy(y + t * out_stride, part + t * panel_rows, valid * sizeof(float));
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // LAMINA_KERNELS_MATMUL_CODES_INL_HPP_

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bridges what old Highway versions or some targets lack; always called qualified, as compat::name.
+
+// The guard toggles: Highway's foreach_target includes this file once per target.
+#if defined(LAMINA_SIMD_COMPAT_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_SIMD_COMPAT_INL_HPP_
+#undef LAMINA_SIMD_COMPAT_INL_HPP_
+#else
+#define LAMINA_SIMD_COMPAT_INL_HPP_
+#endif
+
+#include <cstdint>
+#include <cstring>
+
+#include <lamina/simd/prelude.hpp>
+
+// Byte products of this target, the only raw intrinsics of the library:
+//   LAMINA_BYTE_DOT_VNNI     vpdpbusd: four unsigned-by-signed products added to an int32 lane, exact
+//   LAMINA_BYTE_DOT_MADDUBS  vpmaddubsw: two such products added in int16 with saturation
+// Fixed mode follows the compiler's flags. Under dispatch, Highway before 1.0.4 does not put VNNI into the
+// attributes of any target, so its AVX-512 targets multiply as AVX2 does.
+#undef LAMINA_BYTE_DOT_VNNI
+#undef LAMINA_BYTE_DOT_MADDUBS
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
+#if HWY_TARGET <= HWY_AVX3 && \
+    (defined(__AVX512VNNI__) || (LAMINA_HWY_AT_LEAST(1, 0, 4) && HWY_TARGET <= HWY_AVX3_DL))
+#define LAMINA_BYTE_DOT_VNNI 1
+#elif HWY_TARGET == HWY_AVX2 && defined(__AVXVNNI__)
+#define LAMINA_BYTE_DOT_VNNI 1
+#else
+#define LAMINA_BYTE_DOT_MADDUBS 1
+#endif
+#endif
+
+// Targets that only imitate vectors compute one lane at a time: anything more multiplies code, not speed.
+#undef LAMINA_ONE_LANE
+#define LAMINA_ONE_LANE (HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128)
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+namespace compat {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// --- Vectors of a size known at compile time ---
+
+/// Lanes of the 32-bit vectors that the matrix products use. Targets whose vectors have no fixed size use 128
+/// bits.
+#if LAMINA_ONE_LANE
+inline constexpr int lanes32 = 1;
+#elif HWY_HAVE_SCALABLE
+inline constexpr int lanes32 = 4;
+#else
+inline constexpr int lanes32 = HWY_MAX_BYTES / 4 < 16 ? HWY_MAX_BYTES / 4 : 16;
+#endif
+
+using TagF32 = hn::CappedTag<float, lanes32>;
+using TagI32 = hn::CappedTag<std::int32_t, lanes32>;
+using VecF32 = hn::Vec<TagF32>;
+using VecI32 = hn::Vec<TagI32>;
+
+/// The sum of all lanes, in the target's fixed order (`hn::ReduceSum` from 1.0.5 on).
+template <class D>
+HWY_INLINE hn::TFromD<D> ReduceSum(D d, hn::Vec<D> v) noexcept {
+  return hn::GetLane(hn::SumOfLanes(d, v));
+}
+
+// --- Sums of four byte products ---
+//
+// Every target has
+//   template <CodeRange range, int quad, int quads>
+//   void add_byte_products(VecI32& sum, ByteSums& partial, VecI32 w, VecI32 x);
+// which adds to every lane of `sum` the four products of the bytes of `w` (weights, in `range`) and `x`
+// (activations, -127..127) in that lane. It is called for quad = 0 .. quads - 1 in turn with the same
+// `partial`, which needs no initial value; `sum` is complete, and exact, after the last. The order of
+// additions is free, the result is not.
+
+/// What the bytes on the weight side may hold, decided per format: it bounds the sums of the int16
+/// instructions.
+enum class CodeRange {
+  nibble,    ///< 0..15
+  six_bits,  ///< 0..63
+  full,      ///< codes -128..127, stored with `full_range_offset` added
+};
+
+#if defined(LAMINA_BYTE_DOT_VNNI)
+inline constexpr int full_range_offset = 128;  // the instruction wants unsigned bytes
+#else
+inline constexpr int full_range_offset = 0;
+#endif
+
+#if defined(LAMINA_BYTE_DOT_VNNI)
+
+struct ByteSums {};  // products go straight to int32
+
+template <CodeRange range, int quad, int quads>
+HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x) noexcept {
+#if HWY_TARGET <= HWY_AVX3
+  sum = VecI32{_mm512_dpbusd_epi32(sum.raw, w.raw, x.raw)};
+#else
+  sum = VecI32{_mm256_dpbusd_avx_epi32(sum.raw, w.raw, x.raw)};
+#endif
+}
+
+#elif defined(LAMINA_BYTE_DOT_MADDUBS)
+
+struct ByteSums {
+  VecI32 pairs;  // int16 lanes
+};
+
+#if HWY_TARGET <= HWY_AVX3
+HWY_INLINE VecI32 pair_products(VecI32 u, VecI32 s) noexcept {
+  return VecI32{_mm512_maddubs_epi16(u.raw, s.raw)};
+}
+HWY_INLINE VecI32 widen_pairs(VecI32 v) noexcept {
+  return VecI32{_mm512_madd_epi16(v.raw, _mm512_set1_epi16(1))};
+}
+HWY_INLINE VecI32 add_pairs(VecI32 a, VecI32 b) noexcept { return VecI32{_mm512_add_epi16(a.raw, b.raw)}; }
+HWY_INLINE VecI32 magnitude(VecI32 w) noexcept { return VecI32{_mm512_abs_epi8(w.raw)}; }
+HWY_INLINE VecI32 with_sign_of(VecI32 x,
+                               VecI32 w) noexcept {  // where w is 0, its magnitude makes the product 0
+  return VecI32{_mm512_mask_sub_epi8(x.raw, _mm512_movepi8_mask(w.raw), _mm512_setzero_si512(), x.raw)};
+}
+#else
+HWY_INLINE VecI32 pair_products(VecI32 u, VecI32 s) noexcept {
+  return VecI32{_mm256_maddubs_epi16(u.raw, s.raw)};
+}
+HWY_INLINE VecI32 widen_pairs(VecI32 v) noexcept {
+  return VecI32{_mm256_madd_epi16(v.raw, _mm256_set1_epi16(1))};
+}
+HWY_INLINE VecI32 add_pairs(VecI32 a, VecI32 b) noexcept { return VecI32{_mm256_add_epi16(a.raw, b.raw)}; }
+HWY_INLINE VecI32 magnitude(VecI32 w) noexcept { return VecI32{_mm256_abs_epi8(w.raw)}; }
+HWY_INLINE VecI32 with_sign_of(VecI32 x, VecI32 w) noexcept { return VecI32{_mm256_sign_epi8(x.raw, w.raw)}; }
+#endif
+
+template <CodeRange range, int quad, int quads>
+HWY_INLINE void add_byte_products(VecI32& sum, ByteSums& partial, VecI32 w, VecI32 x) noexcept {
+  // Pairs of products that fit in int16 together: 8 * 2 * 15 * 127 = 30480, 2 * 2 * 63 * 127 = 32004, 2 * 128
+  // * 127.
+  constexpr int chain = range == CodeRange::nibble ? 8 : range == CodeRange::six_bits ? 2 : 1;
+  VecI32 products;
+  if constexpr (range == CodeRange::full) {
+    products = pair_products(magnitude(w), with_sign_of(x, w));
+  } else {
+    products = pair_products(w, x);
+  }
+  partial.pairs = quad % chain == 0 ? products : add_pairs(partial.pairs, products);
+  if constexpr (quad % chain == chain - 1 || quad == quads - 1)
+    sum = hn::Add(sum, widen_pairs(partial.pairs));
+}
+
+#elif LAMINA_ONE_LANE
+
+struct ByteSums {};
+
+template <CodeRange range, int quad, int quads>
+HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x) noexcept {
+  const TagI32 d;
+  std::int8_t weights[4];
+  std::int8_t activations[4];
+  const std::int32_t w_bits = hn::GetLane(w);
+  const std::int32_t x_bits = hn::GetLane(x);
+  std::memcpy(weights, &w_bits, 4);
+  std::memcpy(activations, &x_bits, 4);
+  std::int32_t products = 0;
+  for (int i = 0; i < 4; ++i) products += weights[i] * activations[i];
+  sum = hn::Add(sum, hn::Set(d, products));
+}
+
+#else
+
+struct ByteSums {};
+
+/// Bytes 2i (`Odd` false) or 2i + 1 of every int16 lane i, sign-extended.
+template <bool Odd>
+HWY_INLINE auto widen_bytes(VecI32 v) noexcept {
+  const hn::Repartition<std::int16_t, TagI32> d16;
+  const auto pairs = hn::BitCast(d16, v);
+  if constexpr (Odd) return hn::ShiftRight<8>(pairs);
+  return hn::ShiftRight<8>(hn::ShiftLeft<8>(pairs));
+}
+
+template <CodeRange range, int quad, int quads>
+HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x) noexcept {
+  const TagI32 d;
+  VecI32 low = hn::Zero(d);
+  VecI32 high = hn::Zero(d);
+  low = hn::ReorderWidenMulAccumulate(d, widen_bytes<false>(w), widen_bytes<false>(x), low, high);
+  low = hn::ReorderWidenMulAccumulate(d, widen_bytes<true>(w), widen_bytes<true>(x), low, high);
+  sum = hn::Add(sum, hn::RearrangeToOddPlusEven(low, high));
+}
+
+#endif
+
+}  // namespace compat
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // LAMINA_SIMD_COMPAT_INL_HPP_

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products of every format in both precisions: against the reference, and bit for bit however they are
+// divided.
+#define HWY_TARGET_INCLUDE "unit/kernels/matmul_test.cpp"
+#include <lamina/testing/for_each_target.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <lamina/kernels/linear-inl.hpp>
+#include <lamina/kernels/reference_linear.hpp>
+
+#include "support/kernel_data.hpp"
+#include "support/random_weights.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+namespace {
+const LinearKernels* kernels_of_target() { return &linear_kernels(); }
+int lanes_of_target() { return compat::lanes32; }
+}  // namespace
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina {
+namespace {
+
+HWY_EXPORT(kernels_of_target);
+HWY_EXPORT(lanes_of_target);
+
+constexpr std::uint32_t widths[] = {1, 2, 3, 4, 5, 8, 16, 33};
+constexpr std::uint32_t most_tokens = 33;
+constexpr float untouched = -12345.5F;
+
+/// Activations [most_tokens, columns] and their quantised copy by the kernels of the current target.
+struct Activations {
+  std::uint32_t columns;
+  std::vector<float> values;
+  std::vector<std::byte> memory;
+
+  Activations(std::uint32_t columns_, std::uint64_t seed)
+      : columns(columns_), values(test::normal_vector(std::size_t{most_tokens} * (columns_ + 3), seed)) {}
+
+  [[nodiscard]] std::size_t stride() const { return columns + 3; }
+
+  /// The first `rows` rows, quantised if `kind` says so.
+  ActivationRows rows(const LinearKernels& kernels, std::uint32_t count, ActivationKind kind) {
+    ActivationRows x;
+    x.values = values.data();
+    x.stride = stride();
+    x.rows = count;
+    x.columns = columns;
+    if (kind == ActivationKind::int8) {
+      memory.assign(quantized_bytes(count, columns), std::byte{0});
+      kernels.quantize_rows(values.data(), stride(), columns, count, memory.data(), 0, count);
+      attach_quantized(x, memory.data());
+    }
+    return x;
+  }
+};
+
+/// Calls the kernel with scratch memory that shows writes past its end.
+void multiply(const LinearKernels& kernels, const WeightMatrix& w, const ActivationRows& x,
+              Precision precision, std::vector<float>& out, std::size_t stride, std::uint32_t first,
+              std::uint32_t count) {
+  const std::size_t bytes = matmul_scratch_bytes(w.columns);
+  std::vector<std::byte> scratch(bytes + 64, std::byte{0x5A});
+  kernels.matmul(w, x, precision, out.data(), stride, first, count, {scratch.data(), bytes});
+  CHECK(std::all_of(scratch.begin() + static_cast<std::ptrdiff_t>(bytes), scratch.end(),
+                    [](std::byte b) { return b == std::byte{0x5A}; }));
+}
+
+/// Roundings that a term can pass through on its way into the sum (see the head of each matmul_*-inl.hpp).
+double roundings(const WeightMatrix& w, ActivationKind kind, int lanes) {
+  const double columns = w.columns;
+  if (kind == ActivationKind::int8) return columns / 32 + 8;
+  return std::ceil(std::min(columns, 1024.0) / lanes) + lanes + std::ceil(columns / 1024) + 3;
+}
+
+/// Checks one matrix on the current target; returns the number of elements compared with the reference.
+std::size_t check_matrix(const WeightMatrix& w, Precision precision, Activations& activations,
+                         std::vector<ReferenceProduct>& reference, ActivationKind reference_kind) {
+  const LinearKernels& kernels = *HWY_DYNAMIC_DISPATCH(kernels_of_target)();
+  const int lanes = HWY_DYNAMIC_DISPATCH(lanes_of_target)();
+  const ActivationKind kind = activation_kind(w.format, precision);
+  REQUIRE(kind == reference_kind);
+  INFO("target ", kernels.target, " format ", info_of(w.format).name, " ", name_of(precision), " ", w.rows,
+       " x ", w.columns);
+  const std::size_t stride = w.rows + 5;
+
+  // All tokens, all rows: against the reference.
+  const ActivationRows all = activations.rows(kernels, most_tokens, kind);
+  if (reference.empty()) {
+    for (std::uint32_t t = 0; t < most_tokens; ++t) {
+      for (std::uint32_t r = 0; r < w.rows; ++r) reference.push_back(reference_product(w, r, all, t, kind));
+    }
+  }
+  std::vector<float> wide(most_tokens * stride, untouched);
+  multiply(kernels, w, all, precision, wide, stride, 0, w.rows);
+  const double relative = 1.01 * roundings(w, kind, lanes) * 0x1p-24;
+  double worst = 0;
+  std::size_t compared = 0;
+  bool past_the_rows = false;
+  for (std::uint32_t t = 0; t < most_tokens; ++t) {
+    for (std::uint32_t r = 0; r < w.rows; ++r, ++compared) {
+      const ReferenceProduct& expected = reference[t * w.rows + r];
+      const double error = std::fabs(double{wide[t * stride + r]} - expected.value);
+      worst = std::isfinite(error) ? std::max(worst, error / (expected.magnitude + 1e-30)) : INFINITY;
+    }
+    for (std::size_t r = w.rows; r < stride; ++r) past_the_rows |= wide[t * stride + r] != untouched;
+  }
+  CHECK(worst <= relative);
+  CHECK_FALSE(past_the_rows);
+
+  // Fewer tokens, and rows in three parts in any order: the same bits.
+  const std::uint32_t cut[] = {0, w.rows / 7, w.rows / 2 + 1 <= w.rows ? w.rows / 2 + 1 : w.rows, w.rows};
+  for (const std::uint32_t width : widths) {
+    const ActivationRows some = activations.rows(kernels, width, kind);
+    for (const bool in_parts : {false, true}) {
+      std::vector<float> narrow(width * stride, untouched);
+      if (in_parts) {
+        for (const int part : {2, 0, 1}) {
+          multiply(kernels, w, some, precision, narrow, stride, cut[part], cut[part + 1] - cut[part]);
+        }
+      } else {
+        multiply(kernels, w, some, precision, narrow, stride, 0, w.rows);
+      }
+      const bool same = std::memcmp(narrow.data(), wide.data(), narrow.size() * sizeof(float)) == 0;
+      INFO(width, " tokens", in_parts ? ", rows in parts" : "");
+      CHECK(same);
+    }
+  }
+  return compared;
+}
+
+/// Checks one format and shape on all targets.
+void check_shape(Format format, std::uint32_t rows, std::uint32_t columns, Precision precision) {
+  const test::RandomWeights weights(format, rows, columns,
+                                    100 + static_cast<std::uint64_t>(format) + columns);
+  WeightMatrix w = weights.matrix();
+  const float second_scale = 0.37F;
+  if (format == Format::nvfp4) w.scales = &second_scale;
+  Activations activations(columns, 17);
+  const ActivationKind kind = activation_kind(format, precision);
+  std::size_t compared = 0;
+  const int targets = testing::for_each_target([&] {
+    // Quantised codes may differ between targets in ties; the reference follows the target's own.
+    std::vector<ReferenceProduct> reference;
+    compared += check_matrix(w, precision, activations, reference, kind);
+  });
+  CHECK(targets > 0);
+  CHECK(compared == static_cast<std::size_t>(targets) * rows * most_tokens);
+}
+
+/// More than one step of 1024 columns, and not a multiple of it, in whole blocks of the format.
+std::uint32_t long_columns(Format format) {
+  const std::uint32_t block = info_of(format).block_elements;
+  return 1024 + (block == 1 ? 77 : block == 32 ? 96 : block);
+}
+
+}  // namespace
+
+TEST_CASE("matmul: every format, fast") {
+  for (const FormatInfo& info : all_formats)
+    check_shape(info.format, 37, long_columns(info.format), Precision::fast);
+}
+
+TEST_CASE("matmul: every format, exact") {
+  for (const FormatInfo& info : all_formats)
+    check_shape(info.format, 11, long_columns(info.format), Precision::exact);
+}
+
+TEST_CASE("matmul: rows around multiples of a panel") {
+  for (const std::uint32_t rows : {1U, 2U, 7U, 8U, 15U, 16U, 17U, 31U, 32U, 33U, 64U}) {
+    check_shape(Format::q4_0, rows, 64, Precision::fast);
+    check_shape(Format::q6_k, rows, 256, Precision::fast);
+    check_shape(Format::bf16, rows, 40, Precision::fast);
+  }
+}
+
+TEST_CASE("matmul: float formats of any number of columns") {
+  for (const Format format : {Format::f32, Format::f16, Format::bf16}) {
+    for (std::uint32_t columns = 1; columns <= 300; columns += columns < 40 ? 1 : 13) {
+      check_shape(format, 3, columns, Precision::fast);
+    }
+  }
+}
+
+TEST_CASE("matmul: blocks of 32 in any number") {
+  for (const Format format : {Format::q4_0, Format::q8_0, Format::q4_1, Format::iq4_nl}) {
+    for (std::uint32_t columns = 32; columns <= 320; columns += 32)
+      check_shape(format, 5, columns, Precision::fast);
+  }
+}
+
+}  // namespace lamina
+#endif
