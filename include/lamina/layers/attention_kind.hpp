@@ -14,7 +14,7 @@ namespace lamina {
 
 /// Layout of a kind's keys and values: K=V layers store the value row and the rotated slice of the key (§4.3 a).
 template <AttentionKind Kind, CacheFormat Format>
-using LayoutOf = KvLayout<Kind::shape.head_dim, Format,
+using LayoutOf = KvRowLayout<Kind::shape.head_dim, Format,
                           Kind::shape.key_is_value ? rotary_pairs_of<Kind>() : 0>;
 
 /// The keys that a row at `position` sees. An own kind may have a static member `visible(position)` instead.

@@ -140,7 +140,7 @@ class ModelRunner final : public Runner {
   ModelWeights<V> weights_{};
   RotaryTables<V> rotary_{};
   Workspace work_{};
-  Sequence<V> sequence_{};
+  Sequence<V> sequence_;
   float embedding_scale_ = 1.0F;
 };
 
