@@ -58,7 +58,7 @@ struct OwnsEach {
 template <class Layers>
 struct Tables {
   using Types = typename Layers::hana_types;
-  using Kinds = Distinct<Types>;
+  using Kinds = typename Layers::hana_kinds;
   using Attentions = Distinct<decltype(hana::transform(Kinds{}, AttentionOf{}))>;
   static constexpr std::size_t size = static_cast<std::size_t>(Layers::size);
   static constexpr std::array<int, size> kind = hana::unpack(Types{}, IndexEach<Kinds>{});
