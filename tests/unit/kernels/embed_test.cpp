@@ -10,8 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <lamina/kernels/embed-inl.hpp>
-
-#include "support/random_weights.hpp"
+#include <lamina/testing/random_matrix.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
@@ -26,7 +25,7 @@ void test_embed_row() {
   int formats = 0;
   for (const FormatInfo& info : all_formats) {
     INFO("format ", info.name);
-    const test::RandomWeights weights(info.format, 3, columns, 9);
+    const testing::RandomMatrix weights(info.format, 3, columns, 9);
     WeightMatrix table = weights.matrix();
     std::vector<float> expected(columns);
     decode_row(info.format, table.row(row), columns, expected.data());

@@ -15,9 +15,9 @@
 
 #include <lamina/kernels/linear-inl.hpp>
 #include <lamina/kernels/reference_linear.hpp>
+#include <lamina/testing/random_matrix.hpp>
 
 #include "support/kernel_data.hpp"
-#include "support/random_weights.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
@@ -142,7 +142,7 @@ std::size_t check_matrix(const WeightMatrix& w, Precision precision, Activations
 
 /// Checks one format and shape on all targets.
 void check_shape(Format format, std::uint32_t rows, std::uint32_t columns, Precision precision) {
-  const test::RandomWeights weights(format, rows, columns,
+  const testing::RandomMatrix weights(format, rows, columns,
                                     100 + static_cast<std::uint64_t>(format) + columns);
   WeightMatrix w = weights.matrix();
   const float second_scale = 0.37F;

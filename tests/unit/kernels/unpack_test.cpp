@@ -12,8 +12,7 @@
 
 #include <lamina/formats/decode.hpp>
 #include <lamina/kernels/unpack_k-inl.hpp>
-
-#include "support/random_weights.hpp"
+#include <lamina/testing/random_matrix.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
@@ -22,7 +21,7 @@ namespace {
 /// Differences between a panel and the scalar reader; both vectors of the panel hold the same rows.
 int wrong_panel_entries(Format format, std::uint32_t columns) {
   constexpr std::uint32_t lanes = compat::lanes32;
-  const test::RandomWeights weights(format, lanes, columns, 5);
+  const testing::RandomMatrix weights(format, lanes, columns, 5);
   const WeightMatrix w = weights.matrix();
   const std::size_t blocks = columns / 32;
   const CodeClass shape = code_class(format);

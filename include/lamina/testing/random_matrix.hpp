@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random valid weights of every format, for kernel tests and benches: random bits with scales of about 1/64.
+// A random valid matrix of any format, for tests and benches of kernels: random bits, scales of about 1/64.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include <lamina/formats/half.hpp>
 #include <lamina/formats/weight_matrix.hpp>
+#include <lamina/testing/random_weights.hpp>
 
-#include "support/kernel_data.hpp"
-
-namespace lamina::test {
+namespace lamina::testing {
 
 /// Bytes of a random matrix, one byte more in front so that rows stand at odd addresses as they do in files.
-class RandomWeights {
+class RandomMatrix {
  public:
-  RandomWeights(Format format, std::uint32_t rows, std::uint32_t columns, std::uint64_t seed)
+  RandomMatrix(Format format, std::uint32_t rows, std::uint32_t columns, std::uint64_t seed)
       : format_(format), rows_(rows), columns_(columns), bytes_(1 + rows * row_bytes(format, columns)) {
-    Random random(seed);
+    RandomNumbers random(seed);
     const FormatInfo& info = info_of(format);
-    for (std::byte& byte : bytes_) byte = static_cast<std::byte>(random.bits() >> 40);
+    for (std::byte& byte : bytes_) byte = static_cast<std::byte>(random.next() >> 40);
     const std::size_t blocks = (bytes_.size() - 1) / info.block_bytes;
     for (std::size_t b = 0; b < blocks; ++b) set_scales(bytes_.data() + 1 + b * info.block_bytes, random);
   }
@@ -40,11 +40,13 @@ class RandomWeights {
     at[1] = static_cast<std::byte>(bits >> 8);
   }
 
-  void set_scales(std::byte* block, Random& random) const {
-    const auto set_half = [&](std::size_t at) { set_u16(block + at, float_to_half(random.uniform() / 64)); };
+  void set_scales(std::byte* block, RandomNumbers& random) const {
+    const auto set_half = [&](std::size_t at) {
+      set_u16(block + at, float_to_half(random.next_float() / 64));
+    };
     switch (format_) {
       case Format::f32: {
-        const auto bits = std::bit_cast<std::uint32_t>(random.uniform());
+        const auto bits = std::bit_cast<std::uint32_t>(random.next_float());
         set_u16(block, bits & 0xFFFF);
         set_u16(block + 2, bits >> 16);
         break;
@@ -52,9 +54,9 @@ class RandomWeights {
       case Format::f16:
         return set_half(0);
       case Format::bf16:
-        return set_u16(block, float_to_bfloat(random.uniform()));
+        return set_u16(block, float_to_bfloat(random.next_float()));
       case Format::i32:
-        return set_u16(block + 2, random.bits() % 2 == 0 ? 0 : 0xFFFF);
+        return set_u16(block + 2, random.next() % 2 == 0 ? 0 : 0xFFFF);
       case Format::q4_1:
       case Format::q5_1:
       case Format::q4_k:
@@ -73,13 +75,13 @@ class RandomWeights {
       case Format::tq2_0:
         return set_half(64);
       case Format::mxfp4:
-        block[0] = static_cast<std::byte>(119 + random.bits() % 4);
+        block[0] = static_cast<std::byte>(119 + random.next() % 4);
         return;
       case Format::nvfp4:
-        for (int i = 0; i < 4; ++i) block[i] = static_cast<std::byte>(random.bits() % 0x40);
+        for (int i = 0; i < 4; ++i) block[i] = static_cast<std::byte>(random.next() % 0x40);
         return;
       case Format::iq1_m: {  // the four upper nibbles of the last eight bytes are an f16
-        const std::uint32_t half = float_to_half(random.uniform() / 64);
+        const std::uint32_t half = float_to_half(random.next_float() / 64);
         for (std::size_t k = 0; k < 4; ++k) {
           std::byte& top = block[48 + 2 * k + 1];
           top = (top & std::byte{0x0F}) | static_cast<std::byte>((half >> (4 * k) & 15) << 4);
@@ -97,4 +99,4 @@ class RandomWeights {
   std::vector<std::byte> bytes_;
 };
 
-}  // namespace lamina::test
+}  // namespace lamina::testing
