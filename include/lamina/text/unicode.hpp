@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// UTF-8 in small steps: decode with Unicode's maximal-subpart rule, encode, trim white space.
+// Source: tokenizer-and-chat.md §3 (invalid input), §4 (streaming), §6 (trim is Python's strip).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lamina {
+
+inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";  ///< U+FFFD
+inline constexpr std::string_view space_symbol = "\xE2\x96\x81";  ///< U+2581, stands for a space in pieces
+
+enum class Utf8Status : std::uint8_t {
+  valid,       ///< one whole scalar value
+  ill_formed,  ///< bytes that can never become valid: one maximal ill-formed part
+  incomplete,  ///< a valid beginning that the text ends in
+};
+
+/// What the first bytes of a text are.
+struct Utf8Step {
+  Utf8Status status = Utf8Status::valid;
+  std::uint8_t size = 0;  ///< bytes taken
+  char32_t scalar = 0;    ///< the scalar value when valid
+};
+
+/// Reads the first scalar value of a text that is not empty.
+///
+/// An ill-formed part is what Unicode 15 §3.9 calls a maximal subpart, the unit that Python's "replace"
+/// handler turns into one U+FFFD: surrogates and overlong forms end at the first byte that cannot continue.
+[[nodiscard]] constexpr Utf8Step decode_utf8(std::string_view text) noexcept {
+  const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  const std::uint8_t lead = byte(0);
+  if (lead < 0x80) return {Utf8Status::valid, 1, lead};
+  if (lead < 0xC2 || lead > 0xF4) return {Utf8Status::ill_formed, 1, 0};
+  const std::uint8_t size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  // Bounds of the second byte rule out overlong forms, surrogates and values above U+10FFFF.
+  const std::uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const std::uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  char32_t scalar = lead & (0x7F >> size);
+  for (std::uint8_t i = 1; i < size; ++i) {
+    if (i >= text.size()) return {Utf8Status::incomplete, i, 0};
+    const std::uint8_t next = byte(i);
+    if (next < (i == 1 ? low : 0x80) || next > (i == 1 ? high : 0xBF)) return {Utf8Status::ill_formed, i, 0};
+    scalar = (scalar << 6) | (next & 0x3F);
+  }
+  return {Utf8Status::valid, size, scalar};
+}
+
+/// Appends one scalar value. Requires a Unicode scalar value (no surrogate, at most U+10FFFF).
+inline void append_utf8(std::string& out, char32_t scalar) {
+  const auto put = [&out](char32_t byte) {
+    out.push_back(static_cast<char>(static_cast<std::uint8_t>(byte)));
+  };
+  if (scalar < 0x80) {
+    put(scalar);
+    return;
+  }
+  if (scalar < 0x800) {
+    put(0xC0 | (scalar >> 6));
+  } else if (scalar < 0x10000) {
+    put(0xE0 | (scalar >> 12));
+    put(0x80 | ((scalar >> 6) & 0x3F));
+  } else {
+    put(0xF0 | (scalar >> 18));
+    put(0x80 | ((scalar >> 12) & 0x3F));
+    put(0x80 | ((scalar >> 6) & 0x3F));
+  }
+  put(0x80 | (scalar & 0x3F));
+}
+
+[[nodiscard]] constexpr bool is_valid_utf8(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const Utf8Step step = decode_utf8(text);
+    if (step.status != Utf8Status::valid) return false;
+    text.remove_prefix(step.size);
+  }
+  return true;
+}
+
+/// Tells whether Python's `str.isspace` calls the scalar value white space (Unicode 14).
+[[nodiscard]] constexpr bool is_space(char32_t scalar) noexcept {
+  if (scalar < 0x80)
+    return scalar == ' ' || (scalar >= 0x09 && scalar <= 0x0D) || (scalar >= 0x1C && scalar <= 0x1F);
+  if (scalar >= 0x2000 && scalar <= 0x200A) return true;
+  switch (scalar) {
+    case 0x85:
+    case 0xA0:
+    case 0x1680:
+    case 0x2028:
+    case 0x2029:
+    case 0x202F:
+    case 0x205F:
+    case 0x3000:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Bytes of white space at the beginning of a text.
+[[nodiscard]] constexpr std::size_t leading_space(std::string_view text) noexcept {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const Utf8Step step = decode_utf8(text.substr(at));
+    if (step.status != Utf8Status::valid || !is_space(step.scalar)) break;
+    at += step.size;
+  }
+  return at;
+}
+
+/// Removes white space at the end, as Python's `rstrip`.
+[[nodiscard]] constexpr std::string_view trim_end(std::string_view text) noexcept {
+  std::size_t end = text.size();
+  while (end > 0) {
+    std::size_t begin = end - 1;
+    while (begin > 0 && end - begin < 4 && (static_cast<std::uint8_t>(text[begin]) & 0xC0) == 0x80) --begin;
+    const Utf8Step step = decode_utf8(text.substr(begin, end - begin));
+    if (step.status != Utf8Status::valid || step.size != end - begin || !is_space(step.scalar)) break;
+    end = begin;
+  }
+  return text.substr(0, end);
+}
+
+/// Removes white space at both ends, as Python's `strip`.
+[[nodiscard]] constexpr std::string_view trim(std::string_view text) noexcept {
+  return trim_end(text.substr(leading_space(text)));
+}
+
+}  // namespace lamina
