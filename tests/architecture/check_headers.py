@@ -35,6 +35,9 @@ ONLY_IN = {
     "nlohmann/": ("huggingface",),
     "boost/hana": ("schedule",),
 }
+# Intrinsics bridge what the oldest Highway lacks, in one header.
+INTRINSIC = r"\b_mm(256|512)?_\w+\s*\("
+INTRINSICS_IN = "simd/compat-inl.hpp"
 # words that must not occur in code (comments and strings aside), and what to do instead
 FORBIDDEN_WORDS = {
     r"\bthrow\b": "return an Error",
@@ -42,7 +45,7 @@ FORBIDDEN_WORDS = {
     r"\b(dynamic_cast|typeid)\b": "the library builds with -fno-rtti",
     r"\b(std::)?(abort|exit|terminate|_Exit|quick_exit)\s*\(": "return an Error",
     r"(?<![A-Za-z_])(std::)?(printf|puts|fprintf|fputs|perror)\s*\(": "the library prints nothing",
-    r"\b_mm(256|512)?_\w+\s*\(": "vector code goes through Highway",
+    INTRINSIC: "vector code goes through Highway",
 }
 
 SPDX = "// SPDX-License-Identifier: Apache-2.0"
@@ -120,6 +123,8 @@ def header_errors(root, path):
             errors.append((number, "unfinished work belongs in an issue, not in a comment"))
     for number, line in enumerate(code_only(text).split("\n"), 1):
         for pattern, remedy in FORBIDDEN_WORDS.items():
+            if pattern == INTRINSIC and name == INTRINSICS_IN:
+                continue
             match = re.search(pattern, line)
             if match and not line.lstrip().startswith("#"):
                 errors.append((number, f"{match.group().strip()}: {remedy}"))
