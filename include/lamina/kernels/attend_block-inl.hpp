@@ -16,7 +16,8 @@
 
 #include <lamina/simd/prelude.hpp>
 #include <lamina/kernels/attend.hpp>
-#include <lamina/kernels/attend_tiles-inl.hpp>
+#include <lamina/kernels/attend_scores-inl.hpp>
+#include <lamina/kernels/attend_values-inl.hpp>
 
 #include <hwy/contrib/math/math-inl.h>
 

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// How attention reads the cache: vectors that fit a row, blocks, widening loads, fetching ahead.
+// Source: text-decoder.md §4.1, §4.3.
+
+#if defined(LAMINA_KERNELS_ATTEND_LOAD_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_KERNELS_ATTEND_LOAD_INL_HPP
+#undef LAMINA_KERNELS_ATTEND_LOAD_INL_HPP
+#else
+#define LAMINA_KERNELS_ATTEND_LOAD_INL_HPP
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include <lamina/simd/prelude.hpp>
+#include <lamina/kernels/kv_rows.hpp>
+
+#include <hwy/cache_control.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+namespace detail {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Largest power of two that divides both (0 is divisible by everything).
+constexpr std::size_t common_power_of_two(std::size_t a, std::size_t b) noexcept {
+  return (a | b) & (~(a | b) + 1);
+}
+
+/// Vectors of which two divide a row, so that no row has a tail.
+template <class Layout>
+using ValueTag = hn::CappedTag<float, common_power_of_two(Layout::head_dim, 0) / 2>;
+
+/// Vectors of which two divide every segment of a key: all of it, or the parts that are rotated and not
+/// rotated.
+template <class Layout>
+using KeyTag = hn::CappedTag<float, Layout::key_is_value
+                                        ? common_power_of_two(2 * Layout::shared_pairs,
+                                                              Layout::head_dim / 2 - Layout::shared_pairs) /
+                                              2
+                                        : common_power_of_two(Layout::head_dim, 0) / 2>;
+
+/// Keys whose rows stay in the first-level cache while all query vectors use them: 16 rows of 512 bf16 are 16
+/// KiB. Also the distance at which rows are fetched ahead: a chunk takes microseconds to compute, memory
+/// answers in 0.1.
+inline constexpr std::uint32_t attend_chunk = 16;
+static_assert(kv_block % attend_chunk == 0);
+
+/// Asks for the cache lines of `bytes` bytes. Addresses behind the cache's end are harmless: this is only a
+/// hint.
+HWY_INLINE void fetch_ahead(const std::byte* from, std::size_t bytes) noexcept {
+  constexpr std::size_t line = 64;
+  for (std::size_t i = 0; i < bytes; i += line) hwy::Prefetch(from + i);
+}
+
+/// The rows of one block of one kv head.
+struct KvBlock {
+  const std::byte* keys;
+  const std::byte* values;
+  const float* key_scales;    ///< [kv_block]; scaled formats only
+  const float* value_scales;  ///< [kv_block]; scaled formats only
+};
+
+/// Finds the block that starts at position `start`: contiguous, since blocks and slots are both multiples of
+/// it.
+template <class Layout>
+HWY_INLINE KvBlock block_of(const KvRows& cache, std::uint32_t kv_head, std::uint32_t start) noexcept {
+  const std::size_t index = cache.row_index(kv_head, start);
+  KvBlock block{cache.keys + index * Layout::key_row_bytes, cache.values + index * Layout::value_row_bytes,
+                nullptr, nullptr};
+  if constexpr (Layout::scaled) {
+    block.key_scales = cache.key_scales + index;
+    block.value_scales = cache.value_scales + index;
+  }
+  return block;
+}
+
+/// The rows wanted a chunk after key `key` is scored: later keys, then the block's values. On K=V layers the
+/// values are in the second-level cache by the time they are summed up, so scoring fetches the next block's
+/// key rows.
+template <class Layout>
+HWY_INLINE const std::byte* rows_after_keys(const KvBlock& block, std::size_t key) noexcept {
+  if constexpr (Layout::key_is_value) return block.keys + (key + kv_block) * Layout::key_row_bytes;
+  const std::size_t later = key + attend_chunk;
+  return later < kv_block ? block.keys + later * Layout::key_row_bytes
+                          : block.values + (later - kv_block) * Layout::value_row_bytes;
+}
+
+/// The rows wanted a chunk after the values from `key` on are summed up: later values, then the next block's
+/// keys; on K=V layers the next block's values.
+template <class Layout>
+HWY_INLINE const std::byte* rows_after_values(const KvBlock& block, std::size_t key) noexcept {
+  if constexpr (Layout::key_is_value) return block.values + (key + kv_block) * Layout::value_row_bytes;
+  const std::size_t later = key + attend_chunk;
+  return later < kv_block ? block.values + later * Layout::value_row_bytes
+                          : block.keys + later * Layout::key_row_bytes;
+}
+
+/// Elements of a row are handled in pairs of vectors. A pair of bf16 vectors holds the even and the odd
+/// elements of its 2 · Lanes(d) columns: one load, one shift and one mask widen it, half the work of widening
+/// in order. Queries are brought into the same order once, and results back at the end.
+template <CacheFormat Format>
+inline constexpr bool even_odd_pairs = Format == CacheFormat::bf16;
+
+/// Loads 2 · Lanes(d) elements of a row from `column` on and widens them to float32 (int8 without its
+/// factor).
+template <CacheFormat Format, class D, class V = hn::Vec<D>>
+HWY_INLINE void widen(D d, const std::byte* row, std::size_t column, V& first, V& second) noexcept {
+  const std::size_t lanes = hn::Lanes(d);
+  if constexpr (Format == CacheFormat::f32) {
+    first = hn::LoadU(d, reinterpret_cast<const float*>(row) + column);
+    second = hn::LoadU(d, reinterpret_cast<const float*>(row) + column + lanes);
+  } else if constexpr (Format == CacheFormat::bf16) {
+    const hn::Rebind<std::uint32_t, D> words;
+    const auto both = hn::LoadU(words, reinterpret_cast<const std::uint32_t*>(row) + column / 2);
+    first = hn::BitCast(d, hn::ShiftLeft<16>(both));
+    second = hn::BitCast(d, hn::And(both, hn::Set(words, 0xFFFF0000U)));
+  } else {
+    const hn::Rebind<std::int8_t, D> narrow;
+    const hn::Rebind<std::int32_t, D> wide;
+    const auto* codes = reinterpret_cast<const std::int8_t*>(row) + column;
+    first = hn::ConvertTo(d, hn::PromoteTo(wide, hn::LoadU(narrow, codes)));
+    second = hn::ConvertTo(d, hn::PromoteTo(wide, hn::LoadU(narrow, codes + lanes)));
+  }
+}
+
+}  // namespace detail
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // toggled guard
