@@ -9,11 +9,18 @@
 
 #include <lamina/kernels/attend-inl.hpp>
 #include <lamina/kernels/kv_rows-inl.hpp>
-#include <support/kernel_data.hpp>
+#include <lamina/testing/random_weights.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace {
+
+std::vector<float> random_floats(std::size_t count, std::uint64_t seed, float scale = 1.0F) {
+  lamina::testing::RandomNumbers random(seed);
+  std::vector<float> out(count);
+  for (float& value : out) value = random.next_float() * scale;
+  return out;
+}
 
 /// Sums all words of a buffer with vector loads: the bandwidth that one thread can read.
 std::uint64_t read_all(const std::vector<std::byte>& bytes) {
@@ -52,8 +59,8 @@ void bench_attend(benchmark::State& state) {
   std::vector<float> memory(floats + 64, 0.0F);
   Arena arena(std::as_writable_bytes(std::span<float>(memory)));
   std::vector<KvRows> caches;
-  const std::vector<float> source = test::normal_vector(4096 + dim, 5);
-  const std::vector<float> key_norm = test::normal_vector(dim, 6);
+  const std::vector<float> source = random_floats(4096 + dim, 5);
+  const std::vector<float> key_norm = random_floats(dim, 6);
   for (std::size_t layer = 0; layer < layers; ++layer) {
     caches.push_back(take_kv_rows<Layout>(arena, 1, depth));
     for (std::uint32_t p = 0; p < depth; ++p) {
@@ -62,7 +69,7 @@ void bench_attend(benchmark::State& state) {
     }
   }
   if (arena.overflowed()) return state.SkipWithError("arena too small");
-  std::vector<float> queries = test::normal_vector(row_count * heads * dim, 9, 0.1F);
+  std::vector<float> queries = random_floats(row_count * heads * dim, 9, 0.1F);
   prepare_queries<Layout>(queries.data(), row_count * heads, key_norm.data());
   std::vector<KeyRange> visible;
   for (std::uint32_t r = 0; r < row_count; ++r) visible.push_back(causal_keys(depth - row_count + r, 0));
@@ -88,12 +95,12 @@ void bench_attend(benchmark::State& state) {
   state.SetLabel(hwy::TargetName(HWY_TARGET));
 }
 
-using Bf16x256 = KvLayout<256, CacheFormat::bf16>;
-using Int8x256 = KvLayout<256, CacheFormat::int8>;
-using Bf16x512 = KvLayout<512, CacheFormat::bf16>;
-using Int8x512 = KvLayout<512, CacheFormat::int8>;
-using SharedBf16x512 = KvLayout<512, CacheFormat::bf16, 64>;
-using SharedInt8x512 = KvLayout<512, CacheFormat::int8, 64>;
+using Bf16x256 = KvRowLayout<256, CacheFormat::bf16>;
+using Int8x256 = KvRowLayout<256, CacheFormat::int8>;
+using Bf16x512 = KvRowLayout<512, CacheFormat::bf16>;
+using Int8x512 = KvRowLayout<512, CacheFormat::int8>;
+using SharedBf16x512 = KvRowLayout<512, CacheFormat::bf16, 64>;
+using SharedInt8x512 = KvRowLayout<512, CacheFormat::int8, 64>;
 
 BENCHMARK(bench_read)->Arg(256)->Unit(benchmark::kMillisecond);
 #define LAMINA_BENCH_ATTEND(Layout)          \

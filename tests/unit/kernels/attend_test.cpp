@@ -243,25 +243,25 @@ void check_layout(std::uint32_t positions) {
 }
 
 void test_attend_f32() {
-  check_layout<KvLayout<16, CacheFormat::f32>>(600);
-  check_layout<KvLayout<48, CacheFormat::f32>>(300);
-  check_layout<KvLayout<16, CacheFormat::f32, 2>>(300);
+  check_layout<KvRowLayout<16, CacheFormat::f32>>(600);
+  check_layout<KvRowLayout<48, CacheFormat::f32>>(300);
+  check_layout<KvRowLayout<16, CacheFormat::f32, 2>>(300);
 }
 void test_attend_bf16() {
-  check_layout<KvLayout<32, CacheFormat::bf16>>(520);
-  check_layout<KvLayout<256, CacheFormat::bf16>>(300);
-  check_layout<KvLayout<512, CacheFormat::bf16, 64>>(270);
+  check_layout<KvRowLayout<32, CacheFormat::bf16>>(520);
+  check_layout<KvRowLayout<256, CacheFormat::bf16>>(300);
+  check_layout<KvRowLayout<512, CacheFormat::bf16, 64>>(270);
 }
 void test_attend_int8() {
-  check_layout<KvLayout<64, CacheFormat::int8>>(520);
-  check_layout<KvLayout<128, CacheFormat::int8>>(270);
-  check_layout<KvLayout<512, CacheFormat::int8, 64>>(270);
+  check_layout<KvRowLayout<64, CacheFormat::int8>>(520);
+  check_layout<KvRowLayout<128, CacheFormat::int8>>(270);
+  check_layout<KvRowLayout<512, CacheFormat::int8, 64>>(270);
 }
 
 /// Rows that see nothing, and scores so far apart that every exponential but one is 0.
 void test_attend_extremes() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
-  using Layout = KvLayout<32, CacheFormat::f32>;
+  using Layout = KvRowLayout<32, CacheFormat::f32>;
   const OwnedRows cache(kernel_of<Layout>(), 1, 600);
   for (std::uint32_t p = 0; p < 600; ++p) {
     std::vector<float> key(32, 0.0F), value(32, static_cast<float>(p));

@@ -98,17 +98,17 @@ void check_store() {
 }
 
 void test_store() {
-  check_store<KvLayout<16, CacheFormat::f32>>();
-  check_store<KvLayout<64, CacheFormat::bf16>>();
-  check_store<KvLayout<64, CacheFormat::int8>>();
-  check_store<KvLayout<16, CacheFormat::int8, 2>>();
-  check_store<KvLayout<128, CacheFormat::bf16, 16>>();
+  check_store<KvRowLayout<16, CacheFormat::f32>>();
+  check_store<KvRowLayout<64, CacheFormat::bf16>>();
+  check_store<KvRowLayout<64, CacheFormat::int8>>();
+  check_store<KvRowLayout<16, CacheFormat::int8, 2>>();
+  check_store<KvRowLayout<128, CacheFormat::bf16, 16>>();
 }
 
 /// q · k must be what it was: Σ over the shaped query equals Σ over the plain one with k = [w ⊙ v | rotated].
 void test_prepare() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
-  using Layout = KvLayout<32, CacheFormat::f32, 4>;
+  using Layout = KvRowLayout<32, CacheFormat::f32, 4>;
   const auto plain = test::normal_vector(2 * 32, 81);
   const auto weight = test::normal_vector(32, 82);
   auto shaped = plain;
@@ -124,7 +124,7 @@ void test_prepare() {
     }
   }
   auto untouched = plain;
-  prepare_queries<KvLayout<32, CacheFormat::f32>>(untouched.data(), 2, nullptr);
+  prepare_queries<KvRowLayout<32, CacheFormat::f32>>(untouched.data(), 2, nullptr);
   CHECK(untouched == plain);
 }
 
@@ -144,11 +144,11 @@ TEST_CASE("queries of K=V layers carry the key norm's weight") {
 }
 
 // text-decoder.md §4.2, §4.3: bytes per position of E2B and of K=V layers.
-static_assert(KvLayout<256, CacheFormat::bf16>::bytes_per_position == 1024);
-static_assert(KvLayout<512, CacheFormat::bf16>::bytes_per_position == 2048);
-static_assert(KvLayout<512, CacheFormat::bf16, 64>::bytes_per_position == 1280);
-static_assert(KvLayout<256, CacheFormat::int8>::bytes_per_position == 520);
-static_assert(KvLayout<24, CacheFormat::int8>::key_row_bytes == 32);
+static_assert(KvRowLayout<256, CacheFormat::bf16>::bytes_per_position == 1024);
+static_assert(KvRowLayout<512, CacheFormat::bf16>::bytes_per_position == 2048);
+static_assert(KvRowLayout<512, CacheFormat::bf16, 64>::bytes_per_position == 1280);
+static_assert(KvRowLayout<256, CacheFormat::int8>::bytes_per_position == 520);
+static_assert(KvRowLayout<24, CacheFormat::int8>::key_row_bytes == 32);
 static_assert(kv_slots(1) == kv_block && kv_slots(kv_block) == kv_block && kv_slots(513) == 576);
 }  // namespace lamina
 #endif
