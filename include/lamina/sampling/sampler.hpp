@@ -37,7 +37,7 @@ struct SamplingOptions {
 };
 
 /// A token that may be drawn.
-struct Candidate {
+struct TokenCandidate {
   TokenId id;
   float logit;         ///< after suppression and penalty
   double probability;  ///< after all filters and temperature; those of all candidates sum to 1
@@ -68,9 +68,9 @@ class Sampler {
   ///           does not allocate
   [[nodiscard]] TokenId sample(std::span<const float> logits) noexcept {
     if (options_.temperature <= 0) return best(logits);
-    const std::span<const Candidate> left = candidates(logits);
+    const std::span<const TokenCandidate> left = candidates(logits);
     double rest = random_.uniform();
-    for (const Candidate& candidate : left) {
+    for (const TokenCandidate& candidate : left) {
       rest -= candidate.probability;
       if (rest < 0) return candidate.id;
     }
@@ -79,7 +79,7 @@ class Sampler {
 
   /// The distribution that `sample` draws from, likeliest first; valid until the next call. With temperature
   /// 0 it is the one token that `sample` returns.
-  [[nodiscard]] std::span<const Candidate> candidates(std::span<const float> logits) noexcept;
+  [[nodiscard]] std::span<const TokenCandidate> candidates(std::span<const float> logits) noexcept;
 
   /// Remembers a token, chosen or from the prompt, for the repetition penalty.
   void accept(TokenId token) noexcept {
@@ -103,7 +103,7 @@ class Sampler {
   explicit Sampler(const SamplingOptions& options) noexcept : options_(options), random_(options.seed) {}
 
   /// The order of candidates: likeliest first, then lowest id.
-  [[nodiscard]] static bool before(const Candidate& a, const Candidate& b) noexcept {
+  [[nodiscard]] static bool before(const TokenCandidate& a, const TokenCandidate& b) noexcept {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   }
   void prepare(std::span<const float> logits) noexcept;
@@ -121,11 +121,11 @@ class Sampler {
   SamplingOptions options_;
   Random random_;
   std::vector<TokenId> suppressed_;
-  TokenId fallback_ = 0;         // lowest token that is not suppressed, for logits without any number
-  std::vector<float> logits_;    // [vocabulary] after suppression and penalty
-  std::vector<Candidate> pool_;  // [vocabulary or top_k]
-  std::vector<TokenId> recent_;  // ring of accepted tokens
-  std::vector<bool> penalised_;  // [vocabulary] while penalties are applied
+  TokenId fallback_ = 0;              // lowest token that is not suppressed, for logits without any number
+  std::vector<float> logits_;         // [vocabulary] after suppression and penalty
+  std::vector<TokenCandidate> pool_;  // [vocabulary or top_k]
+  std::vector<TokenId> recent_;       // ring of accepted tokens
+  std::vector<bool> penalised_;       // [vocabulary] while penalties are applied
   std::size_t accepted_ = 0;
 };
 
@@ -214,7 +214,7 @@ inline TokenId Sampler::best(std::span<const float> logits) noexcept {
   return best;
 }
 
-inline std::span<const Candidate> Sampler::candidates(std::span<const float> logits) noexcept {
+inline std::span<const TokenCandidate> Sampler::candidates(std::span<const float> logits) noexcept {
   if (options_.temperature <= 0) {
     const TokenId id = best(logits);
     pool_[0] = {id, logits_[id], 1.0};
@@ -238,7 +238,7 @@ inline std::size_t Sampler::select_top_k() noexcept {
   std::size_t count = 0;
   float least = minus_infinity;
   const auto take = [&](std::size_t id) {
-    const Candidate candidate{static_cast<TokenId>(id), logits_[id], 0.0};
+    const TokenCandidate candidate{static_cast<TokenId>(id), logits_[id], 0.0};
     if (count == pool_.size()) {
       std::pop_heap(pool_.begin(), pool_.end(), before);
       --count;

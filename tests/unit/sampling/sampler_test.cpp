@@ -44,7 +44,7 @@ std::vector<float> logits_of(const std::vector<double>& probabilities) {
   return logits;
 }
 
-std::vector<TokenId> ids_of(std::span<const lamina::Candidate> candidates) {
+std::vector<TokenId> ids_of(std::span<const lamina::TokenCandidate> candidates) {
   std::vector<TokenId> ids;
   for (const auto& candidate : candidates) ids.push_back(candidate.id);
   return ids;
