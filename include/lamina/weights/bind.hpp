@@ -137,9 +137,9 @@ template <class Weights, std::size_t N>
       return file_error(ErrorCode::out_of_memory, place(file_name_of(file.path), name),
                         "arena is too small for the weights");
     }
-    const std::string_view scale_name = detail::scale_name_of(slot.name);
+    const FixedText<160> scale_name = detail::scale_name_of(slot.name);
     const bool scale_is_slot = std::any_of(slots.begin(), slots.end(), [&](const Slot<Weights>& other) {
-      return !scale_name.empty() && other.name == scale_name;
+      return !scale_name.empty() && other.name == scale_name.view();
     });
     LAMINA_TRY(detail::bind_slot(file, expected, memory, scale_is_slot, weights.*slot.member));
     if (slot.presence == Presence::alternative) {

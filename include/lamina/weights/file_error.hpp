@@ -32,7 +32,9 @@ namespace lamina {
 [[nodiscard]] inline Error file_error(ErrorCode code, const FixedText<192>& where, std::string_view what,
                                       std::string_view expected = {}, std::string_view found = {},
                                       std::string_view hint = {}) noexcept {
-  return Error{code, where, what, expected, found, hint};
+  // A name or value that is empty in the file still has to be told.
+  const bool is_empty = found.empty() && !expected.empty();
+  return Error{code, where, what, expected, is_empty ? "nothing" : found, hint};
 }
 
 /// Builds the error of bytes that break a rule of their container.
