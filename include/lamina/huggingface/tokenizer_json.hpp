@@ -223,6 +223,7 @@ class TokenizerJsonReader {
     if (merges_.size() >= most_merges || value.size() > most_token_bytes) {
       return fail(merge_place(), "list of merges is too long", text("at most %zu", most_merges), "more");
     }
+    if (halves_ == 2) return fail(merge_place(), "merge is no pair", "2 pieces", "more");
     merge_bytes_.append(value);
     const auto size = static_cast<std::uint32_t>(value.size());
     if (halves_ == 0) {
@@ -230,7 +231,7 @@ class TokenizerJsonReader {
     } else {
       merges_.push_back({left_, size});
     }
-    if (++halves_ > 2) return fail(merge_place(), "merge is no pair", "2 pieces", "more");
+    ++halves_;
     return true;
   }
 

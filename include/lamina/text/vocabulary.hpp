@@ -70,6 +70,15 @@ struct MergeTexts {
   return Error{ErrorCode::bad_file, text("merge %zu", rank).view(), what, "the text of a token", piece, ""};
 }
 
+[[nodiscard]] inline Error empty_half(std::size_t rank) {
+  return Error{ErrorCode::bad_file,
+               text("merge %zu", rank).view(),
+               "merge has no separating space",
+               "\"left right\"",
+               "one piece",
+               ""};
+}
+
 /// Looks all merges up by text, best first: `texts_of(i)` gives the halves of merge i, in turn from 0 on.
 ///
 /// Works in batches whose table slots are prefetched: the look-ups are random reads of 4 MB and dominate
@@ -106,6 +115,7 @@ template <class TextsOf>
       const std::string_view whole = std::string_view(joined).substr(begin, query.end - begin);
       const Merge merge{tokens.find(query.texts.left, query.hashes[0]),
                         tokens.find(query.texts.right, query.hashes[1]), tokens.find(whole, query.hashes[2])};
+      if (query.texts.left.empty()) return empty_half(first + i);
       if (merge.left == no_token) return unknown_piece(first + i, "left half", query.texts.left);
       if (merge.right == no_token) return unknown_piece(first + i, "right half", query.texts.right);
       if (merge.result == no_token) return unknown_piece(first + i, "result", whole);

@@ -48,7 +48,7 @@ TEST_CASE("all reference texts encode to the reference ids and back") {
   const Json texts = golden_json("tokenizer/texts.json");
   REQUIRE(texts.size() == 530);
   for (const Source& source : sources) {
-    CAPTURE(source.file);
+    CAPTURE(std::string(source.file));
     const Tokenizer tokenizer = golden_tokenizer(source.file);
     const Json cases = golden_json(std::string("tokenizer/") + source.reference + ".encode.json");
     REQUIRE(cases.size() == texts.size());
@@ -80,7 +80,7 @@ TEST_CASE("all reference texts encode to the reference ids and back") {
 
 TEST_CASE("invalid UTF-8 encodes as its replacement") {
   for (const Source& source : sources) {
-    CAPTURE(source.file);
+    CAPTURE(std::string(source.file));
     const Tokenizer tokenizer = golden_tokenizer(source.file);
     const Json cases = golden_json(std::string("tokenizer/") + source.reference + ".invalid_utf8.json");
     REQUIRE(cases.size() >= 10);
@@ -95,7 +95,7 @@ TEST_CASE("invalid UTF-8 encodes as its replacement") {
 
 TEST_CASE("streaming emits whole characters and the same text as decoding at once") {
   for (const Source& source : sources) {
-    CAPTURE(source.file);
+    CAPTURE(std::string(source.file));
     const Tokenizer tokenizer = golden_tokenizer(source.file);
     const Json cases = golden_json(std::string("tokenizer/") + source.reference + ".decode.json");
     REQUIRE(cases.size() == 76);
@@ -139,7 +139,7 @@ TEST_CASE("streaming emits whole characters and the same text as decoding at onc
 TEST_CASE("the file's own data decides: special ids, splits, stop and suppressed tokens") {
   const Json meta = golden_json("tokenizer/meta.json");
   for (const Source& source : sources) {
-    CAPTURE(source.file);
+    CAPTURE(std::string(source.file));
     const Tokenizer tokenizer = golden_tokenizer(source.file);
     const Json& facts = meta[source.reference];
     CHECK(tokenizer.size() == facts["vocabulary"].get<std::size_t>());
