@@ -50,11 +50,16 @@ class HeaderWriter {
     std::string code;
   };
 
+  // Lines are broken as the project's clang-format breaks them.
   [[nodiscard]] static std::string alias_line(const Named& named) {
     constexpr std::size_t longest = 110;
     const std::string head = "  using " + named.alias + " =";
-    const bool fits = head.size() + named.code.size() + 2 <= longest;
-    return head + (fits ? " " : "\n      ") + named.code + ";\n";
+    const std::string indent = "\n      ";
+    const std::size_t size = named.code.size() + 1;
+    if (head.size() + 1 + size <= longest) return head + " " + named.code + ";\n";
+    if (indent.size() - 1 + size <= longest) return head + indent + named.code + ";\n";
+    const std::size_t brace = named.code.find('{') + 1;
+    return head + " " + named.code.substr(0, brace) + indent + named.code.substr(brace) + ";\n";
   }
 
   /// Alias of `code` in `list`, added under `base` (numbered from the second on) if it is new.

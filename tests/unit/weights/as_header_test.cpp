@@ -3,57 +3,45 @@
 
 #include <string>
 
+#include <lamina/schedule/describe.hpp>
 #include <lamina/weights/as_header.hpp>
 #include <lamina/weights/gguf.hpp>
 
 #include "demo_path.hpp"
 #include "expect_error.hpp"
+#include "expected/lamina_demo.hpp"
+#include "expected/q_e2b.hpp"
+#include "expected/tiny_26b_a4b.hpp"
 #include "gguf_builder.hpp"
 #include "support/golden.hpp"
 
-TEST_CASE("as_header: shared layers and per-layer inputs (the demo)") {
-  const auto file = lamina::open_gguf(demo_path);
+namespace {
+
+/// The header of a file must be the committed text, and that text, compiled, must be the file's structure.
+template <class Model>
+void check_header(const std::string& path, const char* expected) {
+  const auto file = lamina::open_gguf(path);
   REQUIRE_MESSAGE(file, message_of(file));
-  CHECK(lamina::as_header(file->description, "lamina-demo") == R"(// SPDX-License-Identifier: Apache-2.0
-// lamina-demo: 10 layers, hidden width 128; written by `lamina plan --as-header`.
-#pragma once
+  const std::string text = read_bytes(std::string(LAMINA_GOLDEN_DIR "/../unit/weights/expected/") + expected);
+  REQUIRE_FALSE(text.empty());
+  CHECK(lamina::as_header(file->description, Model::name) == text);
+  constexpr lamina::ModelDescription compiled = lamina::describe<Model>();
+  CHECK(file->description.same_structure(compiled));
+  CHECK(file->description.max_context == compiled.max_context);
+}
 
-#include <string_view>
+}  // namespace
 
-#include <lamina/schedule/variant.hpp>
-
-struct LaminaDemo {
-  static constexpr std::string_view name = "lamina-demo";
-  static constexpr lamina::Dims dims{.hidden = 128, .vocab = 768, .max_context = 8192};
-
-  using Local =
-      lamina::LocalAttention<lamina::AttnShape{.heads = 4, .kv_heads = 1, .head_dim = 32, .window = 64}>;
-  using Global = lamina::GlobalAttention<lamina::AttnShape{.heads = 4, .kv_heads = 1, .head_dim = 64}>;
-  using Ffn = lamina::DenseFfn<256>;
-  using Ffn2 = lamina::DenseFfn<512>;
-  using PerLayer = lamina::PerLayerInput<32>;
-  using LocalLayer = lamina::Layer<Local, Ffn, PerLayer>;
-  using GlobalLayer = lamina::Layer<Global, Ffn, PerLayer>;
-  using SharedLocalLayer = lamina::Layer<lamina::SharedKv<Local>, Ffn2, PerLayer>;
-  using SharedGlobalLayer = lamina::Layer<lamina::SharedKv<Global>, Ffn2, PerLayer>;
-
-  using Owners = lamina::Schedule<lamina::Repeat<4, LocalLayer>, GlobalLayer>;
-  using Readers = lamina::Schedule<lamina::Repeat<4, SharedLocalLayer>, SharedGlobalLayer>;
-  using Layers = lamina::Schedule<Owners, Readers>;
-};
-)");
+TEST_CASE("as_header: shared layers and per-layer inputs (the demo)") {
+  check_header<LaminaDemo>(demo_path, "lamina_demo.hpp");
 }
 
 TEST_CASE("as_header: experts, K=V") {
-  const auto file = lamina::open_gguf(golden_path("text/tiny-26b-a4b/model.gguf"));
-  REQUIRE_MESSAGE(file, message_of(file));
-  const std::string header = lamina::as_header(file->description, "tiny-26b-a4b");
-  CHECK(header.find("struct Tiny26BA4B {") != std::string::npos);
-  CHECK(header.find(".head_dim = 32, .key_is_value = true}>;") != std::string::npos);
-  CHECK(header.find("lamina::MoeFfn<lamina::MoeShape{.experts = 8, .active = 2, .expert_width = 32, "
-                    ".shared_width = 96}>;") != std::string::npos);
-  CHECK(header.find("using Layers = lamina::Schedule<lamina::Repeat<5, LocalLayer>, GlobalLayer>;") !=
-        std::string::npos);
+  check_header<Tiny26BA4B>(golden_path("text/tiny-26b-a4b/model.gguf"), "tiny_26b_a4b.hpp");
+}
+
+TEST_CASE("as_header: single layers without runs") {
+  check_header<QE2B>(golden_path("quant/q-e2b-q4_0.gguf"), "q_e2b.hpp");
 }
 
 TEST_CASE("as_header: runs inside runs, as the published schedules are written") {
