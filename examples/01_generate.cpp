@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shortest way from a file to an answer: load a model, ask it, print what it says.
+//   01_generate MODEL.gguf ["What to ask."]
+#include <algorithm>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <lamina/lamina.hpp>
+#include <lamina/text/chat_template.hpp>
+#include <lamina/text/stream_decoder.hpp>
+#include <lamina/weights/gguf_vocabulary.hpp>
+
+#include "models/demo.hpp"
+
+namespace {
+
+using lamina::Result;
+
+int fail(const lamina::Error& error) {
+  std::fprintf(stderr, "%s\n", describe(error).c_str());
+  return 1;
+}
+
+/// The prompt of one user turn, as the published chat template writes it.
+Result<std::vector<lamina::TokenId>> ask(const lamina::Tokenizer& tokenizer, const char* question) {
+  lamina::Message message;
+  message.role = "user";
+  message.content = question;
+  lamina::Conversation chat;
+  chat.messages.push_back(message);
+  const auto prompt = render_chat(chat, lamina::TemplateSize::small);
+  if (!prompt) return prompt.error();
+  std::vector<lamina::TokenId> ids;
+  LAMINA_TRY(tokenizer.encode(prompt->spans(), ids, lamina::Bos::once));
+  return ids;
+}
+
+/// The likeliest token.
+lamina::TokenId best(std::span<const float> logits) {
+  return static_cast<lamina::TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+// This is all there is to it: open, make a session, feed the prompt, then token after token.
+lamina::Status generate(const std::string& path, const char* question) {
+  const auto file = lamina::open_gguf(path);
+  if (!file) return file.error();
+  auto vocabulary = lamina::read_gguf_vocabulary(file->metadata);
+  if (!vocabulary) return vocabulary.error();
+  const auto tokenizer = lamina::Tokenizer::create(std::move(*vocabulary));
+  if (!tokenizer) return tokenizer.error();
+  const auto& model = lamina::native::make_model_entry<lamina::models::Demo>();
+  auto session = lamina::Session::create(model, *file, {.context = 1024});
+  if (!session) return session.error();
+  const auto prompt = ask(*tokenizer, question);
+  if (!prompt) return prompt.error();
+
+  LAMINA_TRY(session->prompt(*prompt));
+  for (auto token = best(session->logits()); !tokenizer->is_stop(token); token = best(session->logits())) {
+    std::fputs(std::string(tokenizer->piece(token)).c_str(), stdout);
+    if (const auto logits = session->step(token); !logits) return logits.error();
+  }
+  std::puts("");
+  return lamina::Done{};
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count < 2) {
+    std::fprintf(stderr, "usage: %s MODEL.gguf [QUESTION]\n", arguments[0]);
+    return 2;
+  }
+  const auto status = generate(arguments[1], count > 2 ? arguments[2] : "Reverse lamina.");
+  return status ? 0 : fail(status.error());
+}

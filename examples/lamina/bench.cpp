@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lamina bench`: speed of prefill and decode, beside what the machine can do.
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "commands.hpp"
+#include "interrupt.hpp"
+#include "machine.hpp"
+#include "model.hpp"
+#include "plan.hpp"
+#include "probe.hpp"
+#include "report.hpp"
+
+namespace program {
+namespace {
+
+using lamina::TokenId;
+
+struct BenchFlags {
+  CommonOptions common;
+  std::uint32_t prompt = 512;
+  std::uint32_t generate = 128;
+  std::string depths = "0";
+  std::uint32_t repeat = 3;
+};
+
+/// Ceilings of this machine.
+struct Ceilings {
+  double bytes_per_s = 0;
+  double int8_ops_per_s = 0;
+};
+
+/// Cost of one token of a test.
+struct TokenCost {
+  double bytes = 0;
+  double ops = 0;
+};
+
+Json speed_json(std::vector<double> speeds) {
+  if (speeds.empty()) return Json();
+  std::sort(speeds.begin(), speeds.end());
+  const std::size_t half = speeds.size() / 2;
+  const double median = speeds.size() % 2 == 1 ? speeds[half] : (speeds[half - 1] + speeds[half]) / 2;
+  return {{"median", median}, {"min", speeds.front()}, {"max", speeds.back()}};
+}
+
+Json row_json(const std::string& test, std::uint32_t tokens, std::uint32_t depth, std::uint32_t threads,
+              const std::vector<double>& speeds, const TokenCost& cost, const Ceilings& ceilings) {
+  const Json speed = speed_json(speeds);
+  const double median = speed.is_null() ? 0 : speed["median"].get<double>();
+  return {{"test", test},
+          {"tokens", tokens},
+          {"depth", depth},
+          {"threads", threads},
+          {"tokens_per_s", speed},
+          {"bytes_per_token", cost.bytes},
+          {"bandwidth_probe_bytes_per_s", ceilings.bytes_per_s},
+          {"share_of_bandwidth", speed.is_null() ? Json() : Json(median * cost.bytes / ceilings.bytes_per_s)},
+          {"int8_peak_ops_per_s", ceilings.int8_ops_per_s},
+          {"share_of_peak", speed.is_null() ? Json() : Json(median * cost.ops / ceilings.int8_ops_per_s)},
+          {"peak_rss_bytes", peak_memory_bytes()}};
+}
+
+/// The session under test and the tokens it is fed: random, the same in every run.
+class Bench {
+ public:
+  Bench(Engine& engine, const BenchFlags& flags, std::uint32_t most_tokens) : engine_(engine), flags_(flags) {
+    std::mt19937 random(1);
+    const std::uint32_t vocab = engine.session->vocab();
+    for (std::uint32_t i = 0; i < most_tokens; ++i) tokens_.push_back(static_cast<TokenId>(random() % vocab));
+  }
+
+  /// Tokens per second of each repetition of one test, after `depth` tokens.
+  [[nodiscard]] lamina::Result<std::vector<double>> prefill(std::uint32_t depth) {
+    return repeat(depth, flags_.prompt,
+                  [this](std::span<const TokenId> tokens) { return session().prompt(tokens); });
+  }
+  [[nodiscard]] lamina::Result<std::vector<double>> decode(std::uint32_t depth) {
+    return repeat(depth, flags_.generate, [this](std::span<const TokenId> tokens) -> lamina::Status {
+      for (const TokenId token : tokens) {
+        if (const auto logits = session().step(token); !logits) return logits.error();
+        if (interrupted()) break;
+      }
+      return lamina::Done{};
+    });
+  }
+
+ private:
+  [[nodiscard]] lamina::Session& session() { return *engine_.session; }
+
+  template <class Work>
+  [[nodiscard]] lamina::Result<std::vector<double>> repeat(std::uint32_t depth, std::uint32_t count,
+                                                           Work work) {
+    const std::span<const TokenId> all(tokens_);
+    std::vector<double> speeds;
+    for (std::uint32_t i = 0; i <= flags_.repeat; ++i) {
+      session().reset();
+      if (depth > 0) LAMINA_TRY(session().prompt(all.first(depth)));
+      const Stopwatch watch;
+      LAMINA_TRY(work(all.subspan(depth, count)));
+      if (interrupted()) break;
+      // The first repetition warms up: pages of the weights come in, clocks rise.
+      if (i > 0) speeds.push_back(count / watch.seconds());
+    }
+    return speeds;
+  }
+
+  Engine& engine_;
+  const BenchFlags& flags_;
+  std::vector<TokenId> tokens_;
+};
+
+TokenCost decode_cost(const Planner& planner, lamina::SessionOptions options, std::uint32_t depth) {
+  options.context = std::max(depth, 1U);
+  const auto plan = planner.plan(options);
+  return {static_cast<double>(bytes_per_token(*plan, planner.description().layer_count)),
+          static_cast<double>(plan->decode_flops)};
+}
+
+/// A pass over the weights is shared by the tokens of a chunk; all but the last token stop after the last KV
+/// owner.
+TokenCost prefill_cost(const Planner& planner, lamina::SessionOptions options, std::uint32_t tokens) {
+  const auto plan = planner.plan(options);
+  double bytes = 0;
+  for (int i = 0; i < plan->first_reader; ++i) {
+    bytes += static_cast<double>(
+        plan->kinds[static_cast<std::size_t>(plan->kind_of[static_cast<std::size_t>(i)])].weights.bytes);
+  }
+  return {bytes / std::min(tokens, options.chunk), 2.0 * static_cast<double>(plan->owner_multiply_adds)};
+}
+
+Json kind_rows(const Planner& planner, lamina::SessionOptions options, std::uint32_t depth,
+               std::uint32_t threads, const Ceilings& ceilings) {
+  options.context = std::max(depth, 1U);
+  const auto plan = planner.plan(options);
+  Json rows = Json::array();
+  for (int k = 0; k < plan->kind_count; ++k) {
+    const lamina::LayerKindPlan& kind = plan->kinds[static_cast<std::size_t>(k)];
+    const TokenCost cost{
+        static_cast<double>(kind.weights.active_bytes + cache_bytes_read(*plan, k)),
+        2.0 * static_cast<double>(kind.weights.multiply_adds + kind.attention_multiply_adds)};
+    rows.push_back(row_json("layer " + kind_name(*plan, k) + " x" + std::to_string(kind.count), 1, depth,
+                            threads, {}, cost, ceilings));
+  }
+  return rows;
+}
+
+void print_row(const Json& row) {
+  const auto number = [&](const char* key) { return row[key].is_null() ? 0.0 : row[key].get<double>(); };
+  const Json& speed = row["tokens_per_s"];
+  std::printf("%-28s %7s %7s", row["test"].get_ref<const std::string&>().c_str(),
+              row["tokens"].dump().c_str(), row["depth"].dump().c_str());
+  if (speed.is_null()) {
+    std::printf(" %10s %21s %12s\n", "", "", format_bytes(number("bytes_per_token")).c_str());
+    return;
+  }
+  std::printf(" %10.2f %10.2f-%10.2f %12s %8.1f %% %8.1f %%\n", speed["median"].get<double>(),
+              speed["min"].get<double>(), speed["max"].get<double>(),
+              format_bytes(number("bytes_per_token")).c_str(), 100 * number("share_of_bandwidth"),
+              100 * number("share_of_peak"));
+}
+
+int bench(const BenchFlags& flags) {
+  const bool json = flags.common.json;
+  const auto depths = parse_ids(flags.depths, "--depth");
+  if (!depths || depths->empty())
+    return fail_usage("--depth: not a list of numbers", "for example --depth 0,4096", json);
+  const std::uint32_t deepest = *std::max_element(depths->begin(), depths->end());
+  const std::uint64_t needed = std::uint64_t{deepest} + std::max(flags.prompt, flags.generate);
+
+  catch_interrupts();
+  Engine engine;
+  auto file = open_weights(flags.common.model);
+  if (!file) return fail(file.error(), json);
+  engine.file = std::move(*file);
+  const std::int32_t most = engine.file.description.max_context;
+  const std::uint64_t context = flags.common.context > 0
+                                    ? flags.common.context
+                                    : std::min<std::uint64_t>(needed, static_cast<std::uint64_t>(most));
+  if (const auto status = check_length(needed, static_cast<std::uint32_t>(context), most); !status) {
+    return fail(status.error(), json);
+  }
+  const SessionNeeds needs{.context = static_cast<std::uint32_t>(context)};
+  if (const auto status = start(engine, flags.common, needs); !status) return fail(status.error(), json);
+
+  const std::uint32_t threads = flags.common.thread_count();
+  OneThread alone;
+  lamina::Executor& executor = engine.pool != nullptr ? static_cast<lamina::Executor&>(*engine.pool) : alone;
+  note(flags.common, "measuring the machine ...");
+  const Ceilings ceilings{probe_bandwidth(executor), probe_int8_peak(executor)};
+  note(flags.common, "%s read, %.3g int8 operations a second, %u threads",
+       format_bytes(ceilings.bytes_per_s).c_str(), ceilings.int8_ops_per_s, threads);
+
+  const Planner planner(engine.file.description, &engine.file, lamina::Format::f32, engine.entry);
+  const lamina::SessionOptions& options = engine.session->options();
+  Bench tests(engine, flags, static_cast<std::uint32_t>(needed));
+  Json rows = Json::array();
+  if (!json) {
+    std::printf("%-28s %7s %7s %10s %21s %12s %10s %10s\n", "test", "tokens", "depth", "tokens/s",
+                "min - max", "bytes/token", "bandwidth", "int8 peak");
+  }
+  const auto add = [&](Json row) {
+    if (!json) print_row(row);
+    rows.push_back(std::move(row));
+  };
+  for (const std::uint32_t depth : *depths) {
+    if (flags.prompt > 0 && !interrupted()) {
+      const auto speeds = tests.prefill(depth);
+      if (!speeds) return fail(speeds.error(), json);
+      add(row_json("prefill", flags.prompt, depth, threads, *speeds,
+                   prefill_cost(planner, options, flags.prompt), ceilings));
+    }
+    if (flags.generate > 0 && !interrupted()) {
+      const auto speeds = tests.decode(depth);
+      if (!speeds) return fail(speeds.error(), json);
+      add(row_json("decode", flags.generate, depth, threads, *speeds,
+                   decode_cost(planner, options, depth + flags.generate / 2), ceilings));
+    }
+    for (Json& row : kind_rows(planner, options, depth, threads, ceilings)) add(std::move(row));
+  }
+  if (json) print(Json{{"rows", rows}});
+  return interrupted() ? exit_interrupted : exit_done;
+}
+
+}  // namespace
+
+void add_bench(Program& program) {
+  CLI::App* command = program.app.add_subcommand("bench", "Speed of prefill and decode");
+  auto flags = std::make_shared<BenchFlags>();
+  add_common_flags(*command, flags->common);
+  command->add_option("--prompt", flags->prompt, "Tokens of the prefill test, 0: no such test (default 512)")
+      ->check(CLI::Range(0, 1 << 24));
+  command
+      ->add_option("--generate", flags->generate, "Tokens of the decode test, 0: no such test (default 128)")
+      ->check(CLI::Range(0, 1 << 24));
+  command->add_option("--depth", flags->depths,
+                      "Tokens in the cache before each test, such as 0,4096 (default 0)");
+  command->add_option("--repeat", flags->repeat, "Repetitions of each test after one to warm up (default 3)")
+      ->check(CLI::Range(1, 1000));
+  command->callback([&program, flags] { program.action = [flags] { return bench(*flags); }; });
+}
+
+}  // namespace program

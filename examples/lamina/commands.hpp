@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sub-commands: each adds itself and its flags, and leaves what it does in `Program::action`.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace program {
+
+/// The command line while it is read. After parsing, `action` is what the chosen sub-command does; it returns
+/// the exit code.
+struct Program {
+  CLI::App& app;
+  std::function<int()> action;
+};
+
+void add_run(Program& program);
+void add_chat(Program& program);
+void add_logits(Program& program);
+void add_tokenize(Program& program);
+void add_prompt(Program& program);
+void add_plan(Program& program);
+void add_bench(Program& program);
+/// Sub-commands of later versions: they answer with a clear error.
+void add_later(Program& program);
+
+}  // namespace program

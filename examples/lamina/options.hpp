@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flags that several sub-commands share, and how they become library options.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <lamina/core/error.hpp>
+#include <lamina/core/types.hpp>
+#include <lamina/runtime/model_entry.hpp>
+
+namespace CLI {
+class App;
+}
+
+namespace program {
+
+/// Flags of every sub-command.
+struct CommonOptions {
+  std::string model;  ///< empty: the demo model inside the program
+  std::string mmproj;
+  std::uint32_t threads = 0;  ///< 0: number of physical cores
+  std::uint32_t context = 0;  ///< 0: smaller of 8192 and the model's maximum
+  std::string cache;          ///< empty: bf16, or f32 with `--precision exact`
+  std::string precision = "fast";
+  bool json = false;
+  bool quiet = false;
+
+  [[nodiscard]] lamina::Precision precision_value() const noexcept;
+  [[nodiscard]] lamina::CacheFormat cache_value() const noexcept;
+  [[nodiscard]] std::uint32_t thread_count() const;
+  /// True when progress and notes belong on stderr.
+  [[nodiscard]] bool talks() const noexcept;
+};
+
+/// Flags of sub-commands that generate text. Negative or missing values mean "as the model's file says".
+struct GenerationOptions {
+  std::uint32_t max_tokens = 0;  ///< 0: until the context is full
+  double temperature = -1;
+  std::int64_t top_k = -1;
+  double top_p = -1;
+  double min_p = 0;
+  double repeat_penalty = 1;
+  std::uint64_t seed = 0;
+  bool seed_given = false;
+  std::string system;
+  bool think = false;
+  bool ignore_stop = false;
+};
+
+/// Flags for pictures, sounds and videos: read, so that they can be answered with a clear error.
+struct MediaOptions {
+  std::vector<std::string> images;
+  std::vector<std::string> audios;
+  std::vector<std::string> videos;
+  std::int64_t image_tokens = 0;
+  bool image_as_is = false;
+};
+
+void add_common_flags(CLI::App& command, CommonOptions& options);
+void add_generation_flags(CLI::App& command, GenerationOptions& options);
+void add_media_flags(CLI::App& command, MediaOptions& options);
+
+/// Refuses media. Errors: unsupported, as long as this version has no encoders.
+[[nodiscard]] lamina::Status check_media(const CommonOptions& common, const MediaOptions& media);
+
+/// The error "not in this version" for `what`, with what to use instead.
+[[nodiscard]] lamina::Error not_in_this_version(std::string_view where, std::string_view what,
+                                                std::string_view hint);
+
+/// Context to plan for on a model that can hold `most` tokens.
+[[nodiscard]] std::uint32_t context_for(const CommonOptions& options, std::int32_t most);
+
+/// Reads "2,5,7" (commas, spaces or both) as token ids. Errors: bad_argument.
+[[nodiscard]] lamina::Result<std::vector<lamina::TokenId>> parse_ids(std::string_view text,
+                                                                     std::string_view where);
+
+}  // namespace program

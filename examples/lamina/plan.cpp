@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lamina plan`: memory and cost of a model before it is loaded, and the C++ header of its variant.
+#include "plan.hpp"
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <lamina/weights/as_header.hpp>
+
+#include "commands.hpp"
+#include "machine.hpp"
+#include "model.hpp"
+#include "report.hpp"
+
+namespace program {
+namespace {
+
+using lamina::Error;
+using lamina::ErrorCode;
+
+struct PlanFlags {
+  CommonOptions common;
+  std::string file;
+  std::string variant;
+  std::string format;
+  std::string budget;
+  bool as_header = false;
+};
+
+/// Stands for the threads of the session that is planned; never runs anything.
+class PlannedThreads final : public lamina::Executor {
+ public:
+  explicit PlannedThreads(std::uint32_t width) : width_(width) {}
+  [[nodiscard]] std::uint32_t width() const noexcept override { return width_; }
+  void run(Job, void*, std::uint32_t) noexcept override {}
+
+ private:
+  std::uint32_t width_;
+};
+
+/// What `--budget` asks.
+struct Budget {
+  std::uint64_t bytes = 0;
+  bool fits = false;
+  std::uint32_t context = 0;  ///< largest that fits
+};
+
+Json kinds_json(const lamina::ModelPlan& plan) {
+  Json kinds = Json::array();
+  for (int k = 0; k < plan.kind_count; ++k) {
+    const lamina::LayerKindPlan& kind = plan.kinds[static_cast<std::size_t>(k)];
+    kinds.push_back({{"kind", kind_name(plan, k)},
+                     {"layers", kind.count},
+                     {"first_layer", kind.first},
+                     {"heads", kind.layer.heads},
+                     {"kv_heads", kind.layer.kv_heads},
+                     {"head_dim", kind.layer.head_dim},
+                     {"window", kind.layer.window},
+                     {"ffn_width", kind.layer.ffn_width},
+                     {"experts", kind.layer.experts},
+                     {"weights_bytes", kind.weights.bytes},
+                     {"cache_bytes", kind.kv_bytes},
+                     {"bytes_per_token", kind.weights.active_bytes + cache_bytes_read(plan, k)},
+                     {"flops_per_token", 2 * (kind.weights.multiply_adds + kind.attention_multiply_adds)}});
+  }
+  return kinds;
+}
+
+Json plan_json(const Planner& planner, const lamina::SessionOptions& options, const std::string& name,
+               const std::optional<Budget>& budget) {
+  const auto plan = planner.plan(options);
+  const MemoryNeeds memory = planner.memory(options);
+  const int count = planner.description().layer_count;
+  Json document{{"model", name},
+                {"formats", planner.formats()},
+                {"context", options.context},
+                {"cache_format", std::string(lamina::name_of(options.cache))},
+                {"precision", std::string(lamina::name_of(options.precision))},
+                {"parameters", plan->weights.parameters},
+                {"weights_bytes", memory.weights},
+                {"weights_on_disk_bytes", memory.on_disk},
+                {"cache_bytes", memory.cache},
+                {"workspace_bytes", memory.workspace < 0 ? Json() : Json(memory.workspace)},
+                {"total_bytes", memory.total()},
+                {"cache_bytes_per_more_token", plan->kv_growth_bytes},
+                {"bytes_per_token", bytes_per_token(*plan, count)},
+                {"flops_per_token", plan->decode_flops},
+                {"first_reader", plan->first_reader},
+                {"kinds", kinds_json(*plan)}};
+  Json layers = Json::array();
+  for (int i = 0; i < count; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    layers.push_back(
+        {{"layer", i}, {"kind", kind_name(*plan, plan->kind_of[at])}, {"kv_owner", plan->owner_of[at]}});
+  }
+  document["layers"] = std::move(layers);
+  if (budget) {
+    document["budget"] = {
+        {"budget_bytes", budget->bytes}, {"fits", budget->fits}, {"largest_context", budget->context}};
+  }
+  return document;
+}
+
+void print_layers(const Json& document) {
+  std::puts("\nlayers (kind: index, \"<\" and the layer whose keys and values it reads)");
+  for (const Json& kind : document["kinds"]) {
+    std::string line;
+    for (const Json& layer : document["layers"]) {
+      if (layer["kind"] != kind["kind"]) continue;
+      line += " " + layer["layer"].dump();
+      if (layer["kv_owner"] != layer["layer"]) line += "<" + layer["kv_owner"].dump();
+    }
+    std::printf("  %-20s%s\n", kind["kind"].get_ref<const std::string&>().c_str(), line.c_str());
+  }
+}
+
+void print_plan(const Json& document) {
+  const auto bytes = [&](const char* key) { return format_bytes(document[key].get<double>()); };
+  const auto word = [&](const char* key) { return document[key].get<std::string>(); };
+  std::printf("%s, %s, %s cache of %s tokens, %.3g billion weights\n\n", word("model").c_str(),
+              word("formats").c_str(), word("cache_format").c_str(), document["context"].dump().c_str(),
+              document["parameters"].get<double>() / 1e9);
+  std::printf("weights    %12s", bytes("weights_bytes").c_str());
+  if (document["weights_on_disk_bytes"].get<double>() > 0) {
+    std::printf("   of them %s read row by row from disk", bytes("weights_on_disk_bytes").c_str());
+  }
+  std::printf("\ncache      %12s   %s for each more token\n", bytes("cache_bytes").c_str(),
+              bytes("cache_bytes_per_more_token").c_str());
+  if (document["workspace_bytes"].is_null()) {
+    std::puts("workspace       unknown   no compiled-in model fits this file");
+  } else {
+    std::printf("workspace  %12s\n", bytes("workspace_bytes").c_str());
+  }
+  std::printf("total      %12s   of memory\n", bytes("total_bytes").c_str());
+  std::printf("one token  %12s   read, %.4g GFLOP\n\n", bytes("bytes_per_token").c_str(),
+              document["flops_per_token"].get<double>() / 1e9);
+
+  std::printf("%-20s %6s %12s %12s %12s %10s\n", "layer kind", "layers", "weights", "cache", "read/token",
+              "MFLOP");
+  for (const Json& kind : document["kinds"]) {
+    std::printf("%-20s %6s %12s %12s %12s %10.4g\n", kind["kind"].get_ref<const std::string&>().c_str(),
+                kind["layers"].dump().c_str(), format_bytes(kind["weights_bytes"].get<double>()).c_str(),
+                format_bytes(kind["cache_bytes"].get<double>()).c_str(),
+                format_bytes(kind["bytes_per_token"].get<double>()).c_str(),
+                kind["flops_per_token"].get<double>() / 1e6);
+  }
+  print_layers(document);
+}
+
+Error over_budget(const Planner& planner, const lamina::SessionOptions& options, const Budget& budget) {
+  Error error{ErrorCode::out_of_memory,
+              "--budget",
+              "model does not fit",
+              lamina::FixedText<160>("at most " + format_bytes(static_cast<double>(budget.bytes))),
+              lamina::FixedText<160>(format_bytes(static_cast<double>(planner.memory(options).total()))),
+              ""};
+  error.hint =
+      budget.context > 0
+          ? lamina::text("a context of %u tokens would fit: -c %u", budget.context, budget.context).view()
+          : "no context fits: choose a smaller format or model";
+  return error;
+}
+
+/// Plans and prints; `file` null for `--variant`.
+int show(const PlanFlags& flags, const lamina::ModelDescription& description, const lamina::WeightFile* file,
+         const lamina::ModelEntry* entry, lamina::Format format, const std::string& name) {
+  const Planner planner(description, file, format, entry);
+  PlannedThreads threads(flags.common.thread_count());
+  lamina::SessionOptions options = session_options(flags.common, description);
+  options.executor = &threads;
+  if (options.context > static_cast<std::uint32_t>(description.max_context)) {
+    return fail(Error{ErrorCode::bad_argument, "context", "tokens of context outside the model's range",
+                      lamina::text("1 to %d", description.max_context), lamina::text("%u", options.context),
+                      "choose a smaller context (-c)"},
+                flags.common.json);
+  }
+  std::optional<Budget> budget;
+  if (!flags.budget.empty()) {
+    const auto bytes = parse_bytes(flags.budget, "--budget");
+    if (!bytes)
+      return fail_usage(describe(bytes.error()).view(), "for example --budget 2GiB", flags.common.json);
+    budget = Budget{*bytes, static_cast<std::uint64_t>(planner.memory(options).total()) <= *bytes,
+                    planner.largest_context(options, *bytes)};
+  }
+  const Json document = plan_json(planner, options, name, budget);
+  if (flags.common.json) {
+    print(document);
+  } else {
+    print_plan(document);
+    if (budget && budget->fits) std::printf("\nfits; the largest context that fits is %u\n", budget->context);
+  }
+  if (!budget || budget->fits) return exit_done;
+  // The document has said it already: only the lines for people are left.
+  return fail(over_budget(planner, options, *budget), false);
+}
+
+int plan(const PlanFlags& flags) {
+  if (!flags.variant.empty() && !flags.file.empty()) {
+    return fail_usage("--variant and a file exclude each other", "leave one of them out", flags.common.json);
+  }
+  if (!flags.variant.empty()) {
+    lamina::Format format = lamina::Format::q4_0;
+    if (!flags.format.empty()) {
+      std::string upper = flags.format;
+      for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+      const lamina::FormatInfo* info = lamina::find_format(upper);
+      if (info == nullptr) {
+        return fail_usage("--format: no such encoding: " + flags.format, "for example q4_0, q8_0, q4_k, bf16",
+                          flags.common.json);
+      }
+      format = info->format;
+    }
+    const auto entry = find_variant(flags.variant);
+    if (!entry) return fail(entry.error(), flags.common.json);
+    const lamina::ModelDescription& description = (*entry)->describe();
+    if (flags.as_header) {
+      std::fputs(lamina::as_header(description, (*entry)->name).c_str(), stdout);
+      return exit_done;
+    }
+    return show(flags, description, nullptr, *entry, format, std::string((*entry)->name));
+  }
+  if (!flags.format.empty()) {
+    return fail_usage("--format needs --variant: a file has its own encodings",
+                      "lamina plan --variant e2b --format q4_0", flags.common.json);
+  }
+  const auto file = open_weights(flags.file);
+  if (!file) return fail(file.error(), flags.common.json);
+  if (flags.as_header) {
+    std::fputs(lamina::as_header(file->description, lamina::header_name(file->path)).c_str(), stdout);
+    return exit_done;
+  }
+  const auto entry = find_entry(*file);
+  if (!entry) note(flags.common, "note: %s", describe(entry.error()).c_str());
+  return show(flags, file->description, &*file, entry ? *entry : nullptr, lamina::Format::f32,
+              entry ? std::string((*entry)->name) : "not compiled in");
+}
+
+}  // namespace
+
+void add_plan(Program& program) {
+  CLI::App* command = program.app.add_subcommand("plan", "Memory and cost of a model");
+  auto flags = std::make_shared<PlanFlags>();
+  add_common_flags(*command, flags->common);
+  command->add_option("file", flags->file, "GGUF file or Hugging Face directory (as -m)");
+  command->add_option("--variant", flags->variant,
+                      "A compiled-in model instead of a file: e2b, e4b, 12b, 26b-a4b, 31b");
+  command->add_option("--format", flags->format, "Encoding of the variant's matrices (default q4_0)");
+  command->add_option("--budget", flags->budget,
+                      "Memory to fit into, such as 2GiB; exit code 1 if it does not fit");
+  command->add_flag("--as-header", flags->as_header,
+                    "Print the C++ header of a variant with the file's structure");
+  command->callback([&program, flags] {
+    program.action = [flags] {
+      if (!flags->file.empty() && !flags->common.model.empty()) {
+        return fail_usage("a file is named twice", "give it once, with or without -m", flags->common.json);
+      }
+      if (flags->file.empty()) flags->file = flags->common.model;
+      return plan(*flags);
+    };
+  });
+}
+
+}  // namespace program

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model costs on this machine: the numbers behind `lamina plan` and the rooflines of `lamina bench`.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <lamina/runtime/model_entry.hpp>
+#include <lamina/schedule/plan.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace program {
+
+/// Memory of one session, in bytes. Weights are mapped from the file; tables read row by row stay on disk.
+struct MemoryNeeds {
+  std::int64_t weights = 0;
+  std::int64_t on_disk = 0;  ///< part of `weights` that is not held in memory
+  std::int64_t cache = 0;
+  std::int64_t workspace = 0;  ///< -1: unknown, no compiled-in model fits
+  [[nodiscard]] std::int64_t total() const noexcept {
+    return weights - on_disk + cache + (workspace > 0 ? workspace : 0);
+  }
+};
+
+/// One model, planned: its description, the encodings of its weights, and what follows from them.
+class Planner {
+ public:
+  /// `file` null: every matrix in `format`. `entry` null: no workspace known. All must outlive the planner.
+  Planner(const lamina::ModelDescription& description, const lamina::WeightFile* file, lamina::Format format,
+          const lamina::ModelEntry* entry)
+      : description_(&description), file_(file), format_(format), entry_(entry) {}
+
+  /// Encoding of one weight.
+  [[nodiscard]] lamina::Format format_of(const lamina::WeightFact& weight) const;
+
+  /// "Q4_0", or "Q4_0, Q6_K" with the encoding of most matrix bytes first.
+  [[nodiscard]] std::string formats() const;
+
+  [[nodiscard]] std::unique_ptr<lamina::ModelPlan> plan(const lamina::SessionOptions& options) const;
+  [[nodiscard]] MemoryNeeds memory(const lamina::SessionOptions& options) const;
+
+  /// Largest context whose total is within `budget`; 0 if none is.
+  [[nodiscard]] std::uint32_t largest_context(lamina::SessionOptions options, std::uint64_t budget) const;
+
+  [[nodiscard]] const lamina::ModelDescription& description() const noexcept { return *description_; }
+  [[nodiscard]] const lamina::ModelEntry* entry() const noexcept { return entry_; }
+
+ private:
+  [[nodiscard]] std::int64_t row_table_bytes() const;
+
+  const lamina::ModelDescription* description_;
+  const lamina::WeightFile* file_;
+  lamina::Format format_;
+  const lamina::ModelEntry* entry_;
+};
+
+/// "local", "global K=V", "shared local 12288": what tells the layer kinds of a plan apart.
+[[nodiscard]] std::string kind_name(const lamina::ModelPlan& plan, int kind);
+
+/// Bytes of keys and values one token at the end of the planned context reads in a layer of this kind.
+[[nodiscard]] std::int64_t cache_bytes_read(const lamina::ModelPlan& plan, int kind);
+
+/// Bytes one decoded token reads in all: weights and cache.
+[[nodiscard]] std::int64_t bytes_per_token(const lamina::ModelPlan& plan, int layer_count);
+
+}  // namespace program

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sums of plan.hpp.
+#include "plan.hpp"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+namespace program {
+
+using lamina::Format;
+
+namespace {
+
+constexpr std::string_view row_table = "per_layer_token_embd.weight";
+
+}  // namespace
+
+Format Planner::format_of(const lamina::WeightFact& weight) const {
+  if (file_ != nullptr) {
+    std::string name = weight.layer < 0 ? std::string() : "blk." + std::to_string(weight.layer) + ".";
+    name += weight.name;
+    if (const lamina::TensorView* tensor = file_->find(name)) return tensor->format;
+  }
+  return lamina::UniformFormat{format_}(weight);
+}
+
+std::string Planner::formats() const {
+  if (file_ == nullptr) return std::string(lamina::info_of(format_).name);
+  std::map<std::string_view, std::size_t> bytes;
+  for (const lamina::TensorView& tensor : file_->tensors) {
+    if (tensor.dims[1] > 1) bytes[lamina::info_of(tensor.format).name] += tensor.bytes.size();
+  }
+  std::vector<std::pair<std::string_view, std::size_t>> sorted(bytes.begin(), bytes.end());
+  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string list;
+  for (const auto& [name, size] : sorted) {
+    if (!list.empty()) list += ", ";
+    list += name;
+  }
+  return list;
+}
+
+std::unique_ptr<lamina::ModelPlan> Planner::plan(const lamina::SessionOptions& options) const {
+  auto plan = std::make_unique<lamina::ModelPlan>();
+  const lamina::PlanOptions wanted{.context = options.context, .cache = options.cache};
+  lamina::make_plan(
+      *description_, wanted, [this](const lamina::WeightFact& weight) { return format_of(weight); }, *plan);
+  return plan;
+}
+
+std::int64_t Planner::row_table_bytes() const {
+  const std::int64_t columns = std::int64_t{description_->per_layer_input} * description_->layer_count;
+  if (columns == 0) return 0;
+  const lamina::WeightFact table{
+      row_table, -1, description_->vocab, static_cast<int>(columns), 1, lamina::SlotUse::table};
+  return static_cast<std::int64_t>(lamina::row_bytes(format_of(table), static_cast<std::size_t>(columns))) *
+         description_->vocab;
+}
+
+MemoryNeeds Planner::memory(const lamina::SessionOptions& options) const {
+  const auto planned = plan(options);
+  MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes, -1};
+  if (entry_ != nullptr) {
+    const auto session = static_cast<std::int64_t>(entry_->session_bytes(options));
+    needs.workspace = std::max<std::int64_t>(0, session - needs.cache);
+  }
+  return needs;
+}
+
+std::uint32_t Planner::largest_context(lamina::SessionOptions options, std::uint64_t budget) const {
+  const auto fits = [&](std::uint32_t context) {
+    options.context = context;
+    return static_cast<std::uint64_t>(memory(options).total()) <= budget;
+  };
+  std::uint32_t low = 0;
+  auto high = static_cast<std::uint32_t>(description_->max_context);
+  if (fits(high)) return high;
+  while (high - low > 1) {
+    const std::uint32_t middle = low + (high - low) / 2;
+    (fits(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
+std::string kind_name(const lamina::ModelPlan& plan, int kind) {
+  const auto base = [](const lamina::LayerDescription& layer) {
+    std::string name = layer.owns_kv ? "" : "shared ";
+    name += layer.attention == lamina::AttentionClass::local ? "local" : "global";
+    if (layer.key_is_value) name += " K=V";
+    return name;
+  };
+  const lamina::LayerDescription& layer = plan.kinds[static_cast<std::size_t>(kind)].layer;
+  std::string name = base(layer);
+  // The width only where the rest does not tell the kinds apart.
+  for (int other = 0; other < plan.kind_count; ++other) {
+    if (other != kind && base(plan.kinds[static_cast<std::size_t>(other)].layer) == name) {
+      return name + " " + std::to_string(layer.ffn_width);
+    }
+  }
+  return name;
+}
+
+std::int64_t cache_bytes_read(const lamina::ModelPlan& plan, int kind) {
+  const lamina::LayerKindPlan& found = plan.kinds[static_cast<std::size_t>(kind)];
+  const std::int16_t owner = plan.owner_of[static_cast<std::size_t>(found.first)];
+  if (owner < 0) return 0;
+  return plan.kinds[static_cast<std::size_t>(plan.kind_of[static_cast<std::size_t>(owner)])].kv_bytes;
+}
+
+std::int64_t bytes_per_token(const lamina::ModelPlan& plan, int layer_count) {
+  std::int64_t bytes = plan.weights.active_bytes;
+  for (int i = 0; i < layer_count; ++i)
+    bytes += cache_bytes_read(plan, plan.kind_of[static_cast<std::size_t>(i)]);
+  return bytes;
+}
+
+}  // namespace program

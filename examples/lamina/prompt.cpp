@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lamina prompt`: conversations in the OpenAI shape to the exact prompt, as text or ids.
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <lamina/huggingface/chat_json.hpp>
+#include <lamina/text/chat_template.hpp>
+
+#include "commands.hpp"
+#include "lines.hpp"
+#include "report.hpp"
+#include "text_parts.hpp"
+
+namespace program {
+namespace {
+
+struct PromptFlags {
+  CommonOptions common;
+  bool jsonl = false;
+  bool ids = false;
+  bool think = false;
+  std::string size;
+};
+
+lamina::TemplateSize size_for(const PromptFlags& flags, const TextParts& parts) {
+  if (flags.size == "small") return lamina::TemplateSize::small;
+  if (flags.size == "large") return lamina::TemplateSize::large;
+  return parts.size;
+}
+
+/// One conversation to {"text": ...} or {"ids": [...]}.
+lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, const TextParts& parts) {
+  auto conversation = lamina::read_chat_json(request);
+  if (!conversation) return conversation.error();
+  if (flags.think) conversation->enable_thinking = true;
+  const auto prompt = lamina::render_chat(*conversation, size_for(flags, parts));
+  if (!prompt) return prompt.error();
+  if (!flags.ids) return Json{{"text", prompt->text()}};
+  std::vector<lamina::TokenId> ids;
+  LAMINA_TRY(parts.tokenizer.encode(prompt->spans(), ids, lamina::Bos::once));
+  return Json{{"ids", ids}};
+}
+
+int render_lines(const PromptFlags& flags, const TextParts& parts) {
+  int code = exit_done;
+  std::string line;
+  for (std::size_t number = 1; read_line(stdin, line); ++number) {
+    const auto result = render(line, flags, parts);
+    if (result) {
+      print(*result);
+      continue;
+    }
+    // A bad line takes nothing from the others: its place holds the error.
+    lamina::Error error = result.error();
+    error.where = lamina::text("line %zu: %s", number, result.error().where.c_str()).view();
+    code = fail(error, true);
+  }
+  return code;
+}
+
+int prompt(const PromptFlags& flags) {
+  const auto parts = open_text_parts(flags.common.model);
+  if (!parts) return fail(parts.error(), flags.common.json);
+  if (flags.jsonl) return render_lines(flags, *parts);
+  const auto result = render(read_all(stdin), flags, *parts);
+  if (!result) return fail(result.error(), flags.common.json);
+  if (flags.common.json) {
+    print(*result);
+  } else if (flags.ids) {
+    std::string line;
+    for (const Json& id : (*result)["ids"]) line += (line.empty() ? "" : " ") + id.dump();
+    std::puts(line.c_str());
+  } else {
+    const auto& text = (*result)["text"].get_ref<const std::string&>();
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  }
+  return exit_done;
+}
+
+}  // namespace
+
+void add_prompt(Program& program) {
+  CLI::App* command = program.app.add_subcommand("prompt", "Conversation (JSON on stdin) to prompt");
+  auto flags = std::make_shared<PromptFlags>();
+  add_common_flags(*command, flags->common);
+  command->add_flag("--jsonl", flags->jsonl,
+                    "One conversation per line, answered by {\"text\":...} or {\"ids\":...}");
+  command->add_flag("--ids", flags->ids, "Token ids instead of text");
+  command->add_flag("--think", flags->think, "Turn thinking on, whatever the conversation says");
+  command->add_option("--template", flags->size, "small (E2B, E4B, demo) or large (default: by the model)")
+      ->check(CLI::IsMember({"small", "large"}));
+  command->footer("-m may also be a tokenizer.json or a GGUF file that holds only a vocabulary.");
+  command->callback([&program, flags] { program.action = [flags] { return prompt(*flags); }; });
+}
+
+}  // namespace program

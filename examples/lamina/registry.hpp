@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the build puts into the program: the compiled-in models and the bytes of the demo model.
+#pragma once
+
+#include <span>
+
+#include <lamina/runtime/model_entry.hpp>
+
+/// All compiled-in models (generated; see cmake/registry.cpp.in).
+extern std::span<const lamina::ModelEntry* const> lamina_registry();
+
+/// The demo model's GGUF file, placed by demo/demo.S.
+extern "C" const unsigned char lamina_demo_begin[];
+extern "C" const unsigned char lamina_demo_end[];

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lamina run`: one turn, streamed.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <lamina/text/chat_template.hpp>
+
+#include "answer.hpp"
+#include "commands.hpp"
+#include "interrupt.hpp"
+#include "lines.hpp"
+#include "text_parts.hpp"
+
+namespace program {
+namespace {
+
+struct RunFlags {
+  CommonOptions common;
+  GenerationOptions generation;
+  MediaOptions media;
+  std::string text;
+  bool has_text = false;
+  bool raw = false;
+  std::string tokens;
+};
+
+/// What is asked, as ids.
+struct RunPrompt {
+  std::vector<lamina::TokenId> ids;
+  AnswerForm form = AnswerForm::parsed;
+  lamina::ResponseStart start = lamina::ResponseStart::answer;
+};
+
+lamina::Result<RunPrompt> chat_prompt(const RunFlags& flags, const lamina::Tokenizer& tokenizer,
+                                      lamina::TemplateSize size) {
+  lamina::Conversation conversation;
+  conversation.enable_thinking = flags.generation.think;
+  lamina::Message message;
+  if (!flags.generation.system.empty()) {
+    message.role = "system";
+    message.content = flags.generation.system;
+    conversation.messages.push_back(message);
+  }
+  message.role = "user";
+  message.content = flags.text;
+  conversation.messages.push_back(message);
+  const auto prompt = lamina::render_chat(conversation, size);
+  if (!prompt) return prompt.error();
+  RunPrompt result;
+  LAMINA_TRY(tokenizer.encode(prompt->spans(), result.ids, lamina::Bos::once));
+  if (lamina::starts_in_thought(prompt->text())) result.start = lamina::ResponseStart::thought;
+  return result;
+}
+
+/// Text without a template: special texts count, as in `lamina logits --prompt`.
+lamina::Result<RunPrompt> raw_prompt(const RunFlags& flags, const lamina::Tokenizer& tokenizer) {
+  RunPrompt result{{}, AnswerForm::raw};
+  const lamina::TextSpan span{flags.text, lamina::Special::match};
+  LAMINA_TRY(tokenizer.encode(std::span(&span, 1), result.ids, lamina::Bos::once));
+  return result;
+}
+
+int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& given) {
+  const bool json = flags.common.json;
+  catch_interrupts();
+  Engine engine;
+  auto file = open_weights(flags.common.model);
+  if (!file) return fail(file.error(), json);
+  engine.file = std::move(*file);
+  const auto tokenizer = tokenizer_of(engine.file);
+  // Ids need no tokenizer: without one, the answer has ids only.
+  if (!tokenizer && given.empty()) return fail(tokenizer.error(), json);
+  lamina::Result<RunPrompt> prompt = RunPrompt{given, AnswerForm::raw};
+  if (given.empty()) {
+    prompt = flags.raw ? raw_prompt(flags, *tokenizer)
+                       : chat_prompt(flags, *tokenizer, template_size(engine.file));
+  }
+  if (!prompt) return fail(prompt.error(), json);
+  const std::int32_t most = engine.file.description.max_context;
+  if (const auto status = check_length(prompt->ids.size(), context_for(flags.common, most), most); !status) {
+    return fail(status.error(), json);
+  }
+  if (const auto status = start(engine, flags.common); !status) return fail(status.error(), json);
+  auto answerer = Answerer::create(engine, tokenizer ? &*tokenizer : nullptr, flags.common, flags.generation);
+  if (!answerer) return fail(answerer.error(), json);
+
+  AnswerPrinter printer(json, flags.common.talks());
+  const auto answer = answerer->answer({prompt->ids, 0, prompt->form, prompt->start}, printer);
+  printer.finish();
+  if (!answer) return fail(answer.error(), json);
+  if (json) print(answer_json(*answer));
+  note_timing(flags.common, *answer);
+  return answer->stop == StopReason::interrupted ? exit_interrupted : exit_done;
+}
+
+int run(RunFlags& flags) {
+  const bool json = flags.common.json;
+  if (const auto status = check_media(flags.common, flags.media); !status) return fail(status.error(), json);
+  constexpr std::string_view example = "lamina run \"Reverse lamina.\"";
+  if (!flags.tokens.empty()) {
+    if (flags.has_text || flags.raw)
+      return fail_usage("run: --tokens stands instead of a text", example, json);
+    const auto ids = parse_ids(flags.tokens, "--tokens");
+    if (!ids) return fail_usage(describe(ids.error()).view(), "lamina run --tokens 2,5,7", json);
+    if (ids->empty()) return fail_usage("run: no tokens", "lamina run --tokens 2,5,7", json);
+    return answer_prompt(flags, *ids);
+  }
+  if (!flags.has_text) {
+    if (stdin_is_terminal()) return fail_usage("run: no text", example, json);
+    flags.text = read_all(stdin);
+  }
+  return answer_prompt(flags, {});
+}
+
+}  // namespace
+
+void add_run(Program& program) {
+  CLI::App* command = program.app.add_subcommand("run", "One turn of chat, streamed");
+  auto flags = std::make_shared<RunFlags>();
+  add_common_flags(*command, flags->common);
+  add_generation_flags(*command, flags->generation);
+  add_media_flags(*command, flags->media);
+  command->add_option("text", flags->text, "What to say to the model (default: all of stdin)")
+      ->each([flags](const std::string&) { flags->has_text = true; });
+  command->add_flag("--raw", flags->raw,
+                    "No chat template: the text as it is, special tokens match, <bos> added once");
+  command->add_option("--tokens", flags->tokens, "Token ids instead of a text, no template: 2,5,7");
+  command->callback([&program, flags] { program.action = [flags] { return run(*flags); }; });
+}
+
+}  // namespace program

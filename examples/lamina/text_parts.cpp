@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tokenizers from every kind of file that holds one.
+#include "text_parts.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include <lamina/huggingface/config.hpp>
+#include <lamina/huggingface/tokenizer_json.hpp>
+#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf_vocabulary.hpp>
+#include <lamina/weights/mapped_file.hpp>
+
+#include "model.hpp"
+
+namespace program {
+
+using lamina::Error;
+using lamina::ErrorCode;
+using lamina::Result;
+using lamina::Tokenizer;
+
+namespace {
+
+Result<Tokenizer> make_tokenizer(Result<lamina::VocabularyData> vocabulary) {
+  if (!vocabulary) return vocabulary.error();
+  return Tokenizer::create(std::move(*vocabulary));
+}
+
+constexpr lamina::TemplateSize size_of_template(bool has_per_layer_inputs) noexcept {
+  return has_per_layer_inputs ? lamina::TemplateSize::small : lamina::TemplateSize::large;
+}
+
+Result<TextParts> with_template(Result<Tokenizer> tokenizer, bool has_per_layer_inputs) {
+  if (!tokenizer) return tokenizer.error();
+  return TextParts{std::move(*tokenizer), size_of_template(has_per_layer_inputs)};
+}
+
+Result<TextParts> parts_of_gguf(const Result<lamina::GgufFile>& file) {
+  if (!file) return file.error();
+  const auto per_layer =
+      file->metadata.integer_or("gemma4.embedding_length_per_layer_input", {0, INT32_MAX}, 0);
+  return with_template(make_tokenizer(lamina::read_gguf_vocabulary(file->metadata)),
+                       per_layer && *per_layer > 0);
+}
+
+Result<TextParts> parts_of_json(const std::string& path, bool has_per_layer_inputs) {
+  const auto file = lamina::open_mapped(path);
+  if (!file) return file.error();
+  return with_template(make_tokenizer(lamina::read_tokenizer_json((*file)->bytes(), path)),
+                       has_per_layer_inputs);
+}
+
+/// A directory without a readable config.json still has its tokenizer; only the template is a guess then.
+bool directory_has_per_layer_inputs(const std::string& directory) {
+  const auto file = lamina::open_mapped(directory + "/config.json");
+  if (!file) return false;
+  const auto config = lamina::read_config((*file)->bytes(), "config.json");
+  return config && config->description.per_layer_input > 0;
+}
+
+}  // namespace
+
+Result<Tokenizer> tokenizer_of(const lamina::WeightFile& file) {
+  if (!file.tokenizer_json.empty()) {
+    return make_tokenizer(lamina::read_tokenizer_json(file.tokenizer_json, file.path + "/tokenizer.json"));
+  }
+  if (!file.metadata.empty()) return make_tokenizer(lamina::read_gguf_vocabulary(file.metadata));
+  return Error{ErrorCode::unsupported,
+               lamina::place(file.path),
+               "model has no tokenizer",
+               "tokenizer.json beside config.json",
+               "nothing",
+               "give token ids with --tokens"};
+}
+
+lamina::TemplateSize template_size(const lamina::WeightFile& file) noexcept {
+  return size_of_template(file.description.per_layer_input > 0);
+}
+
+Result<TextParts> open_text_parts(const std::string& path) {
+  if (path.empty()) return parts_of_gguf(lamina::read_gguf_file(demo_bytes(), "demo"));
+  if (lamina::path_kind(path) == lamina::PathKind::directory) {
+    return parts_of_json(path + "/tokenizer.json", directory_has_per_layer_inputs(path));
+  }
+  const auto file = lamina::open_mapped(path);
+  if (!file) return file.error();
+  const auto bytes = (*file)->bytes();
+  const std::string_view first(reinterpret_cast<const char*>(bytes.data()),
+                               std::min<std::size_t>(bytes.size(), 64));
+  const std::size_t at = first.find_first_not_of(" \t\r\n");
+  if (at != first.npos && first[at] == '{') return parts_of_json(path, false);
+  return parts_of_gguf(lamina::open_gguf_file(path));
+}
+
+}  // namespace program

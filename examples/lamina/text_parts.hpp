@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The text side of what `-m` names: a tokenizer and which chat template goes with the model.
+#pragma once
+
+#include <string>
+
+#include <lamina/core/error.hpp>
+#include <lamina/text/chat_template.hpp>
+#include <lamina/text/tokenizer.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace program {
+
+/// Builds the tokenizer of an open model. Errors: as the readers; unsupported if the model brings none.
+[[nodiscard]] lamina::Result<lamina::Tokenizer> tokenizer_of(const lamina::WeightFile& file);
+
+/// The chat template that goes with a model: small for those with per-layer inputs (E2B, E4B, the demo).
+[[nodiscard]] lamina::TemplateSize template_size(const lamina::WeightFile& file) noexcept;
+
+/// A tokenizer, and the chat template that goes with it.
+struct TextParts {
+  lamina::Tokenizer tokenizer;
+  lamina::TemplateSize size = lamina::TemplateSize::large;
+};
+
+/// Opens only the text parts of a GGUF file (with or without weights), a tokenizer.json, a Hugging Face
+/// directory, or the demo model when `path` is empty. Where nothing says what model it is, the large template
+/// is assumed.
+[[nodiscard]] lamina::Result<TextParts> open_text_parts(const std::string& path);
+
+}  // namespace program

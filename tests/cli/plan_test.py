@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lamina plan` and `lamina bench`: the published figures, budgets, headers, and the keys of the JSON."""
+
+import json
+import shutil
+
+import program
+from program import GOLDEN, Case
+
+BENCH_KEYS = {"test", "tokens", "depth", "threads", "tokens_per_s", "bytes_per_token", "bandwidth_probe_bytes_per_s",
+              "share_of_bandwidth", "int8_peak_ops_per_s", "share_of_peak", "peak_rss_bytes"}
+
+
+class Plan(Case):
+    def test_variants(self):
+        # Layers, of them readers, and KV owners of some layers: text-decoder.md §1, §2.4.3.
+        for name, layers, owners in (("e2b", 35, 15), ("e4b", 42, 24), ("12b", 48, 48), ("26b-a4b", 30, 30), ("31b", 60, 60)):
+            document = self.good("plan", "--variant", name, "--json").json()
+            self.assertEqual(len(document["layers"]), layers)
+            self.assertEqual(document["first_reader"], owners)
+            self.assertEqual(sum(kind["layers"] for kind in document["kinds"]), layers)
+            for layer in document["layers"][:owners]:
+                self.assertEqual(layer["kv_owner"], layer["layer"])
+            for layer in document["layers"][owners:]:
+                self.assertIn(layer["kv_owner"], (owners - 1, owners - 2))
+            self.assertEqual(document["total_bytes"], document["weights_bytes"] - document["weights_on_disk_bytes"] +
+                             document["cache_bytes"] + document["workspace_bytes"])
+            self.assertEqual(document["cache_bytes"], sum(k["layers"] * k["cache_bytes"] for k in document["kinds"]))
+            self.assertGreater(document["flops_per_token"], 0)
+            self.assertEqual(self.good("plan", "--variant", "gemma4-" + name, "--json").json(), document)
+
+    def test_cache_of_e2b(self):
+        document = self.good("plan", "--variant", "e2b", "--context", "32768", "--json").json()
+        self.assertEqual(document["cache_bytes"], 207_618_048)  # style-anchors §4
+
+    def test_formats(self):
+        sizes = [self.good("plan", "--variant", "12b", "--format", name, "--json").json()["weights_bytes"]
+                 for name in ("q4_0", "q8_0", "bf16")]
+        self.assertEqual(sizes, sorted(sizes))
+        self.assertEqual(len(set(sizes)), 3)
+
+    def test_budget(self):
+        flags = ["plan", "--variant", "e2b", "--json", "--budget"]
+        roomy = self.good(*flags, "64GiB").json()
+        self.assertTrue(roomy["budget"]["fits"])
+        self.assertEqual(roomy["budget"]["largest_context"], 131_072)
+        # Just too small for the default context: a smaller context is offered, and it fits.
+        tight = self.bad(1, *flags, str(roomy["total_bytes"] - 1))
+        document = tight.json()
+        self.assertFalse(document["budget"]["fits"])
+        context = document["budget"]["largest_context"]
+        self.assertGreater(context, 0)
+        self.assertLess(context, 8192)
+        self.assertIn(str(context), tight.err)
+        self.good(*flags, str(roomy["total_bytes"] - 1), "-c", context)
+        self.bad(1, *flags, str(roomy["total_bytes"] - 1), "-c", context + 1)
+        hopeless = self.bad(1, *flags, "1MiB")
+        self.assertEqual(hopeless.json()["budget"]["largest_context"], 0)
+
+    def test_files(self):
+        demo = self.good("plan", "--json").json()
+        self.assertEqual(demo["model"], "demo")
+        self.assertEqual(self.good("plan", "-m", program.DEMO, "--json").json(), demo)
+        self.assertEqual(self.good("plan", program.DEMO, "--json").json(), demo)
+        self.assertIn("total", self.good("plan").out)
+
+    def test_as_header(self):
+        for arguments in (["--as-header"], ["--as-header", program.DEMO], ["--variant", "12b", "--as-header"],
+                          ["--as-header", GOLDEN / "text/tiny-26b-a4b/model.gguf"]):
+            header = self.good("plan", *arguments).out
+            self.assertIn("#pragma once", header)
+            self.assertIn("using Layers =", header)
+
+    def test_model_that_is_not_compiled_in(self):
+        original = GOLDEN / "text/tiny-e2b"
+        for name in ("model.safetensors", "tokenizer.json"):
+            shutil.copy(original / name, self.folder)
+        config = json.loads((original / "config.json").read_text("utf-8"))
+        config["text_config"]["sliding_window"] = 20
+        (self.folder / "config.json").write_text(json.dumps(config), "utf-8")
+        outcome = self.bad(1, "run", "--tokens", "2", "-m", self.folder, "--json")
+        self.assertEqual(outcome.json()["error"]["code"], "mismatch")
+        self.assertIn("window 16", outcome.err)
+        self.assertIn("window 20", outcome.err)
+        self.assertIn("--as-header", outcome.json()["error"]["hint"])
+        document = self.good("plan", self.folder, "--json").json()
+        self.assertIsNone(document["workspace_bytes"])
+        self.assertGreater(document["weights_bytes"], 0)
+        self.assertIn("unknown", self.good("plan", self.folder).out)
+        self.assertIn(".window = 20", self.good("plan", "--as-header", self.folder).out)
+
+    def test_unknown_variant(self):
+        self.assertIn("e2b", self.bad(1, "plan", "--variant", "e3b").err)
+
+
+class Bench(Case):
+    def test_rows(self):
+        document = self.good("bench", "--prompt", "32", "--generate", "16", "--depth", "0,100", "--repeat", "2", "--json").json()
+        rows = document["rows"]
+        for row in rows:
+            self.assertEqual(set(row), BENCH_KEYS)
+        timed = [row for row in rows if row["tokens_per_s"] is not None]
+        self.assertEqual([(row["test"], row["depth"], row["tokens"]) for row in timed],
+                         [("prefill", 0, 32), ("decode", 0, 16), ("prefill", 100, 32), ("decode", 100, 16)])
+        for row in timed:
+            speed = row["tokens_per_s"]
+            self.assertTrue(0 < speed["min"] <= speed["median"] <= speed["max"])
+            self.assertGreater(row["share_of_bandwidth"], 0)
+            self.assertGreater(row["share_of_peak"], 0)
+        self.assertGreater(timed[3]["bytes_per_token"], timed[1]["bytes_per_token"])
+        self.assertEqual(sum(row["test"].startswith("layer") for row in rows), 8)  # 4 kinds at 2 depths
+
+    def test_table(self):
+        self.assertIn("decode", self.good("bench", "--prompt", "8", "--generate", "8", "--repeat", "1").out)
+
+    def test_too_deep(self):
+        self.bad(1, "bench", "--depth", "8192")
+
+
+if __name__ == "__main__":
+    program.main()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lamina tokenize` and `lamina prompt` against the reference data, through the program."""
+
+import base64
+import json
+
+import program
+from program import GOLDEN, Case, golden
+
+TOKENIZERS = ("small", "medium", "tricky")
+
+
+def jsonl(documents):
+    return "".join(json.dumps(document) + "\n" for document in documents)
+
+
+def files_of(name):
+    return GOLDEN / f"tokenizer/{name}.tokenizer.json", GOLDEN / f"tokenizer/{name}.gguf"
+
+
+class Tokenize(Case):
+    def test_all_texts_both_ways(self):
+        texts = [case["text"] for case in golden("tokenizer/texts.json")]
+        self.assertGreater(len(texts), 500)
+        # Lone surrogates cannot be written as UTF-8; the unit tests have them.
+        pairs = [(i, text) for i, text in enumerate(texts) if text.encode("utf-8", "replace").decode("utf-8") == text]
+        self.assertGreater(len(pairs), 500)
+        stdin = jsonl({"text": text} for _, text in pairs)
+        for name in TOKENIZERS:
+            expected = golden(f"tokenizer/{name}.encode.json")
+            for path in files_of(name):
+                with self.subTest(path=path.name):
+                    trusted = self.good("tokenize", "-m", path, "--jsonl", "--special", stdin=stdin).lines()
+                    untrusted = self.good("tokenize", "-m", path, "--jsonl", stdin=stdin).lines()
+                    self.assertEqual([row["ids"] for row in trusted], [expected[i]["ids"] for i, _ in pairs])
+                    self.assertEqual([row["ids"] for row in untrusted],
+                                     [expected[i].get("ids_no_special", expected[i]["ids"]) for i, _ in pairs])
+                    back = self.good("tokenize", "-m", path, "--jsonl", stdin=jsonl(trusted)).lines()
+                    self.assertEqual([row["text"] for row in back],
+                                     [expected[i].get("decoded", text) for i, text in pairs])
+
+    def test_invalid_utf8_on_plain_lines(self):
+        cases = golden("tokenizer/small.invalid_utf8.json")
+        # A newline ends an input here; the unit tests have those cases.
+        cases = [case for case in cases if b"\n" not in base64.b64decode(case["bytes_base64"])]
+        self.assertGreater(len(cases), 5)
+        inputs = [base64.b64decode(case["bytes_base64"]) for case in cases]
+        lines = self.good("tokenize", "--special", "-m", files_of("small")[0],
+                          stdin=b"".join(text + b"\n" for text in inputs)).out.splitlines()
+        self.assertEqual([[int(i) for i in line.split()] for line in lines], [case["ids"] for case in cases])
+
+    def test_plain_round_trip_of_the_demo(self):
+        text = "Reverse lamina.\n  What is 44 + 77?\n\nGrüße, 今日は 👍🏽\n"
+        ids = self.good("tokenize", stdin=text)
+        self.assertEqual(len(ids.out.splitlines()), 4)
+        self.assertEqual(self.good("tokenize", "--decode", stdin=ids.out).out, text)
+        self.assertEqual(self.good("tokenize", "--decode", stdin=ids.out.replace(" ", ",")).out, text)
+
+    def test_special_text_is_data(self):
+        data = self.good("tokenize", "--json", stdin="<turn|>\n").json()["ids"]
+        token = self.good("tokenize", "--json", "--special", stdin="<turn|>\n").json()["ids"]
+        self.assertEqual(len(token), 1)
+        self.assertGreater(len(data), 1)
+
+    def test_bad_lines_keep_their_place(self):
+        outcome = program.lamina("tokenize", "--jsonl", stdin='{"text":"a"}\n{"text":\n{"ids":[99999]}\n{"x":1}\n{"text":"a"}\n')
+        self.assertEqual(outcome.code, 1)
+        rows = outcome.lines()
+        self.assertEqual([next(iter(row)) for row in rows], ["ids", "error", "error", "error", "ids"])
+        self.assertEqual(rows[0], rows[4])
+        self.assertIn("line 2", rows[1]["error"]["where"])
+
+
+class Prompt(Case):
+    def setUp(self):
+        super().setUp()
+        self.model = GOLDEN / "tokenizer/small.tokenizer.json"
+        keys = ("messages", "tools", "enable_thinking", "preserve_thinking", "add_generation_prompt")
+        cases = golden("chat/render.json")
+        self.cases = [case for case in cases if "error" not in case]
+        self.refused = [case for case in cases if "error" in case]
+        self.assertGreater(len(self.cases), 120)
+        # Key order matters to the reference only after sorting; json keeps it as it is in the file.
+        self.stdin = jsonl({key: case[key] for key in keys if key in case} for case in self.cases)
+        self.refused_stdin = jsonl({key: case[key] for key in keys if key in case} for case in self.refused)
+
+    def rendered(self, *flags):
+        return self.good("prompt", "-m", self.model, "--jsonl", *flags, stdin=self.stdin).lines()
+
+    def compare(self, rows, key, expected):
+        self.assertEqual(len(rows), len(self.cases))
+        for row, case, wanted in zip(rows, self.cases, expected):
+            with self.subTest(case=case["name"]):
+                self.assertEqual(row.get(key), wanted)
+
+    def test_large(self):
+        self.compare(self.rendered("--template", "large"), "text", [case["prompt_large"] for case in self.cases])
+
+    def test_small(self):
+        self.compare(self.rendered("--template", "small"), "text",
+                     [case.get("prompt_small", case["prompt_large"]) for case in self.cases])
+
+    def test_ids(self):
+        self.compare(self.rendered("--template", "large", "--ids"), "ids", [case["ids"] for case in self.cases])
+
+    def test_refused(self):
+        self.assertGreater(len(self.refused), 0)
+        outcome = program.lamina("prompt", "-m", self.model, "--jsonl", stdin=self.refused_stdin)
+        self.assertEqual(outcome.code, 1)
+        rows = outcome.lines()
+        self.assertEqual(len(rows), len(self.refused))
+        for row, case in zip(rows, self.refused):
+            self.assertTrue("error" in row or "text" in row, case["name"])
+
+    def test_one_document(self):
+        conversation = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": True})
+        text = "<bos><|turn>user\nHi<turn|>\n<|turn>model\n"
+        self.assertEqual(self.good("prompt", stdin=conversation).out, text)  # the demo takes the small template
+        self.assertEqual(self.good("prompt", "--json", stdin=conversation).json(), {"text": text})
+        self.assertEqual(self.good("prompt", "--template", "large", stdin=conversation).out,
+                         text + "<|channel>thought\n<channel|>")
+        self.assertIn("<|think|>\n", self.good("prompt", "--think", stdin=conversation).out)
+        ids = self.good("prompt", "--ids", stdin=conversation).out.split()
+        self.assertEqual(ids.count(ids[0]), 1)  # <bos> once
+        self.assertEqual(self.good("tokenize", "--decode", stdin=" ".join(ids)).out, text + "\n")
+
+    def test_bad_conversations(self):
+        for stdin in ("", "{", "[]", '{"messages":1}', '{"messages":[{"role":1}]}', '{"messages":[1]}'):
+            with self.subTest(stdin=stdin):
+                self.bad(1, "prompt", stdin=stdin)
+
+
+if __name__ == "__main__":
+    program.main()
