@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Own layer kinds: attention that sees its own block of tokens only, and a feed-forward block with squared ReLU.
-// An attention kind needs facts alone; a feed-forward kind needs its weights and one kernel.
+// Own layer kinds: attention that sees its own block of tokens only, and a feed-forward block with squared
+// ReLU. An attention kind needs facts alone; a feed-forward kind needs its weights and one kernel.
 #include <cstdio>
 
 #include <lamina/lamina.hpp>
@@ -17,7 +17,8 @@ struct BlockAttention {
     return {position / S.window * S.window, position + 1};
   }
 };
-static_assert(lamina::AttentionKind<BlockAttention<lamina::AttnShape{.heads = 2, .kv_heads = 1, .head_dim = 16, .window = 8}>>);
+static_assert(lamina::AttentionKind<
+              BlockAttention<lamina::AttnShape{.heads = 2, .kv_heads = 1, .head_dim = 16, .window = 8}>>);
 
 /// x += W_down(max(0, W_up x)²), without norms.
 template <int Width>
@@ -36,7 +37,8 @@ template <int Width>
 struct lamina::Slots<shop::SquaredRelu<Width>> {
   using Weights = shop::SquaredReluWeights;
   static constexpr std::array<Slot<Weights>, 2> list(const Dims& dims) {
-    return {{{&Weights::up, "relu_up.weight", Width, dims.hidden}, {&Weights::down, "relu_down.weight", dims.hidden, Width}}};
+    return {{{&Weights::up, "relu_up.weight", Width, dims.hidden},
+             {&Weights::down, "relu_down.weight", dims.hidden, Width}}};
   }
 };
 
@@ -74,7 +76,9 @@ static_assert(lamina::layer_count<Model> == 4 && lamina::distinct_layers<Model> 
 
 int main() {
   const lamina::WeightFile weights = lamina::testing::random_weights<shop::Model>(lamina::Format::q8_0, 1);
-  auto session = lamina::Session::create(lamina::native::make_model_entry<shop::Model>(), weights, {.context = 64});
+  auto session =
+      lamina::Session::create(lamina::native::make_model_entry<shop::Model>(), weights, {.context = 64});
   if (!session) return std::fprintf(stderr, "%s\n", lamina::describe(session.error()).c_str()), 1;
-  if (auto logits = session->step(7)) std::printf("logit of token 0: %.3f\n", static_cast<double>((*logits)[0]));
+  if (auto logits = session->step(7))
+    std::printf("logit of token 0: %.3f\n", static_cast<double>((*logits)[0]));
 }

@@ -14,7 +14,8 @@ namespace {
 
 /// Reads every value in every way, whatever its type.
 void read_metadata(const lamina::GgufMetadata& metadata) {
-  constexpr lamina::IntegerRange any{std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()};
+  constexpr lamina::IntegerRange any{std::numeric_limits<std::int32_t>::min(),
+                                     std::numeric_limits<std::int32_t>::max()};
   for (const lamina::GgufMetadata::Entry& entry : metadata.entries()) {
     (void)metadata.integer(entry.key, any);
     (void)metadata.real(entry.key);

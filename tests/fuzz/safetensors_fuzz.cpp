@@ -15,7 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const lamina::SafetensorsEntry& entry : file->entries) {
     const auto tensor = file->bytes_of(entry);
     total += tensor.size();
-    if (!tensor.empty() && (tensor.data() < bytes.data() || tensor.data() + tensor.size() > bytes.data() + size)) __builtin_trap();
+    if (!tensor.empty() &&
+        (tensor.data() < bytes.data() || tensor.data() + tensor.size() > bytes.data() + size))
+      __builtin_trap();
   }
   if (total != file->data.size()) __builtin_trap();
   lamina::SafetensorsShards shards;

@@ -20,7 +20,8 @@ lamina::SessionOptions options_for(lamina::Precision precision) {
   options.chunk = 128;
   options.logits_rows = 128;
   options.precision = precision;
-  options.cache = lamina::CacheFormat::f32;  // the figures are for rounded matrix inputs, not for a rounded cache
+  options.cache =
+      lamina::CacheFormat::f32;  // the figures are for rounded matrix inputs, not for a rounded cache
   return options;
 }
 

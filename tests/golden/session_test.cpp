@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a session promises besides right numbers: no allocation, the caller's memory, errors that name the thing.
+// What a session promises besides right numbers: no allocation, the caller's memory, errors that name the
+// thing.
 #include <cstddef>
 #include <cstdint>
 #include <memory>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The text decoders against the reference implementation: logits, greedy continuations, inner values, chunks, threads.
-// Tolerances: golden/text/README.md and cases.json of each model; never wider.
+// The text decoders against the reference implementation: logits, greedy continuations, inner values, chunks,
+// threads. Tolerances: golden/text/README.md and cases.json of each model; never wider.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -199,8 +199,9 @@ void check_trace(const std::string& name, std::size_t least) {
     const char* suffix;
     PassValue what;
   };
-  const Name inner[] = {{"q", PassValue::query},       {"k", PassValue::key},          {"v", PassValue::value},
-                        {"attn", PassValue::attended}, {"mlp", PassValue::feed_forward}, {"experts", PassValue::expert_sum}};
+  const Name inner[] = {{"q", PassValue::query},          {"k", PassValue::key},
+                        {"v", PassValue::value},          {"attn", PassValue::attended},
+                        {"mlp", PassValue::feed_forward}, {"experts", PassValue::expert_sum}};
   std::size_t compared = 0;
   const auto compare = [&](const std::string& key, const std::vector<float>& got) {
     if (!trace.index().contains(key)) return;
@@ -211,7 +212,8 @@ void check_trace(const std::string& name, std::size_t least) {
   compare("embed", recorder.get(PassValue::embedding, 0));
   compare("ple", recorder.get(PassValue::per_layer_input, 0));
   compare("final_norm", recorder.get(PassValue::final_norm, 0));
-  for (std::uint32_t layer = 0; layer < static_cast<std::uint32_t>(model.file.description.layer_count); ++layer) {
+  for (std::uint32_t layer = 0; layer < static_cast<std::uint32_t>(model.file.description.layer_count);
+       ++layer) {
     compare("h." + std::to_string(layer), recorder.get(PassValue::layer_output, layer));
     const std::string prefix = "l" + std::to_string(layer) + ".";
     for (const Name& one : inner) compare(prefix + one.suffix, recorder.get(one.what, layer));
@@ -233,7 +235,8 @@ TEST_CASE("inner values equal the reference trace") {
   check_trace("tiny-e2b", 29);
   check_trace("tiny-26b-a4b", 25);
   for (const char* name : {"tiny-e4b", "tiny-12b", "tiny-31b"}) {  // in the full set of reference data only
-    if (std::filesystem::exists(golden_path(std::string("text/") + name + "/trace.safetensors"))) check_trace(name, 20);
+    if (std::filesystem::exists(golden_path(std::string("text/") + name + "/trace.safetensors")))
+      check_trace(name, 20);
   }
 }
 

@@ -6,5 +6,6 @@
 #error "lamina/schedule.hpp must not include Highway"
 #endif
 
-using Local = lamina::LocalAttention<lamina::AttnShape{.heads = 8, .kv_heads = 1, .head_dim = 256, .window = 512}>;
+using Local =
+    lamina::LocalAttention<lamina::AttnShape{.heads = 8, .kv_heads = 1, .head_dim = 256, .window = 512}>;
 static_assert(Local::owns_kv && Local::shape.window == 512);

@@ -44,14 +44,16 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile
 
 inline lamina_test::AllocationCounter::AllocationCounter() noexcept {
   static const int installed = __sanitizer_install_malloc_and_free_hooks(
-      [](const volatile void*, std::size_t) { lamina_test::count_allocation(); }, [](const volatile void*) {});
+      [](const volatile void*, std::size_t) { lamina_test::count_allocation(); },
+      [](const volatile void*) {});
   static_cast<void>(installed);
   start_ = allocation_total.load();
 }
 
 #else
 
-// glibc's own names of the functions that are replaced here; operator new and everything else ends in one of them.
+// glibc's own names of the functions that are replaced here; operator new and everything else ends in one of
+// them.
 extern "C" {
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);

@@ -27,7 +27,8 @@ struct LoadedModel {
 
   /// Opens a GGUF file or a Hugging Face directory; the test stops if that fails.
   explicit LoadedModel(const std::string& path) {
-    auto opened = std::filesystem::is_directory(path) ? lamina::open_huggingface(path) : lamina::open_gguf(path);
+    auto opened =
+        std::filesystem::is_directory(path) ? lamina::open_huggingface(path) : lamina::open_gguf(path);
     const std::string problem = opened ? "" : lamina::describe(opened.error()).c_str();
     REQUIRE_MESSAGE(static_cast<bool>(opened), problem);
     file = std::move(*opened);
@@ -74,7 +75,8 @@ inline std::vector<lamina::TokenId> greedy(lamina::Session& session, std::span<c
   std::vector<lamina::TokenId> tokens;
   while (tokens.size() < count) {
     const auto logits = session.logits();
-    tokens.push_back(static_cast<lamina::TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+    tokens.push_back(
+        static_cast<lamina::TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
     if (tokens.size() < count) REQUIRE(static_cast<bool>(session.step(tokens.back())));
   }
   return tokens;

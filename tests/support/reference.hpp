@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reference results: JSON cases and named float arrays of the golden folders, and error measures against them.
+// Reference results: JSON cases and named float arrays of the golden folders, and error measures against
+// them.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +17,9 @@
 #include "support/golden.hpp"
 
 /// A parsed JSON file; discarded if it is missing or broken (tests REQUIRE that it is not).
-inline nlohmann::json read_json(const std::string& path) { return nlohmann::json::parse(read_bytes(path), nullptr, false); }
+inline nlohmann::json read_json(const std::string& path) {
+  return nlohmann::json::parse(read_bytes(path), nullptr, false);
+}
 
 /// Named arrays of a trusted safetensors file, for tests only.
 class ReferenceArrays {
@@ -26,12 +29,15 @@ class ReferenceArrays {
     if (bytes_.size() < sizeof header) return;
     std::memcpy(&header, bytes_.data(), sizeof header);
     data_ = sizeof header + static_cast<std::size_t>(header);
-    index_ = nlohmann::json::parse(bytes_.substr(sizeof header, static_cast<std::size_t>(header)), nullptr, false);
+    index_ =
+        nlohmann::json::parse(bytes_.substr(sizeof header, static_cast<std::size_t>(header)), nullptr, false);
   }
 
   [[nodiscard]] bool valid() const { return index_.is_object(); }
   [[nodiscard]] const nlohmann::json& index() const { return index_; }
-  [[nodiscard]] std::size_t rows(const std::string& name) const { return index_[name]["shape"][0].get<std::size_t>(); }
+  [[nodiscard]] std::size_t rows(const std::string& name) const {
+    return index_[name]["shape"][0].get<std::size_t>();
+  }
 
   /// All elements of an array of 4-byte elements.
   template <class T>

@@ -8,8 +8,9 @@
 #define LAMINA_VERSION_PATCH 0
 #define LAMINA_VERSION_STRING "0.1.0"
 
-/// Checks a precondition in debug builds. Define it before the first lamina header to route failures elsewhere
-/// (a host that must not abort may log instead). Never used for data from outside: that returns an `Error`.
+/// Checks a precondition in debug builds. Define it before the first lamina header to route failures
+/// elsewhere (a host that must not abort may log instead). Never used for data from outside: that returns an
+/// `Error`.
 #ifndef LAMINA_DCHECK
 #if defined(LAMINA_DEBUG_CHECKS)
 #define LAMINA_DCHECK(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())

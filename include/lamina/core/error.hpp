@@ -24,7 +24,9 @@ template <std::size_t N>
 class FixedText {
  public:
   constexpr FixedText() = default;
-  FixedText(std::string_view text) { append(text); }  // NOLINT(google-explicit-constructor): reads as a string
+  FixedText(std::string_view text) {
+    append(text);
+  }  // NOLINT(google-explicit-constructor): reads as a string
   FixedText(const char* text) : FixedText(std::string_view(text)) {}
 
   void append(std::string_view text) noexcept {
@@ -62,25 +64,32 @@ __attribute__((format(printf, 1, 2))) inline FixedText<160> text(const char* for
 // --- Error ---
 
 enum class ErrorCode : std::uint8_t {
-  io,               ///< the operating system refused: open, read, map
-  bad_file,         ///< the bytes break the rules of their container or encoding
-  unsupported,      ///< legal, but not something this build can run
-  mismatch,         ///< the file does not fit the model type
-  out_of_memory,    ///< the arena or a limit is too small
-  context_full,     ///< more tokens than the session was planned for
-  bad_argument,     ///< the caller's value is outside its documented range
+  io,             ///< the operating system refused: open, read, map
+  bad_file,       ///< the bytes break the rules of their container or encoding
+  unsupported,    ///< legal, but not something this build can run
+  mismatch,       ///< the file does not fit the model type
+  out_of_memory,  ///< the arena or a limit is too small
+  context_full,   ///< more tokens than the session was planned for
+  bad_argument,   ///< the caller's value is outside its documented range
 };
 
 /// The stable name of a code, used in JSON output.
 [[nodiscard]] constexpr std::string_view name_of(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::io: return "io";
-    case ErrorCode::bad_file: return "bad_file";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::mismatch: return "mismatch";
-    case ErrorCode::out_of_memory: return "out_of_memory";
-    case ErrorCode::context_full: return "context_full";
-    case ErrorCode::bad_argument: return "bad_argument";
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::bad_file:
+      return "bad_file";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::mismatch:
+      return "mismatch";
+    case ErrorCode::out_of_memory:
+      return "out_of_memory";
+    case ErrorCode::context_full:
+      return "context_full";
+    case ErrorCode::bad_argument:
+      return "bad_argument";
   }
   return "unknown";
 }
@@ -119,7 +128,9 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   Result(T value) noexcept : ok_(true) { ::new (static_cast<void*>(&value_)) T(std::move(value)); }  // NOLINT
-  Result(const Error& error) noexcept : ok_(false) { ::new (static_cast<void*>(&error_)) Error(error); }  // NOLINT
+  Result(const Error& error) noexcept : ok_(false) {
+    ::new (static_cast<void*>(&error_)) Error(error);
+  }  // NOLINT
   Result(Result&& other) noexcept : ok_(other.ok_) { take(std::move(other)); }
   Result& operator=(Result&& other) noexcept {
     if (this != &other) {
@@ -164,11 +175,11 @@ struct Done {};
 using Status = Result<Done>;
 
 /// Returns the error of `expression` from the enclosing function if there is one.
-#define LAMINA_TRY(expression)                                   \
-  do {                                                           \
-    if (auto lamina_status = (expression); !lamina_status) {     \
-      return lamina_status.error();                              \
-    }                                                            \
+#define LAMINA_TRY(expression)                               \
+  do {                                                       \
+    if (auto lamina_status = (expression); !lamina_status) { \
+      return lamina_status.error();                          \
+    }                                                        \
   } while (false)
 
 }  // namespace lamina

@@ -26,7 +26,9 @@ enum class EmbeddingScale : std::uint8_t {
   bf16,       ///< rounded to bf16, as the models were trained
 };
 
-[[nodiscard]] constexpr std::string_view name_of(Precision p) noexcept { return p == Precision::fast ? "fast" : "exact"; }
+[[nodiscard]] constexpr std::string_view name_of(Precision p) noexcept {
+  return p == Precision::fast ? "fast" : "exact";
+}
 [[nodiscard]] constexpr std::string_view name_of(CacheFormat f) noexcept {
   return f == CacheFormat::bf16 ? "bf16" : f == CacheFormat::int8 ? "int8" : "f32";
 }

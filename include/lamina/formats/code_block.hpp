@@ -11,8 +11,8 @@ inline constexpr int code_block_elements = 32;
 
 /// 32 consecutive elements of a row as integers: `value[i] = scale[i / 16] * code[i] - offset[i / 16]`.
 ///
-/// Multiplying first and subtracting second, each rounded to float32, reproduces every encoding of weight-files.md §4
-/// bit for bit.
+/// Multiplying first and subtracting second, each rounded to float32, reproduces every encoding of
+/// weight-files.md §4 bit for bit.
 struct CodeBlock {
   std::int8_t code[code_block_elements];
   float scale[2];

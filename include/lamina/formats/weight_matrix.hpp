@@ -15,9 +15,11 @@ enum class Packing : std::uint8_t {
   rows,  ///< as in the file: one row after the other
 };
 
-/// A view of a stored weight `[stack, rows, columns]`, row-major, `y = W x` with x over columns. Owns nothing.
+/// A view of a stored weight `[stack, rows, columns]`, row-major, `y = W x` with x over columns. Owns
+/// nothing.
 ///
-/// Nothing in `data` is aligned beyond one byte: block encodings have odd sizes and files pack them back to back.
+/// Nothing in `data` is aligned beyond one byte: block encodings have odd sizes and files pack them back to
+/// back.
 struct WeightMatrix {
   const std::byte* data = nullptr;  ///< first byte of the first row; null when the tensor is absent
   const float* scales = nullptr;    ///< NVFP4 second scale, one per matrix of the stack; null means 1
@@ -30,7 +32,9 @@ struct WeightMatrix {
   [[nodiscard]] explicit operator bool() const noexcept { return data != nullptr; }
   [[nodiscard]] std::size_t bytes_per_row() const noexcept { return row_bytes(format, columns); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_per_row() * rows * stack; }
-  [[nodiscard]] const std::byte* row(std::size_t index) const noexcept { return data + index * bytes_per_row(); }
+  [[nodiscard]] const std::byte* row(std::size_t index) const noexcept {
+    return data + index * bytes_per_row();
+  }
 
   /// The matrix at `index` of a stack.
   [[nodiscard]] WeightMatrix at(std::uint32_t index) const noexcept {

@@ -17,6 +17,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/huggingface/config_support.hpp>
 #include <lamina/huggingface/json.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/weights/description_rules.hpp>
@@ -52,8 +53,10 @@ class ConfigReader {
       : root_(&root, source), text_(root_), source_(source), tensors_(tensors) {}
 
   [[nodiscard]] Result<HuggingFaceConfig> read() {
-    LAMINA_TRY(find_text_config());
-    LAMINA_TRY(refuse_unsupported());
+    const auto inner = find_text_config(root_, source_);
+    if (!inner) return inner.error();
+    text_ = *inner;
+    LAMINA_TRY(refuse_unsupported(root_, text_));
     ModelDescription& model = config_.description;
     LAMINA_TRY(text_.required("num_hidden_layers", {1, max_layers}, model.layer_count));
     LAMINA_TRY(text_.required("hidden_size", {1, max_width}, model.hidden));
@@ -82,73 +85,6 @@ class ConfigReader {
     return static_cast<std::size_t>(config_.description.layer_count);
   }
 
-  [[nodiscard]] Error unsupported(std::string_view key, std::string_view what, std::string_view expected,
-                                  std::string_view found, std::string_view hint = {}) const {
-    return file_error(ErrorCode::unsupported, text_.where(key), what, expected, found, hint);
-  }
-
-  // Text-only exports have the fields at top level, all others under `text_config`.
-  [[nodiscard]] Status find_text_config() {
-    if (!root_.node()->is_object()) {
-      return bad_file(place(source_), "configuration is no object", "an object", root_.node()->type_name());
-    }
-    const auto type = root_.string_or_empty("model_type");
-    if (!type) return type.error();
-    if (*type == "gemma4_text" || *type == "gemma4_unified_text") return Done{};
-    if (type->find("assistant") != std::string_view::npos) {
-      return unsupported("model_type",
-                         "directory holds a multi-token-prediction drafter, no model of its own", "gemma4",
-                         *type, "name the model that the drafter belongs to");
-    }
-    if (*type != "gemma4" && *type != "gemma4_unified") {
-      return unsupported("model_type", "model is of another type", "gemma4, gemma4_unified or gemma4_text",
-                         type->empty() ? "nothing" : *type);
-    }
-    const auto inner = root_.object("text_config");
-    if (!inner) return inner.error();
-    if (inner->node() == nullptr) {
-      return bad_file(root_.where("text_config"), "field is missing", "an object", "nothing");
-    }
-    text_ = *inner;
-    const auto inner_type = text_.string_or_empty("model_type");
-    if (!inner_type) return inner_type.error();
-    if (inner_type->empty() || *inner_type == "gemma4_text" || *inner_type == "gemma4_unified_text")
-      return Done{};
-    return unsupported("model_type", "text model is of another type", "gemma4_text", *inner_type);
-  }
-
-  [[nodiscard]] Status refuse_unsupported() {
-    for (const JsonObject* part : {&root_, &text_}) {
-      const auto quantised = part->object("quantization_config");
-      if (!quantised) return quantised.error();
-      if (quantised->node() == nullptr) continue;
-      const auto method = quantised->string_or_empty("quant_method");
-      if (!method) return method.error();
-      return file_error(ErrorCode::unsupported, part->where("quantization_config"),
-                        "quantised Hugging Face checkpoints are not supported", "BF16, F16 or F32 weights",
-                        method->empty() ? "another method" : *method,
-                        "use the GGUF of this model, or the -unquantized one");
-    }
-    for (const char* key : {"hidden_activation", "hidden_act"}) {
-      const auto activation = text_.string_or_empty(key);
-      if (!activation) return activation.error();
-      if (!activation->empty() && *activation != "gelu_pytorch_tanh") {
-        return unsupported(key, "activation is not supported", "gelu_pytorch_tanh", *activation);
-      }
-    }
-    const auto bias = text_.boolean_or("attention_bias", false);
-    if (!bias) return bias.error();
-    if (*bias)
-      return unsupported("attention_bias", "attention with a bias is not supported", "false", "true");
-    const auto both_ways = text_.string_or_empty("use_bidirectional_attention");
-    if (!both_ways) return both_ways.error();
-    if (!both_ways->empty() && *both_ways != "vision") {
-      return unsupported("use_bidirectional_attention", "bidirectional attention is not supported",
-                         "null or vision", *both_ways);
-    }
-    return Done{};
-  }
-
   [[nodiscard]] Status read_scalars() {
     ModelDescription& model = config_.description;
     const auto epsilon = text_.real("rms_norm_eps");
@@ -161,34 +97,6 @@ class ConfigReader {
     if (!rope) return rope.error();
     LAMINA_TRY(read_rope(*rope, "sliding_attention", "default", model.rope_base_local));
     return read_rope(*rope, "full_attention", "proportional", model.rope_base_global);
-  }
-
-  [[nodiscard]] Status read_rope(const JsonObject& all, std::string_view kind, std::string_view rope_type,
-                                 float& base) const {
-    const auto rope = all.object(kind);
-    if (!rope) return rope.error();
-    if (rope->node() == nullptr) return Done{};  // published values, set by ModelDescription
-    const auto type = rope->string_or_empty("rope_type");
-    if (!type) return type.error();
-    if (!type->empty() && *type != rope_type) {
-      return file_error(ErrorCode::unsupported, rope->where("rope_type"), "rotation is not supported",
-                        rope_type, *type);
-    }
-    const auto theta = rope->real("rope_theta");
-    if (!theta) return theta.error();
-    base = theta->value_or(base);
-    const auto factor = rope->real("factor");
-    if (!factor) return factor.error();
-    const auto part = rope->real("partial_rotary_factor");
-    if (!part) return part.error();
-    const float expected_part = rope_type == "proportional" ? 0.25F : 1.0F;
-    if (factor->value_or(1.0F) != 1.0F || part->value_or(1.0F) != expected_part) {
-      return file_error(ErrorCode::unsupported, rope->where("partial_rotary_factor"),
-                        "rotation is not supported",
-                        text("partial_rotary_factor %g, factor 1", double{expected_part}),
-                        text("%g, factor %g", double{part->value_or(1.0F)}, double{factor->value_or(1.0F)}));
-    }
-    return Done{};
   }
 
   [[nodiscard]] Status read_layer_types() {
@@ -205,8 +113,8 @@ class ConfigReader {
         const nlohmann::json& type = (*types)[i];
         global = type == "full_attention";
         if (!global && type != "sliding_attention") {
-          return unsupported(
-              "layer_types", "layer type is not supported", "sliding_attention or full_attention",
+          return unsupported_field(
+              text_, "layer_types", "layer type is not supported", "sliding_attention or full_attention",
               type.is_string() ? std::string_view(type.get_ref<const std::string&>()) : type.type_name());
         }
       }
@@ -371,8 +279,9 @@ class ConfigReader {
     const auto vocab = text_.integer("vocab_size_per_layer_input", {0, max_vocab});
     if (!vocab) return vocab.error();
     if (model.per_layer_input == 0 || vocab->value_or(model.vocab) == model.vocab) return Done{};
-    return unsupported("vocab_size_per_layer_input", "per-layer embedding has another vocabulary",
-                       text("%d", model.vocab), text("%d", **vocab));
+    return unsupported_field(text_, "vocab_size_per_layer_input",
+                             "per-layer embedding has another vocabulary", text("%d", model.vocab),
+                             text("%d", **vocab));
   }
 
   [[nodiscard]] Status read_tokens() {

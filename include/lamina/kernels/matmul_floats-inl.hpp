@@ -39,7 +39,7 @@ template <Format F>
 HWY_INLINE compat::VecF32 load_widened(const std::byte* at) noexcept {
   const compat::TagF32 df;
 #if LAMINA_ONE_LANE
-  return hn::Set(df, detail::load_element<F>(at));
+  return hn::Set(df, lamina::detail::load_element<F>(at));
 #else
   if constexpr (F == Format::f32) {
     return hn::LoadU(df, reinterpret_cast<const float*>(at));
@@ -59,7 +59,8 @@ HWY_INLINE compat::VecF32 load_widened(const std::byte* at) noexcept {
 template <Format F>
 HWY_INLINE compat::VecF32 load_widened_part(const std::byte* at, std::size_t count) noexcept {
   HWY_ALIGN float lanes[compat::lanes32] = {};
-  for (std::size_t i = 0; i < count; ++i) lanes[i] = detail::load_element<F>(at + i * info_of(F).block_bytes);
+  for (std::size_t i = 0; i < count; ++i)
+    lanes[i] = lamina::detail::load_element<F>(at + i * info_of(F).block_bytes);
   return hn::Load(compat::TagF32(), lanes);
 }
 
@@ -114,6 +115,10 @@ HWY_NOINLINE void multiply_segment(const FloatTile& tile, float* sums) noexcept 
   }
 }
 
+/// Tokens up to which 16-bit weights are widened again for every tile of tokens: less work than a pass of its
+/// own.
+inline constexpr std::uint32_t most_tokens_on_the_fly = 16;
+
 using MultiplySegment = void (*)(const FloatTile&, float*) noexcept;
 
 /// The kernel for 1 .. `float_tile_tokens` tokens.
@@ -133,9 +138,7 @@ inline void matmul_floats(const WeightMatrix& w, const ActivationRows& x, float*
                           std::uint32_t first_row, std::uint32_t row_count,
                           std::span<std::byte> scratch) noexcept {
   LAMINA_DCHECK(x.values != nullptr && scratch.size() >= matmul_scratch_bytes(w.columns));
-  const bool is_float_format = is_float(w.format);
-  const bool on_the_fly =
-      w.format == Format::f32 || (is_float_format && x.rows <= std::uint32_t{float_tile_tokens});
+  const bool on_the_fly = w.format == Format::f32 || (is_float(w.format) && x.rows <= most_tokens_on_the_fly);
   const std::size_t row_bytes = w.bytes_per_row();
   const auto misalignment = reinterpret_cast<std::uintptr_t>(scratch.data()) % arena_alignment;
   auto* widened =

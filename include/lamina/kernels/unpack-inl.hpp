@@ -201,7 +201,7 @@ HWY_INLINE void unpack_leading_scales(CodeClass shape, std::size_t block_bytes, 
   HWY_ALIGN std::uint16_t half[matmul_column_step / code_block_elements * lanes];
   for (std::size_t b = 0; b < blocks; ++b) {
     for (std::size_t lane = 0; lane < lanes; ++lane) {
-      half[b * lanes + lane] = detail::load_u16(rows[lane] + b * block_bytes);
+      half[b * lanes + lane] = lamina::detail::load_u16(rows[lane] + b * block_bytes);
     }
   }
   for (std::size_t b = 0; b < blocks; ++b) {

@@ -114,7 +114,8 @@ HWY_INLINE void unpack_q6_k(const RowPointers& rows, std::size_t blocks, const P
   for (std::size_t b = 0; b < blocks; b += super_block_parts) {
     const std::size_t at = b / super_block_parts * info_of(Format::q6_k).block_bytes;
     HWY_ALIGN std::uint32_t d_bits[compat::lanes32];
-    for (int lane = 0; lane < compat::lanes32; ++lane) d_bits[lane] = detail::load_u16(rows[lane] + at + 208);
+    for (int lane = 0; lane < compat::lanes32; ++lane)
+      d_bits[lane] = lamina::detail::load_u16(rows[lane] + at + 208);
     const Quads scales = load_interleaved(rows, at + 192);
     for (std::size_t t = 0; t < 2; ++t) {  // halves of 128 elements
       for (std::size_t half = 0; half < 2; ++half) {

@@ -25,7 +25,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// Attention of one kind. Specialise it for an own kind of attention; the keys a row sees are in `visible_keys`.
+/// Attention of one kind. Specialise it for an own kind of attention; the keys a row sees are in
+/// `visible_keys`.
 template <class Kind>
 struct AttentionKernel {
   static constexpr AttnShape shape = Kind::shape;
@@ -101,7 +102,8 @@ struct AttentionKernel {
   }
 
   /// q = RoPE(RMS(q_raw; q_norm)), and on K=V layers the key's norm weight folded in.
-  static void finish_queries(const Pass& pass, const AttentionWeights& weights, const AttentionSite& site) noexcept {
+  static void finish_queries(const Pass& pass, const AttentionWeights& weights,
+                             const AttentionSite& site) noexcept {
     const RotaryRows& rotary = site.rotary;
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
@@ -114,8 +116,9 @@ struct AttentionKernel {
     pass.show(PassValue::query, pass.work.query, heads * head_dim);
     if constexpr (shape.key_is_value) {
       pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
-        prepare_queries<Layout<CacheFormat::f32>>(pass.work.query + std::size_t{range.first} * heads * head_dim,
-                                                  std::size_t{range.count} * heads, site.key_norm);
+        prepare_queries<Layout<CacheFormat::f32>>(
+            pass.work.query + std::size_t{range.first} * heads * head_dim, std::size_t{range.count} * heads,
+            site.key_norm);
       });
     }
     for (const RowRun& run : pass.runs) {
@@ -125,8 +128,8 @@ struct AttentionKernel {
     }
   }
 
-  /// Splits over (kv head, tile of rows); where that gives fewer units than threads, along the context instead.
-  /// Both have the same bits.
+  /// Splits over (kv head, tile of rows); where that gives fewer units than threads, along the context
+  /// instead. Both have the same bits.
   template <class CacheLayout>
   static void attend_rows(const Pass& pass) noexcept {
     constexpr std::uint32_t group = heads / kv_heads;
@@ -134,10 +137,11 @@ struct AttentionKernel {
     for (const RowRun& run : pass.runs) {
       const KvRows& cache = run.caches[pass.layer];
       const std::size_t first = std::size_t{run.first_row} * heads * head_dim;
-      const AttendRows rows{pass.work.query + first, pass.work.visible + run.first_row, pass.work.attended + first,
-                            run.rows, heads};
+      const AttendRows rows{pass.work.query + first, pass.work.visible + run.first_row,
+                            pass.work.attended + first, run.rows, heads};
       const std::uint32_t tiles = (run.rows + tile - 1) / tile;
-      if (tiles == 1 && kv_heads < pass.team.width() && attend_along_context<CacheLayout>(pass, cache, rows)) continue;
+      if (tiles == 1 && kv_heads < pass.team.width() && attend_along_context<CacheLayout>(pass, cache, rows))
+        continue;
       const std::uint32_t units = kv_heads * tiles;
       pass.team.run(units, [&](std::uint32_t part, std::uint32_t parts) HWY_ATTR {
         float* scratch = pass.work.attention + part * pass.work.attention_floats;

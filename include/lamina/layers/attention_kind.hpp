@@ -12,10 +12,11 @@
 
 namespace lamina {
 
-/// Layout of a kind's keys and values: K=V layers store the value row and the rotated slice of the key (§4.3 a).
+/// Layout of a kind's keys and values: K=V layers store the value row and the rotated slice of the key (§4.3
+/// a).
 template <AttentionKind Kind, CacheFormat Format>
-using LayoutOf = KvRowLayout<Kind::shape.head_dim, Format,
-                          Kind::shape.key_is_value ? rotary_pairs_of<Kind>() : 0>;
+using LayoutOf =
+    KvRowLayout<Kind::shape.head_dim, Format, Kind::shape.key_is_value ? rotary_pairs_of<Kind>() : 0>;
 
 /// The keys that a row at `position` sees. An own kind may have a static member `visible(position)` instead.
 template <AttentionKind Kind>
@@ -31,9 +32,12 @@ template <AttentionKind Kind>
 template <class Body>
 void with_cache_format(CacheFormat format, Body body) noexcept {
   switch (format) {
-    case CacheFormat::f32: return body(std::integral_constant<CacheFormat, CacheFormat::f32>{});
-    case CacheFormat::bf16: return body(std::integral_constant<CacheFormat, CacheFormat::bf16>{});
-    case CacheFormat::int8: return body(std::integral_constant<CacheFormat, CacheFormat::int8>{});
+    case CacheFormat::f32:
+      return body(std::integral_constant<CacheFormat, CacheFormat::f32>{});
+    case CacheFormat::bf16:
+      return body(std::integral_constant<CacheFormat, CacheFormat::bf16>{});
+    case CacheFormat::int8:
+      return body(std::integral_constant<CacheFormat, CacheFormat::int8>{});
   }
 }
 

@@ -26,35 +26,40 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 /// stream[first_row + i] = E[tokens[i]] · scale
 inline void embed_tokens(const Pass& pass, const WeightMatrix& embedding, std::span<const TokenId> tokens,
                          std::uint32_t first_row, float scale) noexcept {
-  pass.team.split(static_cast<std::uint32_t>(tokens.size()), rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
-    for (std::size_t i = range.first; i < range.first + range.count; ++i) {
-      pass.linear.embed_row(embedding, tokens[i], scale, pass.work.stream + (first_row + i) * pass.hidden);
-    }
-  });
+  pass.team.split(static_cast<std::uint32_t>(tokens.size()), rows_per_share,
+                  [&](IndexRange range, std::uint32_t) noexcept {
+                    for (std::size_t i = range.first; i < range.first + range.count; ++i) {
+                      pass.linear.embed_row(embedding, tokens[i], scale,
+                                            pass.work.stream + (first_row + i) * pass.hidden);
+                    }
+                  });
 }
 
-/// ple_l = (RMS(W_p x0 · D^(-1/2); g) + T[token]_l · sqrt(P)) · 2^(-1/2) for the rows of `tokens` and every layer l.
+/// ple_l = (RMS(W_p x0 · D^(-1/2); g) + T[token]_l · sqrt(P)) · 2^(-1/2) for the rows of `tokens` and every
+/// layer l.
 ///
 /// Requires  `embed_tokens` has filled the same rows; `project_per_layer_inputs` has run for all rows
-inline void mix_per_layer_inputs(const Pass& pass, const GlobalWeights& weights, std::span<const TokenId> tokens,
-                                 std::uint32_t first_row, std::uint32_t width) noexcept {
+inline void mix_per_layer_inputs(const Pass& pass, const GlobalWeights& weights,
+                                 std::span<const TokenId> tokens, std::uint32_t first_row,
+                                 std::uint32_t width) noexcept {
   const std::size_t floats = pass.per_layer_floats;
   const float context_scale = 1.0F / std::sqrt(static_cast<float>(pass.hidden));
   const float token_scale = std::sqrt(static_cast<float>(width));
   const float half_root = std::sqrt(0.5F);
-  pass.team.split(static_cast<std::uint32_t>(tokens.size()), rows_per_share, [&](IndexRange range, std::uint32_t part) HWY_ATTR {
-    float* token_row = pass.work.table_rows + part * floats;
-    for (std::size_t i = range.first; i < range.first + range.count; ++i) {
-      float* row = pass.work.per_layer + (first_row + i) * floats;
-      pass.linear.embed_row(weights.per_layer_embedding, tokens[i], token_scale, token_row);
-      scale(row, floats, context_scale);
-      for (std::size_t at = 0; at < floats; at += width) {
-        rms_norm(row + at, weights.per_layer_norm.f32(), row + at, width, pass.epsilon);
-      }
-      add(row, token_row, floats);
-      scale(row, floats, half_root);
-    }
-  });
+  pass.team.split(static_cast<std::uint32_t>(tokens.size()), rows_per_share,
+                  [&](IndexRange range, std::uint32_t part) HWY_ATTR {
+                    float* token_row = pass.work.table_rows + part * floats;
+                    for (std::size_t i = range.first; i < range.first + range.count; ++i) {
+                      float* row = pass.work.per_layer + (first_row + i) * floats;
+                      pass.linear.embed_row(weights.per_layer_embedding, tokens[i], token_scale, token_row);
+                      scale(row, floats, context_scale);
+                      for (std::size_t at = 0; at < floats; at += width) {
+                        rms_norm(row + at, weights.per_layer_norm.f32(), row + at, width, pass.epsilon);
+                      }
+                      add(row, token_row, floats);
+                      scale(row, floats, half_root);
+                    }
+                  });
 }
 
 /// per_layer = W_p x0 for all rows, [rows, layers, P].

@@ -23,9 +23,10 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 /// Feed-forward block of one kind; an own kind specialises it.
 template <class Kind>
 struct FfnKernel {
-  static_assert(sizeof(Kind) == 0,
-                "lamina: FfnKernel: this feed-forward kind has no kernel; specialise lamina::FfnKernel<Kind> with "
-                "static void run(Pass&, const Slots<Kind>::Weights&)");
+  static_assert(
+      sizeof(Kind) == 0,
+      "lamina: FfnKernel: this feed-forward kind has no kernel; specialise lamina::FfnKernel<Kind> with "
+      "static void run(Pass&, const Slots<Kind>::Weights&)");
 };
 
 /// Rows of a matrix that is wider than what is used of it.
@@ -46,8 +47,8 @@ inline void geglu_rows(const Pass& pass, StridedRows gate, StridedRows up, std::
 }
 
 /// out = W_down(gelu(W_gate n) ⊙ W_up n) with n in `work.normed`.
-inline void dense_mlp(const Pass& pass, const WeightMatrix& gate, const WeightMatrix& up, const WeightMatrix& down,
-                      std::uint32_t width, float* out) noexcept {
+inline void dense_mlp(const Pass& pass, const WeightMatrix& gate, const WeightMatrix& up,
+                      const WeightMatrix& down, std::uint32_t width, float* out) noexcept {
   Workspace& work = pass.work;
   ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
   multiply(pass, input, {{gate, work.gate, width}, {up, work.up, width}});

@@ -21,8 +21,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// How a layer runs. An own kind specialises `AttentionKernel`, `FfnKernel` or `PerLayerKernel`; a layer that is built
-/// differently specialises this template.
+/// How a layer runs. An own kind specialises `AttentionKernel`, `FfnKernel` or `PerLayerKernel`; a layer that
+/// is built differently specialises this template.
 template <class LayerType>
 struct LayerKernel {
   static void run(Pass& pass, const LayerWeights<LayerType>& weights, const AttentionSite& site) noexcept {

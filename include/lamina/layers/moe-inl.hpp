@@ -56,7 +56,8 @@ struct FfnKernel<MoeFfn<S>> {
     const float* expert_scale = weights.expert_scale ? weights.expert_scale.f32() : nullptr;
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
-        route({work.router_logits + row * experts, experts}, expert_scale, {work.routed + row * active, active});
+        route({work.router_logits + row * experts, experts}, expert_scale,
+              {work.routed + row * active, active});
       }
     });
     if (pass.observer != nullptr) {
@@ -84,16 +85,19 @@ struct FfnKernel<MoeFfn<S>> {
     if (weights.expert_gate_up) {
       run_each(pass, input, {{weights.expert_gate_up, work.expert_hidden, 2 * width}});
     } else {
-      run_each(pass, input, {{weights.expert_gate, work.expert_hidden, 2 * width},
-                             {weights.expert_up, work.expert_hidden + width, 2 * width}});
+      run_each(pass, input,
+               {{weights.expert_gate, work.expert_hidden, 2 * width},
+                {weights.expert_up, work.expert_hidden + width, 2 * width}});
     }
-    geglu_rows(pass, {work.expert_hidden, 2 * width}, {work.expert_hidden + width, 2 * width}, width, entries);
+    geglu_rows(pass, {work.expert_hidden, 2 * width}, {work.expert_hidden + width, 2 * width}, width,
+               entries);
     ProductInput hidden(pass, work.codes, work.expert_hidden, entries, width, 2 * width);
     run_each(pass, hidden, {{weights.expert_down, work.expert_output, pass.hidden}});
   }
 
   /// Every expert multiplies its own entries of `input`; one hand-over for all experts.
-  static void run_each(const Pass& pass, ProductInput& input, std::initializer_list<Product> stacks) noexcept {
+  static void run_each(const Pass& pass, ProductInput& input,
+                       std::initializer_list<Product> stacks) noexcept {
     Workspace& work = pass.work;
     std::size_t count = 0;
     for (std::uint32_t expert = 0; expert < experts; ++expert) {
@@ -119,8 +123,8 @@ struct FfnKernel<MoeFfn<S>> {
         float* dense = work.branch + row * pass.hidden;
         std::fill_n(sum, pass.hidden, 0.0F);
         for (std::size_t i = row * active; i < (row + 1) * active; ++i) {
-          multiply_add(sum, work.expert_output + std::size_t{work.row_entries[i]} * pass.hidden, work.row_weights[i],
-                       pass.hidden);
+          multiply_add(sum, work.expert_output + std::size_t{work.row_entries[i]} * pass.hidden,
+                       work.row_weights[i], pass.hidden);
         }
         rms_norm(dense, weights.dense_post_norm.f32(), dense, pass.hidden, pass.epsilon);
         add_rms_norm(dense, sum, weights.expert_post_norm.f32(), pass.hidden, pass.epsilon);

@@ -33,7 +33,8 @@ class PassObserver {
   virtual void show(PassValue what, std::uint32_t layer, const float* values, std::size_t rows,
                     std::size_t width) noexcept = 0;
   /// Experts of every row, [rows, active], most probable first.
-  virtual void show_routing(std::uint32_t layer, std::span<const RoutedExpert> routed, std::size_t active) noexcept = 0;
+  virtual void show_routing(std::uint32_t layer, std::span<const RoutedExpert> routed,
+                            std::size_t active) noexcept = 0;
 };
 
 }  // namespace lamina

@@ -44,38 +44,39 @@ struct BoundProduct {
 
 /// Scratch memory of a pass of at most T rows, taken from the session's arena once (runtime/workspace.hpp).
 struct Workspace {
-  float* stream = nullptr;          ///< [T, hidden] residual stream
-  float* normed = nullptr;          ///< [T, hidden] input of the current block
-  float* branch = nullptr;          ///< [T, hidden] output of the current block, before its norm
-  float* query = nullptr;           ///< [T, heads * head_dim]
-  float* key = nullptr;             ///< [T, kv_heads * head_dim]
-  float* value = nullptr;           ///< [T, kv_heads * head_dim]
-  float* attended = nullptr;        ///< [T, heads * head_dim]
-  float* gate = nullptr;            ///< [T, width of the feed-forward block]
-  float* up = nullptr;              ///< [T, width of the feed-forward block]
-  float* per_layer = nullptr;       ///< [T, layers, per-layer width]
-  float* table_rows = nullptr;      ///< [threads, layers * per-layer width]
-  std::byte* codes = nullptr;       ///< quantised copy of a product's input
-  std::byte* products = nullptr;    ///< [threads, product_bytes] scratch of the matrix products
+  float* stream = nullptr;        ///< [T, hidden] residual stream
+  float* normed = nullptr;        ///< [T, hidden] input of the current block
+  float* branch = nullptr;        ///< [T, hidden] output of the current block, before its norm
+  float* query = nullptr;         ///< [T, heads * head_dim]
+  float* key = nullptr;           ///< [T, kv_heads * head_dim]
+  float* value = nullptr;         ///< [T, kv_heads * head_dim]
+  float* attended = nullptr;      ///< [T, heads * head_dim]
+  float* gate = nullptr;          ///< [T, width of the feed-forward block]
+  float* up = nullptr;            ///< [T, width of the feed-forward block]
+  float* per_layer = nullptr;     ///< [T, layers, per-layer width]
+  float* table_rows = nullptr;    ///< [threads, layers * per-layer width]
+  std::byte* codes = nullptr;     ///< quantised copy of a product's input
+  std::byte* products = nullptr;  ///< [threads, product_bytes] scratch of the matrix products
   std::size_t product_bytes = 0;
-  float* attention = nullptr;       ///< [threads, attention_floats] scratch of attention
+  float* attention = nullptr;  ///< [threads, attention_floats] scratch of attention
   std::size_t attention_floats = 0;
-  float* partials = nullptr;        ///< partial results of attention split along the context
+  float* partials = nullptr;  ///< partial results of attention split along the context
   std::size_t partial_floats = 0;
-  KeyRange* visible = nullptr;      ///< [T] keys every row sees in the current layer
-  float* logits = nullptr;          ///< [logits_rows, vocab]
+  KeyRange* visible = nullptr;  ///< [T] keys every row sees in the current layer
+  float* logits = nullptr;      ///< [logits_rows, vocab]
 
   // Mixture of experts; X experts, A active ones, f expert width.
-  float* router_logits = nullptr;         ///< [T, X]
-  RoutedExpert* routed = nullptr;         ///< [T, A]
-  std::uint32_t* expert_begin = nullptr;  ///< [X + 1] first entry of each expert; an entry is a (row, expert) pair
-  std::uint32_t* entry_row = nullptr;     ///< [T * A] rows, grouped by expert
-  std::uint32_t* row_entries = nullptr;   ///< [T, A] entries of each row, by rising expert
-  float* row_weights = nullptr;           ///< [T, A] their weights
-  BoundProduct* expert_products = nullptr;///< [2 X]
-  float* expert_input = nullptr;          ///< [T * A, hidden] rows gathered by entry
-  float* expert_hidden = nullptr;         ///< [T * A, 2 f]
-  float* expert_output = nullptr;         ///< [T * A, hidden]
+  float* router_logits = nullptr;  ///< [T, X]
+  RoutedExpert* routed = nullptr;  ///< [T, A]
+  std::uint32_t* expert_begin =
+      nullptr;  ///< [X + 1] first entry of each expert; an entry is a (row, expert) pair
+  std::uint32_t* entry_row = nullptr;       ///< [T * A] rows, grouped by expert
+  std::uint32_t* row_entries = nullptr;     ///< [T, A] entries of each row, by rising expert
+  float* row_weights = nullptr;             ///< [T, A] their weights
+  BoundProduct* expert_products = nullptr;  ///< [2 X]
+  float* expert_input = nullptr;            ///< [T * A, hidden] rows gathered by entry
+  float* expert_hidden = nullptr;           ///< [T * A, 2 f]
+  float* expert_output = nullptr;           ///< [T * A, hidden]
 };
 
 /// One pass: everything a layer reads besides its weights.
@@ -85,8 +86,8 @@ struct Pass {
   Precision precision = Precision::fast;
   CacheFormat cache = CacheFormat::bf16;
   float epsilon = 1e-6F;
-  std::uint32_t hidden = 0;           ///< width of the stream
-  std::uint32_t per_layer_floats = 0; ///< layers * per-layer width, 0 without per-layer inputs
+  std::uint32_t hidden = 0;            ///< width of the stream
+  std::uint32_t per_layer_floats = 0;  ///< layers * per-layer width, 0 without per-layer inputs
   Workspace& work;
   std::span<RowRun> runs;
   std::uint32_t rows = 0;  ///< of all runs together

@@ -24,7 +24,8 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 template <class Kind>
 struct PerLayerKernel {
   static_assert(sizeof(Kind) == 0,
-                "lamina: PerLayerKernel: this per-layer kind has no kernel; specialise lamina::PerLayerKernel<Kind> with "
+                "lamina: PerLayerKernel: this per-layer kind has no kernel; specialise "
+                "lamina::PerLayerKernel<Kind> with "
                 "static void run(Pass&, const Slots<Kind>::Weights&)");
 };
 
@@ -39,8 +40,8 @@ struct PerLayerKernel<PerLayerInput<Width>> {
     Workspace& work = pass.work;
     ProductInput stream(pass, work.codes, work.stream, pass.rows, pass.hidden, pass.hidden);
     multiply(pass, stream, {{weights.gate, work.gate, Width}});
-    geglu_rows(pass, {work.gate, Width}, {work.per_layer + std::size_t{pass.layer} * Width, pass.per_layer_floats}, Width,
-               pass.rows);
+    geglu_rows(pass, {work.gate, Width},
+               {work.per_layer + std::size_t{pass.layer} * Width, pass.per_layer_floats}, Width, pass.rows);
     ProductInput gated(pass, work.codes, work.gate, pass.rows, Width, Width);
     multiply(pass, gated, {{weights.projection, work.branch, pass.hidden}});
     add_branch(pass, weights.post_norm.f32());

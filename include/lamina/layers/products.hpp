@@ -18,8 +18,8 @@ namespace lamina {
 class ProductInput {
  public:
   /// `codes` is memory for the quantised copy; values [rows, columns] with `stride` floats between rows.
-  ProductInput(const Pass& pass, std::byte* codes, const float* values, std::uint32_t rows, std::uint32_t columns,
-               std::size_t stride) noexcept
+  ProductInput(const Pass& pass, std::byte* codes, const float* values, std::uint32_t rows,
+               std::uint32_t columns, std::size_t stride) noexcept
       : pass_(pass), codes_(codes) {
     input_.values = values;
     input_.stride = stride;
@@ -29,14 +29,16 @@ class ProductInput {
 
   /// The rows in the form that weights of this format multiply with.
   [[nodiscard]] const ActivationRows& for_format(Format format) noexcept {
-    if (activation_kind(format, pass_.precision) == ActivationKind::int8 && input_.codes == nullptr) quantize();
+    if (activation_kind(format, pass_.precision) == ActivationKind::int8 && input_.codes == nullptr)
+      quantize();
     return input_;
   }
 
  private:
   void quantize() noexcept {
     pass_.team.split(input_.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
-      pass_.linear.quantize_rows(input_.values, input_.stride, input_.columns, input_.rows, codes_, range.first, range.count);
+      pass_.linear.quantize_rows(input_.values, input_.stride, input_.columns, input_.rows, codes_,
+                                 range.first, range.count);
     });
     attach_quantized(input_, codes_);
   }
@@ -47,7 +49,8 @@ class ProductInput {
 };
 
 /// Rows first .. first + count of `x`.
-[[nodiscard]] inline ActivationRows rows_of(const ActivationRows& x, std::uint32_t first, std::uint32_t count) noexcept {
+[[nodiscard]] inline ActivationRows rows_of(const ActivationRows& x, std::uint32_t first,
+                                            std::uint32_t count) noexcept {
   ActivationRows part = x;
   part.rows = count;
   part.values += first * x.stride;
@@ -60,8 +63,9 @@ class ProductInput {
   return part;
 }
 
-/// Runs products with one hand-over to the threads. Each thread takes an equal share of the work of all, in order, so
-/// that small matrices leave no thread idle. Requires weights with `stack` 1; absent ones multiply nothing.
+/// Runs products with one hand-over to the threads. Each thread takes an equal share of the work of all, in
+/// order, so that small matrices leave no thread idle. Requires weights with `stack` 1; absent ones multiply
+/// nothing.
 inline void run_products(const Pass& pass, std::span<const BoundProduct> products) noexcept {
   // Work of one output row: reading its weights costs about as much as multiplying them with a few rows.
   const auto row_work = [](const BoundProduct& product) -> std::uint64_t {
@@ -72,7 +76,8 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
   for (const BoundProduct& product : products) total += row_work(product) * product.weight.rows;
   if (total == 0) return;
   pass.team.run(pass.team.width(), [&](std::uint32_t part, std::uint32_t parts) noexcept {
-    const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes, pass.work.product_bytes);
+    const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes,
+                                       pass.work.product_bytes);
     const std::uint64_t from = total / parts * part;
     const std::uint64_t to = part + 1 == parts ? total : total / parts * (part + 1);
     std::uint64_t begin = 0;
@@ -103,7 +108,8 @@ struct Product {
 };
 
 /// Multiplies `input` with every weight. Requires at most 4 products.
-inline void multiply(const Pass& pass, ProductInput& input, std::initializer_list<Product> products) noexcept {
+inline void multiply(const Pass& pass, ProductInput& input,
+                     std::initializer_list<Product> products) noexcept {
   constexpr std::size_t most = 4;
   LAMINA_DCHECK(products.size() <= most);
   BoundProduct bound[most];

@@ -18,8 +18,8 @@ inline void fill_rotary(const Pass& pass, const RotaryRows& rotary) noexcept {
     pass.team.split(run.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
       for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
         const std::size_t at = std::size_t{run.first_row + i} * rotary.pairs;
-        rope_angles(rotary.frequencies, static_cast<int>(rotary.pairs), run.first_position + i, rotary.cosines + at,
-                    rotary.sines + at);
+        rope_angles(rotary.frequencies, static_cast<int>(rotary.pairs), run.first_position + i,
+                    rotary.cosines + at, rotary.sines + at);
       }
     });
   }
@@ -27,10 +27,12 @@ inline void fill_rotary(const Pass& pass, const RotaryRows& rotary) noexcept {
 
 /// True if some row's logits are not wanted, so that it may stop after the last KV owner.
 [[nodiscard]] inline bool has_unwanted_rows(const Pass& pass) noexcept {
-  return std::any_of(pass.runs.begin(), pass.runs.end(), [](const RowRun& run) { return run.wanted < run.rows; });
+  return std::any_of(pass.runs.begin(), pass.runs.end(),
+                     [](const RowRun& run) { return run.wanted < run.rows; });
 }
 
-/// Drops all rows whose logits nobody wants: moves the others to the front of the stream and of the per-layer inputs.
+/// Drops all rows whose logits nobody wants: moves the others to the front of the stream and of the per-layer
+/// inputs.
 inline void keep_wanted_rows(Pass& pass) noexcept {
   std::uint32_t kept = 0;
   for (RowRun& run : pass.runs) {

@@ -22,8 +22,8 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 inline void normalise_stream(const Pass& pass, const float* weight) noexcept {
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
-      rms_norm(pass.work.stream + row * pass.hidden, weight, pass.work.normed + row * pass.hidden, pass.hidden,
-               pass.epsilon);
+      rms_norm(pass.work.stream + row * pass.hidden, weight, pass.work.normed + row * pass.hidden,
+               pass.hidden, pass.epsilon);
     }
   });
 }
@@ -32,8 +32,8 @@ inline void normalise_stream(const Pass& pass, const float* weight) noexcept {
 inline void add_branch(const Pass& pass, const float* weight) noexcept {
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
-      add_rms_norm(pass.work.stream + row * pass.hidden, pass.work.branch + row * pass.hidden, weight, pass.hidden,
-                   pass.epsilon, 1.0F);
+      add_rms_norm(pass.work.stream + row * pass.hidden, pass.work.branch + row * pass.hidden, weight,
+                   pass.hidden, pass.epsilon, 1.0F);
     }
   });
 }
@@ -41,7 +41,8 @@ inline void add_branch(const Pass& pass, const float* weight) noexcept {
 /// stream = stream · factor, all rows.
 inline void scale_stream(const Pass& pass, float factor) noexcept {
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
-    scale(pass.work.stream + std::size_t{range.first} * pass.hidden, std::size_t{range.count} * pass.hidden, factor);
+    scale(pass.work.stream + std::size_t{range.first} * pass.hidden, std::size_t{range.count} * pass.hidden,
+          factor);
   });
 }
 

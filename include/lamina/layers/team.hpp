@@ -27,7 +27,8 @@ struct IndexRange {
           static_cast<std::uint32_t>(end > first ? end - first : 0)};
 }
 
-/// The threads of one pass. Results never depend on how many there are: each output element is made by one part.
+/// The threads of one pass. Results never depend on how many there are: each output element is made by one
+/// part.
 class Team {
  public:
   explicit Team(Executor* executor) noexcept : executor_(executor) {}
@@ -42,9 +43,9 @@ class Team {
       body(0U, 1U);
       return;
     }
-    executor_->run([](void* context, std::uint32_t part, std::uint32_t count) noexcept {
-      (*static_cast<Body*>(context))(part, count);
-    }, std::addressof(body), parts);
+    executor_->run([](void* context, std::uint32_t part,
+                      std::uint32_t count) noexcept { (*static_cast<Body*>(context))(part, count); },
+                   std::addressof(body), parts);
   }
 
   /// Calls `body(IndexRange, part)` for shares of `total` items cut at multiples of `grain`.

@@ -36,15 +36,17 @@ struct EntryOf {
 
   static Result<Runner*> make(const WeightFile& file, const SessionOptions& options, Arena& arena) noexcept {
     if (!file.description.same_structure(describe())) {
-      return Error{ErrorCode::mismatch, file.path.c_str(), "the file is no model of this type", V::name,
-                   "another structure", "see `lamina plan` for both"};
+      return Error{
+          ErrorCode::mismatch, file.path.c_str(),           "the file is no model of this type", V::name,
+          "another structure", "see `lamina plan` for both"};
     }
     ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
     if (runner == nullptr) {
-      return Error{ErrorCode::out_of_memory, "session", "the memory block is too small", "", "",
+      return Error{ErrorCode::out_of_memory,       "session", "the memory block is too small", "", "",
                    "ask ModelEntry::session_bytes"};
     }
-    if (Status status = runner->prepare(file, options, linear_kernels(), arena); !status) return status.error();
+    if (Status status = runner->prepare(file, options, linear_kernels(), arena); !status)
+      return status.error();
     return static_cast<Runner*>(runner);
   }
 
@@ -62,7 +64,8 @@ HWY_AFTER_NAMESPACE();
 
 #if !defined(HWY_TARGET_INCLUDE)
 namespace lamina {
-/// The code of this translation unit's target. An alias has no linkage: units with other flags have their own.
+/// The code of this translation unit's target. An alias has no linkage: units with other flags have their
+/// own.
 namespace native = LAMINA_MODE::HWY_NAMESPACE;
 }  // namespace lamina
 #endif

@@ -19,14 +19,14 @@ namespace lamina {
 
 /// How a session is planned. Everything that decides memory is here.
 struct SessionOptions {
-  std::uint32_t context = 8192;     ///< tokens of context to plan for
-  std::uint32_t chunk = 512;        ///< prompt tokens per pass over the weights
-  std::uint32_t logits_rows = 1;    ///< rows `Session::logits_of` can return at once
+  std::uint32_t context = 8192;   ///< tokens of context to plan for
+  std::uint32_t chunk = 512;      ///< prompt tokens per pass over the weights
+  std::uint32_t logits_rows = 1;  ///< rows `Session::logits_of` can return at once
   Precision precision = Precision::fast;
   CacheFormat cache = CacheFormat::bf16;
   EmbeddingScale embedding_scale = EmbeddingScale::automatic;
-  Executor* executor = nullptr;     ///< null: the calling thread does everything
-  PassObserver* observer = nullptr; ///< shown inner values, if given
+  Executor* executor = nullptr;      ///< null: the calling thread does everything
+  PassObserver* observer = nullptr;  ///< shown inner values, if given
 };
 
 /// The erased boundary: one call per pass, nothing in it depends on the model's type.
@@ -34,8 +34,8 @@ class Runner;
 
 /// Everything an application needs to know about a compiled-in model type.
 struct ModelEntry {
-  std::string_view name;                                ///< "gemma4-e2b"
-  const ModelDescription& (*describe)() noexcept;       ///< structure as the type states it
+  std::string_view name;                           ///< "gemma4-e2b"
+  const ModelDescription& (*describe)() noexcept;  ///< structure as the type states it
   /// Bytes of memory a session needs; exact.
   std::size_t (*session_bytes)(const SessionOptions& options) noexcept;
   /// Builds a runner inside `arena`, all weights bound and checked.

@@ -33,8 +33,8 @@ struct KindAtIndex<TypeList<Kinds...>, K> {
 template <class Kinds, std::size_t K>
 using KindAt = typename detail::KindAtIndex<Kinds, K>::type;
 
-/// Calls `body.template operator()<K>()` with K the index of the kind of `layer`: one instantiation per kind, chosen at
-/// run time. Returns what `body` returns.
+/// Calls `body.template operator()<K>()` with K the index of the kind of `layer`: one instantiation per kind,
+/// chosen at run time. Returns what `body` returns.
 template <Variant V, class Body>
 auto with_kind_of(std::uint32_t layer, Body&& body) noexcept {
   const auto index = static_cast<std::size_t>(kind_index<V>[layer]);
@@ -47,7 +47,8 @@ auto with_kind_of(std::uint32_t layer, Body&& body) noexcept {
       ((index == K ? void(result = body.template operator()<K>()) : void()), ...);
       return result;
     }
-  }(std::make_index_sequence<static_cast<std::size_t>(distinct_layers<V>)>{});
+  }
+  (std::make_index_sequence<static_cast<std::size_t>(distinct_layers<V>)>{});
 }
 
 /// Weights of all layers, one array per kind, and the weights outside the layers.
@@ -75,7 +76,8 @@ class ModelWeights {
   /// Binds every weight; see `bind_slots`. Over a measuring arena only counts.
   [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
     LAMINA_TRY(bind_slots(file, arena, "",
-                          global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>()), global));
+                          global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>()),
+                          global));
     for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
       const FixedText<160> prefix = text("blk.%u.", i);
       Error error;
@@ -93,9 +95,11 @@ class ModelWeights {
   template <class LayerType>
   static Status bind_layer(const WeightFile& file, Arena& arena, const FixedText<160>& prefix,
                            LayerWeights<LayerType>& weights) noexcept {
-    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::attention>::list(V::dims), weights.attention));
+    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::attention>::list(V::dims),
+                          weights.attention));
     LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::ffn>::list(V::dims), weights.ffn));
-    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::per_layer>::list(V::dims), weights.per_layer));
+    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::per_layer>::list(V::dims),
+                          weights.per_layer));
     return bind_slots(file, arena, prefix, layer_scale_slots, weights.scale);
   }
 

@@ -33,9 +33,9 @@ template <Variant V>
 class RotaryTables {
   static constexpr auto kinds = static_cast<std::size_t>(distinct_layers<V>);
   static constexpr std::array<Rotation, kinds> rotation_of_kind = []<class... Kinds>(TypeList<Kinds...>) {
-    return std::array<Rotation, kinds>{Rotation{Kinds::attention::shape.window > 0,
-                                                static_cast<std::uint32_t>(Kinds::attention::shape.head_dim),
-                                                static_cast<std::uint32_t>(rotary_pairs_of<typename Kinds::attention>())}...};
+    return std::array<Rotation, kinds>{Rotation{
+        Kinds::attention::shape.window > 0, static_cast<std::uint32_t>(Kinds::attention::shape.head_dim),
+        static_cast<std::uint32_t>(rotary_pairs_of<typename Kinds::attention>())}...};
   }(kinds_of<V>{});
 
  public:
@@ -44,21 +44,24 @@ class RotaryTables {
     std::array<std::size_t, kinds> tables{};
     std::size_t count = 0;
     for (std::size_t k = 0; k < kinds; ++k) {
-      const auto same = std::find(rotation_of_kind.begin(), rotation_of_kind.begin() + k, rotation_of_kind[k]);
+      const auto same =
+          std::find(rotation_of_kind.begin(), rotation_of_kind.begin() + k, rotation_of_kind[k]);
       const auto earlier = static_cast<std::size_t>(same - rotation_of_kind.begin());
       tables[k] = earlier < k ? tables[earlier] : count++;
     }
     return tables;
   }();
-  static constexpr std::size_t table_count = *std::max_element(table_of_kind.begin(), table_of_kind.end()) + 1;
+  static constexpr std::size_t table_count =
+      *std::max_element(table_of_kind.begin(), table_of_kind.end()) + 1;
 
-  /// Takes the tables from `arena` and fills the frequencies; `factors` are the file's divisors for layers without a
-  /// window, or null. Over a measuring arena only counts.
-  /// Errors   bad_file (a divisor that is not positive), unsupported (the file rotates pairs that the kind does not)
+  /// Takes the tables from `arena` and fills the frequencies; `factors` are the file's divisors for layers
+  /// without a window, or null. Over a measuring arena only counts. Errors   bad_file (a divisor that is not
+  /// positive), unsupported (the file rotates pairs that the kind does not)
   [[nodiscard]] Status take(const ModelDescription& model, const WeightMatrix& factors, std::size_t rows,
                             Arena& arena) noexcept {
     for (std::size_t k = 0; k < kinds; ++k) {
-      if (k > 0 && table_of_kind[k] <= *std::max_element(table_of_kind.begin(), table_of_kind.begin() + k)) continue;
+      if (k > 0 && table_of_kind[k] <= *std::max_element(table_of_kind.begin(), table_of_kind.begin() + k))
+        continue;
       const Rotation& rotation = rotation_of_kind[k];
       RotaryRows& table = tables_[table_of_kind[k]];
       table.pairs = rotation.pairs;
@@ -69,8 +72,8 @@ class RotaryTables {
       const float* divisors = !rotation.windowed && factors ? factors.f32() : nullptr;
       if (divisors != nullptr) LAMINA_TRY(check_divisors({divisors, factors.columns}, rotation.pairs));
       const float base = rotation.windowed ? model.rope_base_local : model.rope_base_global;
-      rope_frequencies(table.frequencies, static_cast<int>(rotation.pairs), static_cast<int>(rotation.head_dim),
-                       double{base}, 1.0, divisors);
+      rope_frequencies(table.frequencies, static_cast<int>(rotation.pairs),
+                       static_cast<int>(rotation.head_dim), double{base}, 1.0, divisors);
     }
     return Done{};
   }
@@ -83,12 +86,19 @@ class RotaryTables {
     constexpr float off = 1e20F;
     for (std::size_t i = 0; i < divisors.size(); ++i) {
       if (!(divisors[i] > 0.0F)) {
-        return Error{ErrorCode::bad_file, "rope_freqs.weight", text("divisor %zu is not positive", i), "above 0",
-                     text("%g", double{divisors[i]}), ""};
+        return Error{ErrorCode::bad_file,
+                     "rope_freqs.weight",
+                     text("divisor %zu is not positive", i),
+                     "above 0",
+                     text("%g", double{divisors[i]}),
+                     ""};
       }
       if (i >= pairs && divisors[i] < off) {
-        return Error{ErrorCode::unsupported, "rope_freqs.weight", "the file rotates more pairs than the model type",
-                     text("%zu pairs", pairs), text("divisor %zu is %g", i, double{divisors[i]}),
+        return Error{ErrorCode::unsupported,
+                     "rope_freqs.weight",
+                     "the file rotates more pairs than the model type",
+                     text("%zu pairs", pairs),
+                     text("divisor %zu is %g", i, double{divisors[i]}),
                      "define a kind with more `rotary_pairs`"};
       }
     }

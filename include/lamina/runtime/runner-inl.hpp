@@ -52,12 +52,13 @@ class ModelRunner final : public Runner {
     work_ = take_workspace<V>(options, arena);
     sequence_.take(options, arena);
     if (arena.overflowed()) {
-      return Error{ErrorCode::out_of_memory, "session", "the memory block is too small", "", "",
+      return Error{ErrorCode::out_of_memory,       "session", "the memory block is too small", "", "",
                    "ask ModelEntry::session_bytes"};
     }
     const float root = std::sqrt(static_cast<float>(V::dims.hidden));
-    const bool round = options.embedding_scale == EmbeddingScale::bf16 ||
-                       (options.embedding_scale == EmbeddingScale::automatic && options.precision == Precision::fast);
+    const bool round =
+        options.embedding_scale == EmbeddingScale::bf16 ||
+        (options.embedding_scale == EmbeddingScale::automatic && options.precision == Precision::fast);
     embedding_scale_ = round ? bfloat_to_float(float_to_bfloat(root)) : root;
     return Done{};
   }
@@ -86,7 +87,8 @@ class ModelRunner final : public Runner {
       const std::uint32_t wanted = segments[i].logits == LogitsWanted::all    ? count
                                    : segments[i].logits == LogitsWanted::last ? std::min(count, 1U)
                                                                               : 0;
-      runs[i] = {static_cast<Sequence<V>*>(segments[i].cache)->layers, rows, count, segments[i].first_position, wanted};
+      runs[i] = {static_cast<Sequence<V>*>(segments[i].cache)->layers, rows, count,
+                 segments[i].first_position, wanted};
       rows += count;
     }
     Pass pass{.linear = *linear_,
@@ -107,7 +109,8 @@ class ModelRunner final : public Runner {
 
   void embed(const Pass& pass, std::span<const Segment> segments) noexcept {
     for (std::size_t i = 0; i < segments.size(); ++i) {
-      embed_tokens(pass, weights_.global.embedding, segments[i].tokens, pass.runs[i].first_row, embedding_scale_);
+      embed_tokens(pass, weights_.global.embedding, segments[i].tokens, pass.runs[i].first_row,
+                   embedding_scale_);
     }
     pass.show(PassValue::embedding, work_.stream, pass.hidden);
     if constexpr (per_layer > 0) {
@@ -123,7 +126,8 @@ class ModelRunner final : public Runner {
     with_kind_of<V>(layer, [&]<std::size_t K>() {
       using Kind = KindAt<kinds_of<V>, K>;
       pass.layer = layer;
-      const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], key_norm(layer), drop_unwanted};
+      const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], key_norm(layer),
+                               drop_unwanted};
       LayerKernel<Kind>::run(pass, weights_.template layer<K>(layer), site);
     });
   }
@@ -131,7 +135,8 @@ class ModelRunner final : public Runner {
   /// k_norm weight of the layer whose keys `layer` reads.
   const float* key_norm(std::uint32_t layer) noexcept {
     const auto owner = static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(layer)));
-    return with_kind_of<V>(owner, [&]<std::size_t K>() { return weights_.template layer<K>(owner).attention.k_norm.f32(); });
+    return with_kind_of<V>(
+        owner, [&]<std::size_t K>() { return weights_.template layer<K>(owner).attention.k_norm.f32(); });
   }
 
   SessionOptions options_{};

@@ -22,19 +22,23 @@ enum class LogitsWanted : std::uint8_t { none, last, all };
 /// Consecutive tokens of one sequence in one pass over the weights.
 struct Segment {
   SequenceCache* cache = nullptr;
-  std::uint32_t first_position = 0;      ///< position of tokens[0]
+  std::uint32_t first_position = 0;  ///< position of tokens[0]
   std::span<const TokenId> tokens;
   LogitsWanted logits = LogitsWanted::last;
 };
 
-/// Runs passes over one model's weights. Lives in an arena and is never destroyed: it owns nothing outside it.
+/// Runs passes over one model's weights. Lives in an arena and is never destroyed: it owns nothing outside
+/// it.
 ///
-/// A pass takes rows of any number of sequences, so that prompts and decoding of several sequences can share it.
+/// A pass takes rows of any number of sequences, so that prompts and decoding of several sequences can share
+/// it.
 class Runner {
  public:
-  /// Feeds all segments; writes their keys and values and returns the wanted logits, [wanted rows, vocab], in order.
+  /// Feeds all segments; writes their keys and values and returns the wanted logits, [wanted rows, vocab], in
+  /// order.
   ///
-  /// Requires  tokens < vocabulary; rows of all segments together at most `SessionOptions::chunk`; wanted rows at most
+  /// Requires  tokens < vocabulary; rows of all segments together at most `SessionOptions::chunk`; wanted
+  /// rows at most
   ///           `SessionOptions::logits_rows`; positions inside the planned context (all checked by `Session`)
   /// Effects   the returned view is valid until the next pass; rows nobody needs stop after the last KV owner
   virtual std::span<const float> forward(std::span<const Segment> segments) noexcept = 0;

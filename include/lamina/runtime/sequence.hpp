@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of one sequence: rings for layers with a window, arrays for the others, nothing for readers.
-// Source: text-decoder.md §4.1 (slots of a ring), §2.4.3 (readers).
+// Keys and values of one sequence: rings for layers with a window, arrays for the others, nothing for
+// readers. Source: text-decoder.md §4.1 (slots of a ring), §2.4.3 (readers).
 #pragma once
 
 #include <algorithm>
@@ -17,8 +17,8 @@
 
 namespace lamina {
 
-/// Slots that an attention kind needs: the whole context, or its window and the rows that one pass writes before they
-/// attend.
+/// Slots that an attention kind needs: the whole context, or its window and the rows that one pass writes
+/// before they attend.
 template <AttentionKind Kind>
 [[nodiscard]] constexpr std::uint32_t slots_for(const SessionOptions& options) noexcept {
   constexpr auto window = static_cast<std::uint32_t>(Kind::shape.window);

@@ -19,18 +19,20 @@ namespace lamina {
 
 /// One conversation's state: caches, position and scratch memory, all in one block sized before loading.
 ///
-/// After `create` no member allocates. A session borrows `entry` and `file` (and the executor): they must outlive it.
-/// Threads   one thread at a time per session; sessions are independent of each other.
+/// After `create` no member allocates. A session borrows `entry` and `file` (and the executor): they must
+/// outlive it. Threads   one thread at a time per session; sessions are independent of each other.
 class Session {
  public:
   /// Plans, takes one block of memory (from `memory` if given, else from the heap) and binds all weights.
   ///
-  /// Errors   mismatch (file and type differ), bad_file, out_of_memory (block too small), bad_argument (options)
+  /// Errors   mismatch (file and type differ), bad_file, out_of_memory (block too small), bad_argument
+  /// (options)
   [[nodiscard]] static Result<Session> create(const ModelEntry& entry, const WeightFile& file,
-                                              const SessionOptions& options, std::span<std::byte> memory = {}) noexcept;
+                                              const SessionOptions& options,
+                                              std::span<std::byte> memory = {}) noexcept;
 
-  /// Feeds `tokens` after what is already there, in chunks of `options.chunk`; `logits()` then belongs to the last one.
-  /// Tokens before the last run only through the layers that own keys and values (architecture 7).
+  /// Feeds `tokens` after what is already there, in chunks of `options.chunk`; `logits()` then belongs to the
+  /// last one. Tokens before the last run only through the layers that own keys and values (architecture 7).
   ///
   /// Errors   context_full, bad_argument (token outside the vocabulary); on error nothing was fed
   [[nodiscard]] Status prompt(std::span<const TokenId> tokens) noexcept;
@@ -55,7 +57,9 @@ class Session {
 
  private:
   struct Free {
-    void operator()(std::byte* block) const noexcept { ::operator delete[](block, std::align_val_t{arena_alignment}); }
+    void operator()(std::byte* block) const noexcept {
+      ::operator delete[](block, std::align_val_t{arena_alignment});
+    }
   };
 
   Session(const SessionOptions& options, std::uint32_t vocab) noexcept : options_(options), vocab_(vocab) {}
@@ -74,35 +78,49 @@ class Session {
 
 // --- Implementation ---
 
-inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile& file, const SessionOptions& options,
-                                       std::span<std::byte> memory) noexcept {
+inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile& file,
+                                       const SessionOptions& options, std::span<std::byte> memory) noexcept {
   const auto limit = static_cast<std::uint32_t>(file.description.max_context);
   if (options.context == 0 || options.context > limit) {
-    return Error{ErrorCode::bad_argument, "context", "tokens of context outside the model's range",
-                 text("1 to %u", limit), text("%u", options.context), "choose a smaller context (-c)"};
+    return Error{ErrorCode::bad_argument,
+                 "context",
+                 "tokens of context outside the model's range",
+                 text("1 to %u", limit),
+                 text("%u", options.context),
+                 "choose a smaller context (-c)"};
   }
   constexpr std::uint32_t most_rows = 8192;
   if (options.chunk == 0 || options.chunk > most_rows) {
-    return Error{ErrorCode::bad_argument, "chunk", "prompt tokens per pass out of range", text("1 to %u", most_rows),
-                 text("%u", options.chunk), ""};
+    return Error{
+        ErrorCode::bad_argument,   "chunk", "prompt tokens per pass out of range", text("1 to %u", most_rows),
+        text("%u", options.chunk), ""};
   }
   if (options.logits_rows == 0 || options.logits_rows > options.chunk) {
-    return Error{ErrorCode::bad_argument, "logits_rows", "rows of logits out of range", text("1 to %u", options.chunk),
+    return Error{ErrorCode::bad_argument,         "logits_rows",
+                 "rows of logits out of range",   text("1 to %u", options.chunk),
                  text("%u", options.logits_rows), "raise `chunk` or lower `logits_rows`"};
   }
 
   Session session(options, static_cast<std::uint32_t>(entry.describe().vocab));
   session.memory_bytes_ = entry.session_bytes(options);
   if (memory.data() == nullptr) {
-    session.owned_.reset(new (std::align_val_t{arena_alignment}, std::nothrow) std::byte[session.memory_bytes_]);
+    session.owned_.reset(new (std::align_val_t{arena_alignment}, std::nothrow)
+                             std::byte[session.memory_bytes_]);
     if (session.owned_ == nullptr) {
-      return Error{ErrorCode::out_of_memory, "session", "the system refused the session's memory",
-                   text("%zu bytes", session.memory_bytes_), "none", "choose a smaller context (-c) or cache format"};
+      return Error{ErrorCode::out_of_memory,
+                   "session",
+                   "the system refused the session's memory",
+                   text("%zu bytes", session.memory_bytes_),
+                   "none",
+                   "choose a smaller context (-c) or cache format"};
     }
     memory = {session.owned_.get(), session.memory_bytes_};
   } else if (memory.size() < session.memory_bytes_) {
-    return Error{ErrorCode::out_of_memory, "session", "the caller's memory block is too small",
-                 text("%zu bytes", session.memory_bytes_), text("%zu bytes", memory.size()),
+    return Error{ErrorCode::out_of_memory,
+                 "session",
+                 "the caller's memory block is too small",
+                 text("%zu bytes", session.memory_bytes_),
+                 text("%zu bytes", memory.size()),
                  "ask ModelEntry::session_bytes"};
   }
   Arena arena(memory);
@@ -114,14 +132,17 @@ inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile
 
 inline Status Session::check(std::span<const TokenId> tokens) const noexcept {
   if (tokens.size() > options_.context - position_) {
-    return Error{ErrorCode::context_full, "session", "more tokens than the session was planned for",
-                 text("at most %u tokens", options_.context), text("%zu", position_ + tokens.size()),
+    return Error{ErrorCode::context_full,
+                 "session",
+                 "more tokens than the session was planned for",
+                 text("at most %u tokens", options_.context),
+                 text("%zu", position_ + tokens.size()),
                  "plan a larger context (-c) or reset"};
   }
   for (const TokenId token : tokens) {
     if (token >= vocab_) {
-      return Error{ErrorCode::bad_argument, "tokens", "token id outside the vocabulary", text("below %u", vocab_),
-                   text("%u", token), ""};
+      return Error{ErrorCode::bad_argument,  "tokens",          "token id outside the vocabulary",
+                   text("below %u", vocab_), text("%u", token), ""};
     }
   }
   return Done{};
@@ -146,8 +167,12 @@ inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
 
 inline Result<std::span<const float>> Session::logits_of(std::span<const TokenId> tokens) noexcept {
   if (tokens.empty() || tokens.size() > options_.logits_rows) {
-    return Error{ErrorCode::bad_argument, "tokens", "number of tokens whose logits are wanted out of range",
-                 text("1 to %u", options_.logits_rows), text("%zu", tokens.size()), "raise `logits_rows`"};
+    return Error{ErrorCode::bad_argument,
+                 "tokens",
+                 "number of tokens whose logits are wanted out of range",
+                 text("1 to %u", options_.logits_rows),
+                 text("%zu", tokens.size()),
+                 "raise `logits_rows`"};
   }
   if (Status status = check(tokens); !status) return status.error();
   const std::span<const float> rows = feed(tokens, LogitsWanted::all);

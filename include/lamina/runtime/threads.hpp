@@ -32,9 +32,9 @@ enum class Pinning : std::uint8_t { none, one_cpu_each };
 
 /// Runs jobs on the calling thread and `threads - 1` workers.
 ///
-/// Hand-over is one atomic store and one atomic decrement a worker: about a microsecond while workers spin. They spin
-/// for some tens of microseconds, longer than the serial stretches of a decoding step, and sleep on a futex after.
-/// Threads   `run` from one thread at a time.
+/// Hand-over is one atomic store and one atomic decrement a worker: about a microsecond while workers spin.
+/// They spin for some tens of microseconds, longer than the serial stretches of a decoding step, and sleep on
+/// a futex after. Threads   `run` from one thread at a time.
 class ThreadPool final : public Executor {
  public:
   /// Starts `threads - 1` workers (0 counts as 1).
@@ -43,8 +43,8 @@ class ThreadPool final : public Executor {
                                                                   Pinning pinning = Pinning::none) noexcept {
     constexpr std::uint32_t most = 1024;
     if (threads > most) {
-      return Error{ErrorCode::bad_argument, "threads", "too many threads", text("at most %u", most),
-                   text("%u", threads), ""};
+      return Error{ErrorCode::bad_argument,  "threads",           "too many threads",
+                   text("at most %u", most), text("%u", threads), ""};
     }
     const std::uint32_t width = threads == 0 ? 1 : threads;
     std::unique_ptr<ThreadPool> pool(new (std::nothrow) ThreadPool(width));
@@ -57,8 +57,8 @@ class ThreadPool final : public Executor {
       worker.pool = pool.get();
       worker.part = i + 1;
       if (pthread_create(&worker.thread, nullptr, &ThreadPool::work, &worker) != 0) {
-        return Error{ErrorCode::out_of_memory, "threads", "the system refused a thread", text("%u", width),
-                     text("%u", i + 1), "use fewer threads (-t)"};
+        return Error{ErrorCode::out_of_memory, "threads",         "the system refused a thread",
+                     text("%u", width),        text("%u", i + 1), "use fewer threads (-t)"};
       }
       ++pool->started_;
       if (pinning == Pinning::one_cpu_each) pin(worker.thread, i + 1);

@@ -18,9 +18,9 @@ namespace lamina {
 
 /// Widest buffers that the layers of a model need, in elements per row unless said otherwise.
 struct PassWidths {
-  std::size_t query = 0;              ///< heads * head_dim
-  std::size_t kv = 0;                 ///< kv_heads * head_dim
-  std::size_t ffn = 0;                ///< width of a dense block, or of the per-layer gate
+  std::size_t query = 0;  ///< heads * head_dim
+  std::size_t kv = 0;     ///< kv_heads * head_dim
+  std::size_t ffn = 0;    ///< width of a dense block, or of the per-layer gate
   std::size_t experts = 0;
   std::size_t active = 0;
   std::size_t expert_width = 0;
@@ -37,8 +37,8 @@ struct PassWidths {
     query = std::max(query, static_cast<std::size_t>(shape.heads * shape.head_dim));
     kv = std::max(kv, static_cast<std::size_t>(shape.kv_heads * shape.head_dim));
     attention_scratch = std::max(attention_scratch, attend_scratch_floats<Layout>(group));
-    span_partials =
-        std::max(span_partials, static_cast<std::size_t>(shape.kv_heads) * attend_partial_floats<Layout>(group, 1));
+    span_partials = std::max(
+        span_partials, static_cast<std::size_t>(shape.kv_heads) * attend_partial_floats<Layout>(group, 1));
     ffn = std::max({ffn, static_cast<std::size_t>(LayerType::ffn::width),
                     static_cast<std::size_t>(LayerType::per_layer::width)});
     if constexpr (requires { LayerType::ffn::shape.experts; }) {

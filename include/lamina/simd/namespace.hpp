@@ -2,9 +2,9 @@
 // The inline namespace that keeps fixed-target and dispatched code of one program apart (style: ADR 0002).
 #pragma once
 
-/// Namespace of all target-dependent code: `fixed` where the compiler flags choose the target, `dispatched` in the
-/// translation units that Highway compiles once per target. Without it both would define the same weak symbols and
-/// the linker could keep the body that the running CPU does not have.
+/// Namespace of all target-dependent code: `fixed` where the compiler flags choose the target, `dispatched`
+/// in the translation units that Highway compiles once per target. Without it both would define the same weak
+/// symbols and the linker could keep the body that the running CPU does not have.
 #if !defined(LAMINA_MODE)
 #if defined(HWY_TARGET_INCLUDE)
 #define LAMINA_MODE dispatched

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only door to Highway: macros that must precede it, then Highway itself.
 
-// Not `#pragma once`: under foreach_target.h every target must reach highway.h again, for its macros and operations.
+// Not `#pragma once`: under foreach_target.h every target must reach highway.h again, for its macros and
+// operations.
 #if defined(LAMINA_SIMD_PRELUDE_HPP_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAMINA_SIMD_PRELUDE_HPP_
 #undef LAMINA_SIMD_PRELUDE_HPP_
@@ -12,13 +13,16 @@
 #include <cstddef>
 #include <cstdint>
 
-// Highway 1.0.3 makes AVX3_DL the baseline of -march=sapphirerapids and newer, but calls it unattainable unless asked
-// for, which is a hard #error. Only where the flags allow it; never under dispatch (its detection is wrong there).
-#if !defined(HWY_TARGET_INCLUDE) && defined(__AVXVNNI__) && defined(__AVX512VBMI2__) && !defined(HWY_WANT_AVX3_DL)
+// Highway 1.0.3 makes AVX3_DL the baseline of -march=sapphirerapids and newer, but calls it unattainable
+// unless asked for, which is a hard #error. Only where the flags allow it; never under dispatch (its
+// detection is wrong there).
+#if !defined(HWY_TARGET_INCLUDE) && defined(__AVXVNNI__) && defined(__AVX512VBMI2__) && \
+    !defined(HWY_WANT_AVX3_DL)
 #define HWY_WANT_AVX3_DL
 #endif
 
-// lamina uses neither AES nor carry-less multiplication: do not let their absence push -march=x86-64-v3 down to SSSE3.
+// lamina uses neither AES nor carry-less multiplication: do not let their absence push -march=x86-64-v3 down
+// to SSSE3.
 #if !defined(HWY_DISABLE_PCLMUL_AES)
 #define HWY_DISABLE_PCLMUL_AES
 #endif
@@ -28,7 +32,7 @@
 #if !defined(LAMINA_HWY_AT_LEAST)
 /// True if the installed Highway is at least version a.b.c.
 #define LAMINA_HWY_AT_LEAST(a, b, c) \
-  (HWY_MAJOR * 1000000 + HWY_MINOR * 1000 + HWY_PATCH >= (a) * 1000000 + (b) * 1000 + (c))
+  (HWY_MAJOR * 1000000 + HWY_MINOR * 1000 + HWY_PATCH >= (a)*1000000 + (b)*1000 + (c))
 #endif
 
 #include <lamina/simd/namespace.hpp>

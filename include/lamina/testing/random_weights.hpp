@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seeded random weights for any model type, in memory: to test and to time own variants and layer kinds without a file.
+// Seeded random weights for any model type, in memory: to test and to time own variants and layer kinds
+// without a file.
 #pragma once
 
 #include <array>
@@ -33,7 +34,8 @@ class RandomNumbers {
   }
   /// Even over (-1, 1).
   [[nodiscard]] float next_float() noexcept {
-    return static_cast<float>(static_cast<std::int64_t>(next() >> 40) - (1 << 23)) / static_cast<float>(1 << 23);
+    return static_cast<float>(static_cast<std::int64_t>(next() >> 40) - (1 << 23)) /
+           static_cast<float>(1 << 23);
   }
 
  private:
@@ -50,7 +52,8 @@ struct OwnedBytes final : ByteOwner {
 /// Appends tensors to a file: matrices in one format, vectors (norm weights near 1, scales) in float32.
 class TensorWriter {
  public:
-  TensorWriter(WeightFile& file, Format format, std::uint64_t seed) : file_(file), format_(format), random_(seed) {}
+  TensorWriter(WeightFile& file, Format format, std::uint64_t seed)
+      : file_(file), format_(format), random_(seed) {}
 
   template <class Slots>
   void write(std::string_view prefix, const Slots& slots) {
@@ -76,8 +79,10 @@ class TensorWriter {
     const float spread = 1.0F / std::sqrt(static_cast<float>(columns));
     std::vector<float> row(columns);
     for (std::size_t r = 0; r < rows; ++r) {
-      for (float& value : row) value = near_one ? 1.0F + 0.25F * random_.next_float() : spread * random_.next_float();
-      static_cast<void>(quantize_row(format, row.data(), columns, owner->bytes.data() + r * row_bytes(format, columns)));
+      for (float& value : row)
+        value = near_one ? 1.0F + 0.25F * random_.next_float() : spread * random_.next_float();
+      static_cast<void>(
+          quantize_row(format, row.data(), columns, owner->bytes.data() + r * row_bytes(format, columns)));
     }
     file_.tensors.push_back({std::move(name), format, dims, owner->bytes});
     file_.owners.push_back(std::move(owner));

@@ -44,7 +44,7 @@ namespace detail {
     hash = mix_bits(hash ^ word);
   }
   word = 0;
-  std::memcpy(&word, text.data() + at, text.size() - at);
+  if (at < text.size()) std::memcpy(&word, text.data() + at, text.size() - at);
   return mix_bits(hash ^ word);
 }
 

@@ -242,21 +242,30 @@ void check_layout(std::uint32_t positions) {
   }
 }
 
+// Sanitizers make one layout cost minutes of compile time over all targets, and find their errors in small
+// ones.
+#if defined(__SANITIZE_ADDRESS__)
+#define LAMINA_CHECK_LARGE(...) static_cast<void>(0)
+#else
+#define LAMINA_CHECK_LARGE(...) check_layout<__VA_ARGS__>(300)
+#endif
+
 void test_attend_f32() {
-  check_layout<KvRowLayout<16, CacheFormat::f32>>(600);
-  check_layout<KvRowLayout<48, CacheFormat::f32>>(300);
   check_layout<KvRowLayout<16, CacheFormat::f32, 2>>(300);
+  LAMINA_CHECK_LARGE(KvRowLayout<16, CacheFormat::f32>);
+  LAMINA_CHECK_LARGE(KvRowLayout<48, CacheFormat::f32>);
 }
 void test_attend_bf16() {
   check_layout<KvRowLayout<32, CacheFormat::bf16>>(520);
-  check_layout<KvRowLayout<256, CacheFormat::bf16>>(300);
-  check_layout<KvRowLayout<512, CacheFormat::bf16, 64>>(270);
+  LAMINA_CHECK_LARGE(KvRowLayout<256, CacheFormat::bf16>);
+  LAMINA_CHECK_LARGE(KvRowLayout<512, CacheFormat::bf16, 64>);
 }
 void test_attend_int8() {
   check_layout<KvRowLayout<64, CacheFormat::int8>>(520);
-  check_layout<KvRowLayout<128, CacheFormat::int8>>(270);
-  check_layout<KvRowLayout<512, CacheFormat::int8, 64>>(270);
+  LAMINA_CHECK_LARGE(KvRowLayout<128, CacheFormat::int8>);
+  LAMINA_CHECK_LARGE(KvRowLayout<512, CacheFormat::int8, 64>);
 }
+#undef LAMINA_CHECK_LARGE
 
 /// Rows that see nothing, and scores so far apart that every exponential but one is 0.
 void test_attend_extremes() {

@@ -143,7 +143,7 @@ std::size_t check_matrix(const WeightMatrix& w, Precision precision, Activations
 /// Checks one format and shape on all targets.
 void check_shape(Format format, std::uint32_t rows, std::uint32_t columns, Precision precision) {
   const testing::RandomMatrix weights(format, rows, columns,
-                                    100 + static_cast<std::uint64_t>(format) + columns);
+                                      100 + static_cast<std::uint64_t>(format) + columns);
   WeightMatrix w = weights.matrix();
   const float second_scale = 0.37F;
   if (format == Format::nvfp4) w.scales = &second_scale;

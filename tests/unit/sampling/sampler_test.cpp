@@ -194,7 +194,7 @@ TEST_CASE("the repetition penalty counts recent tokens once and forgets old ones
 
 TEST_CASE("selection equals a plain sort, with many ties") {
   std::size_t checked = 0;
-  for (const std::size_t vocabulary : {1, 2, 15, 16, 17, 63, 64, 65, 300, 5000}) {
+  for (const std::size_t vocabulary : {1U, 2U, 15U, 16U, 17U, 63U, 64U, 65U, 300U, 5000U}) {
     for (const std::uint32_t k : {1U, 2U, 7U, 64U, 0U}) {
       const std::vector<float> logits = random_logits(vocabulary, vocabulary * 31 + k, 9);
       SamplingOptions options = open_options();

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// Times one kind of layer on its own, own kinds included: random weights or those of a file, any depth and
+// batch.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include <lamina/core/arena.hpp>
+#include <lamina/core/error.hpp>
+#include <lamina/core/executor.hpp>
+#include <lamina/core/types.hpp>
+#include <lamina/kernels/kv_rows-inl.hpp>
+#include <lamina/kernels/linear-inl.hpp>
+#include <lamina/layers/attention_kind.hpp>
+#include <lamina/layers/layer-inl.hpp>
+#include <lamina/layers/pass.hpp>
+#include <lamina/layers/rows.hpp>
+#include <lamina/runtime/model_entry.hpp>
+#include <lamina/runtime/rotary_tables.hpp>
+#include <lamina/runtime/sequence.hpp>
+#include <lamina/runtime/workspace.hpp>
+#include <lamina/schedule/facts.hpp>
+#include <lamina/schedule/kv_layout.hpp>
+#include <lamina/testing/random_layers.hpp>
+#include <lamina/weights/bind.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace lamina {
+
+/// What to time, and how.
+struct LayerBenchOptions {
+  std::uint32_t rows =
+      1;  ///< tokens that pass through the layer together: 1 as in decoding, more as in prefill
+  std::uint32_t depth = 0;  ///< tokens in the cache before them
+  std::uint32_t repeats = 9;
+  Precision precision = Precision::fast;
+  CacheFormat cache = CacheFormat::bf16;
+  Executor* executor = nullptr;                    ///< null: one thread
+  std::size_t footprint = std::size_t{256} << 20;  ///< bytes of equal layers to walk through in turn, so that
+                                                   ///< no weights are in the CPU's caches, as in a model
+  std::uint64_t seed = 1;
+};
+
+/// Times and cost of one layer, for all rows of a pass together.
+struct LayerTiming {
+  double seconds = 0;  ///< median over the repeats
+  double fastest = 0;
+  double slowest = 0;
+  double bytes = 0;  ///< weights and cache that the layer reads; of the experts, those that were chosen
+  double flop = 0;   ///< of matrix products and attention; one multiply-add is two
+  const char* target = "";  ///< Highway's name of the target: "AVX2"
+  FixedText<32> kernel;     ///< "Q4_0 x int8": stored format of most weights, form of the activations
+
+  [[nodiscard]] double bytes_per_s() const noexcept { return bytes / seconds; }
+  [[nodiscard]] double flop_per_s() const noexcept { return flop / seconds; }
+};
+
+}  // namespace lamina
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+/// Layers of one kind, each with a cache of its own, that a pass runs through one after the other.
+template <LayerKind Kind, int Hidden>
+class LayerBench {
+  using Model = testing::detail::ModelAround<Kind, Hidden>;
+  using Attention = typename Kind::attention;
+  static constexpr std::uint32_t index = layer_count<Model> - 1;  ///< of the kind in the model around it
+  static constexpr std::size_t per_layer = layer_count<Model> * per_layer_width<Model>();
+
+ public:
+  /// Binds layers `layers` of `file`, whose kind must be `Kind`, and fills the caches. `file` must outlive
+  /// the bench.
+  ///
+  /// Errors   mismatch (the file's tensors are of another shape), out_of_memory, bad_argument (no layers or
+  /// rows)
+  [[nodiscard]] Status prepare(const WeightFile& file, std::span<const std::uint32_t> layers,
+                               const LayerBenchOptions& options) {
+    if (layers.empty() || options.rows == 0 || options.repeats == 0) {
+      return Error{ErrorCode::bad_argument,    "bench_layer", "nothing to time",
+                   "layers, rows and repeats", "none",        ""};
+    }
+    options_ = options;
+    Arena measuring = Arena::measuring();
+    LAMINA_TRY(take(file, layers, measuring));
+    memory_ = std::make_unique<testing::detail::PageBlock>(measuring.bytes_needed());
+    Arena arena(memory_->bytes());
+    LAMINA_TRY(take(file, layers, arena));
+    if (arena.overflowed()) return testing::detail::no_memory(measuring.bytes_needed());
+    epsilon_ = file.description.norm_epsilon;
+    fill();
+    return Done{};
+  }
+
+  /// Runs twice to check, then times. Errors: bad_argument that says what is wrong with the results: not
+  /// finite, or not the same bits both times.
+  [[nodiscard]] Result<LayerTiming> time() {
+    run();
+    std::copy_n(work_.stream, stream_.size(), checked_.data());
+    run();
+    if (std::memcmp(work_.stream, checked_.data(), checked_.size_bytes()) != 0) {
+      return Error{ErrorCode::bad_argument, "bench_layer", "two runs of one layer differ",
+                   "the same bits",         "others",      ""};
+    }
+    for (const float value : checked_) {
+      if (!std::isfinite(value)) {
+        return Error{ErrorCode::bad_argument,          "bench_layer",
+                     "a layer's result is not finite", "finite numbers",
+                     text("%g", double{value}),        ""};
+      }
+    }
+    std::vector<double> seconds(options_.repeats);
+    for (double& one : seconds) {
+      const auto start = std::chrono::steady_clock::now();
+      run();
+      const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+      one = passed.count() / static_cast<double>(copies_.size());
+    }
+    std::sort(seconds.begin(), seconds.end());
+    LayerTiming timing;
+    timing.seconds = seconds[seconds.size() / 2];
+    timing.fastest = seconds.front();
+    timing.slowest = seconds.back();
+    timing.target = linear_kernels().target;
+    count_cost(timing);
+    return timing;
+  }
+
+ private:
+  struct Copy {
+    LayerWeights<Kind> weights;
+    Sequence<Model> cache;
+  };
+
+  [[nodiscard]] SessionOptions session_options() const noexcept {
+    SessionOptions session;
+    session.context = options_.depth + options_.rows;
+    session.chunk = options_.rows;
+    session.precision = options_.precision;
+    session.cache = options_.cache;
+    session.executor = options_.executor;
+    return session;
+  }
+
+  Status take(const WeightFile& file, std::span<const std::uint32_t> layers, Arena& arena) {
+    const SessionOptions session = session_options();
+    copies_ = arena.take<Copy>(layers.size());
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      Copy measured;
+      Copy& copy = copies_.empty() ? measured : copies_[i];
+      const FixedText<160> prefix = text("blk.%u.", layers[i]);
+      LAMINA_TRY(
+          bind_slots(file, arena, prefix, Slots<Attention>::list(Model::dims), copy.weights.attention));
+      LAMINA_TRY(
+          bind_slots(file, arena, prefix, Slots<typename Kind::ffn>::list(Model::dims), copy.weights.ffn));
+      LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename Kind::per_layer>::list(Model::dims),
+                            copy.weights.per_layer));
+      LAMINA_TRY(bind_slots(file, arena, prefix, layer_scale_slots, copy.weights.scale));
+      copy.cache.take(session, arena);
+    }
+    LAMINA_TRY(rotary_.take(file.description, {}, options_.rows, arena));
+    work_ = take_workspace<Model>(session, arena);
+    const std::size_t stream_floats = std::size_t{options_.rows} * Hidden;
+    stream_ = arena.take<float>(stream_floats);
+    checked_ = arena.take<float>(stream_floats);
+    ones_ = arena.take<float>(static_cast<std::size_t>(Attention::shape.head_dim));
+    return Done{};
+  }
+
+  /// Random stream, per-layer inputs, keys and values.
+  void fill() noexcept {
+    testing::RandomNumbers random(options_.seed);
+    for (float& value : stream_) value = random.next_float();
+    for (std::size_t i = 0; i < options_.rows * per_layer; ++i) work_.per_layer[i] = random.next_float();
+    std::fill(ones_.begin(), ones_.end(), 1.0F);
+    for (Copy& copy : copies_) {
+      const KvRows& rows = copy.cache.layers[index];
+      const std::uint32_t kept = std::min(options_.depth, rows.slots);
+      for (std::uint32_t position = options_.depth - kept; position < options_.depth; ++position) {
+        for (std::size_t i = 0; i < std::size_t{rows.kv_heads} * Attention::shape.head_dim; ++i) {
+          work_.key[i] = random.next_float() / 8.0F;
+          work_.value[i] = random.next_float();
+        }
+        with_cache_format(options_.cache, [&](auto format) HWY_ATTR {
+          store_kv<LayoutOf<Attention, format()>>(rows, position, work_.key, work_.value);
+        });
+      }
+    }
+  }
+
+  void run() noexcept {
+    std::copy_n(stream_.data(), stream_.size(), work_.stream);
+    for (Copy& copy : copies_) {
+      std::array<RowRun, 1> runs{{{copy.cache.layers, 0, options_.rows, options_.depth, options_.rows}}};
+      Pass pass{.linear = linear_kernels(),
+                .team = Team(options_.executor),
+                .precision = options_.precision,
+                .cache = options_.cache,
+                .epsilon = epsilon_,
+                .hidden = Hidden,
+                .per_layer_floats = per_layer,
+                .work = work_,
+                .runs = runs,
+                .rows = options_.rows,
+                .rotaries = rotary_.tables(),
+                .observer = nullptr,
+                .layer = index};
+      const RotaryRows& rotary =
+          pass.rotaries[RotaryTables<Model>::table_of_kind[distinct_layers<Model> - 1]];
+      if (&copy == copies_.data()) fill_rotary(pass, rotary);
+      const WeightMatrix& k_norm = copy.weights.attention.k_norm;
+      const AttentionSite site{rotary, k_norm ? k_norm.f32() : ones_.data(), false};
+      LayerKernel<Kind>::run(pass, copy.weights, site);
+    }
+  }
+
+  /// Experts that the last run read.
+  [[nodiscard]] std::uint32_t experts_read() const noexcept {
+    if constexpr (requires { Kind::ffn::shape.active; }) {
+      std::uint32_t read = 0;
+      for (int i = 0; i < Kind::ffn::shape.experts; ++i)
+        read += work_.expert_begin[i + 1] > work_.expert_begin[i] ? 1 : 0;
+      return read;
+    } else {
+      return 1;
+    }
+  }
+
+  template <class Weights, class List>
+  void count_weights(const Weights& weights, const List& slots, LayerTiming& timing,
+                     double& largest) const noexcept {
+    for (const auto& slot : slots) {
+      const WeightMatrix& weight = weights.*slot.member;
+      if (!weight) continue;
+      const double matrix_bytes = static_cast<double>(weight.bytes_per_row()) * weight.rows;
+      const bool is_stack = weight.stack > 1;
+      timing.bytes += matrix_bytes * (is_stack ? experts_read() : 1);
+      if (weight.rows == 1 || weight.columns == 1) continue;
+      const double active = is_stack ? lamina::detail::active_experts<typename Kind::ffn>() : 1;
+      timing.flop += 2.0 * options_.rows * active * weight.rows * weight.columns;
+      if (matrix_bytes * active <= largest) continue;
+      largest = matrix_bytes * active;
+      timing.kernel = info_of(weight.format).name;
+      timing.kernel.append(
+          activation_kind(weight.format, options_.precision) == ActivationKind::int8 ? " x int8" : " x f32");
+    }
+  }
+
+  void count_cost(LayerTiming& timing) const noexcept {
+    const LayerWeights<Kind>& weights = copies_.front().weights;
+    double largest = 0;
+    count_weights(weights.attention, Slots<Attention>::list(Model::dims), timing, largest);
+    count_weights(weights.ffn, Slots<typename Kind::ffn>::list(Model::dims), timing, largest);
+    count_weights(weights.per_layer, Slots<typename Kind::per_layer>::list(Model::dims), timing, largest);
+    KeyRange all = visible_keys<Attention>(options_.depth);
+    for (std::uint32_t row = 0; row < options_.rows; ++row) {
+      const KeyRange seen = visible_keys<Attention>(options_.depth + row);
+      timing.flop += 4.0 * Attention::shape.heads * Attention::shape.head_dim * (seen.end - seen.first);
+      all.end = seen.end;
+    }
+    timing.bytes += static_cast<double>(all.end - all.first) *
+                    static_cast<double>(kv_row_bytes(Attention::shape, rotary_pairs_of<Attention>(),
+                                                     options_.cache, KvLayout::value_and_rotated_key));
+  }
+
+  LayerBenchOptions options_;
+  std::unique_ptr<testing::detail::PageBlock> memory_;
+  std::span<Copy> copies_;
+  RotaryTables<Model> rotary_{};
+  Workspace work_{};
+  std::span<float> stream_;   ///< [rows, Hidden] what every run starts with
+  std::span<float> checked_;  ///< [rows, Hidden] result of the first run
+  std::span<float> ones_;     ///< [head_dim]
+  float epsilon_ = 1e-6F;
+};
+
+/// Times the layers `layers` of `file`, all of kind `Kind`, in a stream of width `Hidden`; per layer.
+///
+/// Errors   as `LayerBench::prepare` and `LayerBench::time`
+template <LayerKind Kind, int Hidden>
+[[nodiscard]] Result<LayerTiming> bench_layers_of(const WeightFile& file,
+                                                  std::span<const std::uint32_t> layers,
+                                                  const LayerBenchOptions& options) {
+  LayerBench<Kind, Hidden> bench;
+  LAMINA_TRY(bench.prepare(file, layers, options));
+  return bench.time();
+}
+
+/// Times a layer of kind `Kind` with random weights, matrices in the encoding `F`, in a stream of width
+/// `Hidden`.
+///
+/// Results are checked before time counts: finite, and the same bits in two runs.
+/// Errors   as `bench_layers_of`
+/// Cost     `options.footprint` bytes, or one layer if that is more, and about a second
+template <LayerKind Kind, Format F, int Hidden = 1536>
+[[nodiscard]] Result<LayerTiming> bench_layer(const LayerBenchOptions& options = {}) {
+  const auto file = testing::detail::random_layers<Kind, Hidden>(F, options.footprint, options.seed);
+  if (!file) return file.error();
+  std::vector<std::uint32_t> layers(static_cast<std::size_t>(file->description.layer_count));
+  std::iota(layers.begin(), layers.end(), 0U);
+  return bench_layers_of<Kind, Hidden>(*file, layers, options);
+}
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
