@@ -43,7 +43,7 @@ HWY_INLINE void add_products(compat::VecI32 (&sums)[product_streams],
                              compat::ByteSums (&partials)[product_streams],
                              const compat::VecI32 (&weights)[4], compat::VecI32 x) noexcept {
   for (std::size_t i = 0; i < product_streams; ++i) {
-    compat::add_byte_products<compat::CodeRange::nibble, quad, 8>(sums[i], partials[i], weights[i % 4], x);
+    compat::add_byte_products<compat::CodeRange::nibble, quad, 8>(sums[i], partials[i], weights[i % 4], x, 0);
   }
 }
 

@@ -58,64 +58,57 @@ HWY_INLINE std::int32_t initial_sum(const BlockSums& sums) noexcept {
   }
 }
 
-/// Adds the products of quads `quad` .. `quads - 1` of a (half) block to the sums.
-template <CodeClass shape, int tokens, int quads, int quad = 0>
-HWY_INLINE void add_quads(compat::VecI32 (&sums)[tokens][panel_vectors],
-                          compat::ByteSums (&partial)[tokens][panel_vectors], const std::uint32_t* w,
-                          const std::int8_t* x, std::size_t x_stride) noexcept {
+/// The exact integer sums of one block, or of half `half` of it, from quad `quad` of it on. The sums need no
+/// initial value.
+template <CodeClass shape, int tokens, int half, int quad = 0>
+HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors],
+                             compat::ByteSums (&partial)[tokens][panel_vectors], const std::uint32_t* w,
+                             const CodeTile& x, std::size_t block) noexcept {
+  constexpr int quads = half >= 0 ? block_quads / 2 : block_quads;
+  constexpr int place = half == 1 ? quads + quad : quad;  // in the block
   const compat::TagI32 d;
   compat::VecI32 weights[panel_vectors];
   HWY_UNROLL(2)
   for (int v = 0; v < panel_vectors; ++v) {
-    const std::uint32_t* from = w + (v * block_quads + quad) * compat::lanes32;
+    const std::uint32_t* from = w + (v * block_quads + place) * compat::lanes32;
     weights[v] = hn::Load(d, reinterpret_cast<const std::int32_t*>(from));
   }
   HWY_UNROLL(4)
   for (int t = 0; t < tokens; ++t) {
+    const auto row = static_cast<std::size_t>(t);
     std::int32_t four;
-    std::memcpy(&four, x + static_cast<std::size_t>(t) * x_stride + 4 * quad, 4);
+    std::memcpy(&four, x.codes + row * x.codes_stride + block * code_block_elements + 4 * place, 4);
     const auto activations = hn::Set(d, four);
+    const std::int32_t start = initial_sum<shape, half>(x.sums[row * x.blocks_stride + block]);
     HWY_UNROLL(2)
     for (int v = 0; v < panel_vectors; ++v) {
-      compat::add_byte_products<shape.range, quad, quads>(sums[t][v], partial[t][v], weights[v], activations);
+      compat::add_byte_products<shape.range, quad, quads>(sums[t][v], partial[t][v], weights[v], activations,
+                                                          start);
     }
   }
-  if constexpr (quad + 1 < quads) add_quads<shape, tokens, quads, quad + 1>(sums, partial, w, x, x_stride);
+  if constexpr (quad + 1 < quads) sum_products<shape, tokens, half, quad + 1>(sums, partial, w, x, block);
 }
 
-/// The exact integer sums of one block, or of half `half` of it.
-template <CodeClass shape, int tokens, int half>
-HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors], const std::uint32_t* w,
-                             const CodeTile& x, std::size_t block) noexcept {
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) {
-    const auto start =
-        hn::Set(compat::TagI32(),
-                initial_sum<shape, half>(x.sums[static_cast<std::size_t>(t) * x.blocks_stride + block]));
-    HWY_UNROLL(2)
-    for (int v = 0; v < panel_vectors; ++v) sums[t][v] = start;
-  }
-  compat::ByteSums partial[tokens][panel_vectors];
-  constexpr int quads = half >= 0 ? block_quads / 2 : block_quads;
-  constexpr int first = half == 1 ? quads : 0;
-  add_quads<shape, tokens, quads>(sums, partial, w + first * compat::lanes32,
-                                  x.codes + block * code_block_elements + 4 * first, x.codes_stride);
-}
+/// Whether the results of a tile stay in registers while it passes over its blocks. With 16 registers the
+/// sums need them all, and a result is better loaded and stored once a block.
+inline constexpr bool results_in_registers = HWY_TARGET <= HWY_AVX3 || !HWY_ARCH_X86;
 
 /// Multiplies `blocks` blocks of a panel with `tokens` tokens, adding to y [tokens, panel_rows] with
 /// `y_stride`.
 template <CodeClass shape, int tokens>
-HWY_NOINLINE void multiply_tile(const Panel& panel, std::size_t blocks, const CodeTile& x,
-                                float* HWY_RESTRICT y, std::size_t y_stride) noexcept {
+HWY_NOINLINE void multiply_tile(const Panel& panel, std::size_t blocks, const CodeTile& x, float* y,
+                                std::size_t y_stride) noexcept {
   const compat::TagF32 df;
   constexpr int lanes = compat::lanes32;
   constexpr int scales_per_block = shape.scales_per_block();
+  const auto place = [&](int t, int v)
+                         HWY_ATTR { return y + static_cast<std::size_t>(t) * y_stride + v * lanes; };
   compat::VecF32 result[tokens][panel_vectors];
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < panel_vectors; ++v) {
-      result[t][v] = hn::LoadU(df, y + static_cast<std::size_t>(t) * y_stride + v * lanes);
+  if constexpr (results_in_registers) {
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < panel_vectors; ++v) result[t][v] = hn::LoadU(df, place(t, v));
     }
   }
   for (std::size_t b = 0; b < blocks; ++b) {
@@ -123,11 +116,12 @@ HWY_NOINLINE void multiply_tile(const Panel& panel, std::size_t blocks, const Co
     const float* scales = panel.scales + b * static_cast<std::size_t>(scales_per_block * panel_rows);
     compat::VecI32 sums[tokens][panel_vectors];
     compat::VecI32 second_sums[tokens][panel_vectors];
+    compat::ByteSums partial[tokens][panel_vectors];
     if constexpr (shape.halves) {
-      sum_products<shape, tokens, 0>(sums, w, x, b);
-      sum_products<shape, tokens, 1>(second_sums, w, x, b);
+      sum_products<shape, tokens, 0>(sums, partial, w, x, b);
+      sum_products<shape, tokens, 1>(second_sums, partial, w, x, b);
     } else {
-      sum_products<shape, tokens, -1>(sums, w, x, b);
+      sum_products<shape, tokens, -1>(sums, partial, w, x, b);
     }
     HWY_UNROLL(4)
     for (int t = 0; t < tokens; ++t) {
@@ -150,15 +144,19 @@ HWY_NOINLINE void multiply_tile(const Panel& panel, std::size_t blocks, const Co
           s = hn::MulAdd(hn::Load(df, scale + 3 * lanes),
                          hn::Set(df, static_cast<float>(x.sums[index].minus_32_second)), s);
         }
-        result[t][v] = hn::MulAdd(s, step, result[t][v]);
+        if constexpr (results_in_registers) {
+          result[t][v] = hn::MulAdd(s, step, result[t][v]);
+        } else {
+          hn::StoreU(hn::MulAdd(s, step, hn::LoadU(df, place(t, v))), df, place(t, v));
+        }
       }
     }
   }
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < panel_vectors; ++v) {
-      hn::StoreU(result[t][v], df, y + static_cast<std::size_t>(t) * y_stride + v * lanes);
+  if constexpr (results_in_registers) {
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < panel_vectors; ++v) hn::StoreU(result[t][v], df, place(t, v));
     }
   }
 }

@@ -32,7 +32,7 @@ void add_all(compat::VecI32& sum, compat::ByteSums& partial, const ByteBlock<qua
   const auto load = [d](const ByteBlock<quads>& from) HWY_ATTR {
     return hn::Load(d, reinterpret_cast<const std::int32_t*>(from.byte + quad * lanes * 4));
   };
-  compat::add_byte_products<range, quad, quads>(sum, partial, load(w), load(x));
+  compat::add_byte_products<range, quad, quads>(sum, partial, load(w), load(x), 0);
   if constexpr (quad + 1 < quads) add_all<range, quads, quad + 1>(sum, partial, w, x);
 }
 
