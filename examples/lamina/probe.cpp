@@ -38,12 +38,12 @@ HWY_NOINLINE std::uint32_t sum_words(const std::uint32_t* words, std::size_t cou
 /// sums need the registers.
 inline constexpr std::size_t product_streams = std::is_empty_v<compat::ByteSums> ? 10 : 4;
 
-template <int quad>
 HWY_INLINE void add_products(compat::VecI32 (&sums)[product_streams],
                              compat::ByteSums (&partials)[product_streams],
-                             const compat::VecI32 (&weights)[4], compat::VecI32 x) noexcept {
+                             const compat::VecI32 (&weights)[4], compat::VecI32 x, int quad) noexcept {
+  HWY_UNROLL(10)
   for (std::size_t i = 0; i < product_streams; ++i) {
-    compat::add_byte_products<compat::CodeRange::nibble, quad, 8>(sums[i], partials[i], weights[i % 4], x, 0);
+    compat::add_byte_products<compat::CodeRange::nibble>(sums[i], partials[i], weights[i % 4], x, 0, quad, 8);
   }
 }
 
@@ -60,14 +60,11 @@ HWY_NOINLINE std::uint64_t multiply_bytes(std::uint64_t rounds, std::int32_t& si
   for (std::size_t i = 0; i < product_streams; ++i) sums[i] = hn::Set(d, static_cast<std::int32_t>(i));
   for (std::uint64_t round = 0; round < rounds; ++round) {
     asm volatile("" : : "r"(values) : "memory");  // the bytes are loaded again each round
-    add_products<0>(sums, partials, weights, hn::Load(d, values));
-    add_products<1>(sums, partials, weights, hn::Load(d, values + lanes));
-    add_products<2>(sums, partials, weights, hn::Load(d, values + 2 * lanes));
-    add_products<3>(sums, partials, weights, hn::Load(d, values + 3 * lanes));
-    add_products<4>(sums, partials, weights, hn::Load(d, values + 4 * lanes));
-    add_products<5>(sums, partials, weights, hn::Load(d, values + 5 * lanes));
-    add_products<6>(sums, partials, weights, hn::Load(d, values + 6 * lanes));
-    add_products<7>(sums, partials, weights, hn::Load(d, values + 7 * lanes));
+    HWY_UNROLL(8)
+    for (int quad = 0; quad < 8; ++quad) {
+      add_products(sums, partials, weights, hn::Load(d, values + static_cast<std::size_t>(quad) * lanes),
+                   quad);
+    }
   }
   for (std::size_t i = 1; i < product_streams; ++i) sums[0] = hn::Add(sums[0], sums[i]);
   sink = hn::GetLane(hn::SumOfLanes(d, sums[0]));

@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of integer weights with int8 activations: one arithmetic for a token and for a batch.
-//
-// The bits of an output element are fixed (architecture 11). Over the blocks of 32 of its row, in order:
-//   n  = exact integer sum of code * code, one per half where the halves of a block have scales of their own
-//   s  = scale * n                       two halves: s = fma(scale1, n1, scale0 * n0)
-//   s  = fma(-offset, sum of codes, s)   per half; formats with offsets only
-//   y  = fma(s, step of the activations, y)
-// Lanes are rows: neither a row's place nor the number of tokens matters. Unfused targets multiply, then add.
+// Products of integer weights with int8 activations: panels of unpacked rows that all tokens pass by.
 
 // The guard toggles: Highway's foreach_target includes this file once per target.
 #if defined(LAMINA_KERNELS_MATMUL_CODES_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
@@ -23,7 +16,9 @@
 #include <span>
 
 #include <lamina/core/config.hpp>
+#include <lamina/kernels/code_products-inl.hpp>
 #include <lamina/kernels/linear.hpp>
+#include <lamina/kernels/matvec_codes-inl.hpp>
 #include <lamina/kernels/unpack_k-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -34,59 +29,34 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// enough to hide the latency of a product, at 6 loads for 8 products.
 inline constexpr int tile_tokens = 4;
 
-/// A few tokens' part of the quantised activations, at the panel's first column.
-struct CodeTile {
-  const std::int8_t* codes;
-  const float* scales;
-  const BlockSums* sums;
-  std::size_t codes_stride;   ///< columns of a whole row
-  std::size_t blocks_stride;  ///< blocks of 32 of a whole row
-};
-
-/// What a sum of code products starts with, so that the panel's code offset falls out; half -1: a whole
-/// block.
-template <CodeClass shape, int half>
-HWY_INLINE std::int32_t initial_sum(const BlockSums& sums) noexcept {
-  constexpr int offset = shape.code_offset();
-  if constexpr (offset == 0) return 0;
-  if constexpr (half >= 0) {
-    static_assert(offset % 32 == 0);
-    return (half == 0 ? sums.minus_32_first : sums.minus_32_second) * (offset / 32);
-  } else {
-    static_assert(offset == 0 || offset == 8 || offset == 128);
-    return offset == 8 ? sums.minus_8_total : sums.minus_128_total;
-  }
-}
-
-/// The exact integer sums of one block, or of half `half` of it, from quad `quad` of it on. The sums need no
-/// initial value.
-template <CodeClass shape, int tokens, int half, int quad = 0>
-HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors],
-                             compat::ByteSums (&partial)[tokens][panel_vectors], const std::uint32_t* w,
+/// The exact integer sums of one block, or of half `half` of it.
+template <CodeClass shape, int tokens, int half>
+HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors], const std::uint32_t* w,
                              const CodeTile& x, std::size_t block) noexcept {
   constexpr int quads = half >= 0 ? block_quads / 2 : block_quads;
-  constexpr int place = half == 1 ? quads + quad : quad;  // in the block
+  constexpr int first = half == 1 ? quads : 0;
   const compat::TagI32 d;
-  compat::VecI32 weights[panel_vectors];
-  HWY_UNROLL(2)
-  for (int v = 0; v < panel_vectors; ++v) {
-    const std::uint32_t* from = w + (v * block_quads + place) * compat::lanes32;
-    weights[v] = hn::Load(d, reinterpret_cast<const std::int32_t*>(from));
-  }
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) {
-    const auto row = static_cast<std::size_t>(t);
-    std::int32_t four;
-    std::memcpy(&four, x.codes + row * x.codes_stride + block * code_block_elements + 4 * place, 4);
-    const auto activations = hn::Set(d, four);
-    const std::int32_t start = initial_sum<shape, half>(x.sums[row * x.blocks_stride + block]);
+  compat::ByteSums partial[tokens][panel_vectors];
+  HWY_UNROLL(8)
+  for (int quad = 0; quad < quads; ++quad) {
+    compat::VecI32 weights[panel_vectors];
     HWY_UNROLL(2)
     for (int v = 0; v < panel_vectors; ++v) {
-      compat::add_byte_products<shape.range, quad, quads>(sums[t][v], partial[t][v], weights[v], activations,
-                                                          start);
+      const std::uint32_t* from = w + (v * block_quads + first + quad) * compat::lanes32;
+      weights[v] = hn::Load(d, reinterpret_cast<const std::int32_t*>(from));
+    }
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) {
+      const auto activations = hn::Set(d, four_codes(x, t, block, first + quad));
+      const std::int32_t start =
+          initial_sum<shape>(x.sums[static_cast<std::size_t>(t) * x.blocks_stride + block], half);
+      HWY_UNROLL(2)
+      for (int v = 0; v < panel_vectors; ++v) {
+        compat::add_byte_products<shape.range>(sums[t][v], partial[t][v], weights[v], activations, start,
+                                               quad, quads);
+      }
     }
   }
-  if constexpr (quad + 1 < quads) sum_products<shape, tokens, half, quad + 1>(sums, partial, w, x, block);
 }
 
 /// Whether the results of a tile stay in registers while it passes over its blocks. With 16 registers the
@@ -116,38 +86,23 @@ HWY_NOINLINE void multiply_tile(const Panel& panel, std::size_t blocks, const Co
     const float* scales = panel.scales + b * static_cast<std::size_t>(scales_per_block * panel_rows);
     compat::VecI32 sums[tokens][panel_vectors];
     compat::VecI32 second_sums[tokens][panel_vectors];
-    compat::ByteSums partial[tokens][panel_vectors];
     if constexpr (shape.halves) {
-      sum_products<shape, tokens, 0>(sums, partial, w, x, b);
-      sum_products<shape, tokens, 1>(second_sums, partial, w, x, b);
+      sum_products<shape, tokens, 0>(sums, w, x, b);
+      sum_products<shape, tokens, 1>(second_sums, w, x, b);
     } else {
-      sum_products<shape, tokens, -1>(sums, partial, w, x, b);
+      sum_products<shape, tokens, -1>(sums, w, x, b);
     }
     HWY_UNROLL(4)
     for (int t = 0; t < tokens; ++t) {
-      const std::size_t index = static_cast<std::size_t>(t) * x.blocks_stride + b;
-      const auto step = hn::Set(df, x.scales[index]);
       HWY_UNROLL(2)
       for (int v = 0; v < panel_vectors; ++v) {
         const float* scale = scales + v * scales_per_block * lanes;
-        auto s = hn::Mul(hn::Load(df, scale), hn::ConvertTo(df, sums[t][v]));
-        if constexpr (shape.halves) {
-          s = hn::MulAdd(hn::Load(df, scale + lanes), hn::ConvertTo(df, second_sums[t][v]), s);
-        }
-        if constexpr (shape.offsets && !shape.halves) {
-          s = hn::MulAdd(hn::Load(df, scale + lanes),
-                         hn::Set(df, static_cast<float>(x.sums[index].minus_8_total)), s);
-        }
-        if constexpr (shape.offsets && shape.halves) {
-          s = hn::MulAdd(hn::Load(df, scale + 2 * lanes),
-                         hn::Set(df, static_cast<float>(x.sums[index].minus_32_first)), s);
-          s = hn::MulAdd(hn::Load(df, scale + 3 * lanes),
-                         hn::Set(df, static_cast<float>(x.sums[index].minus_32_second)), s);
-        }
         if constexpr (results_in_registers) {
-          result[t][v] = hn::MulAdd(s, step, result[t][v]);
+          result[t][v] = add_block<shape>(result[t][v], sums[t][v], second_sums[t][v], scale, x, t, b);
         } else {
-          hn::StoreU(hn::MulAdd(s, step, hn::LoadU(df, place(t, v))), df, place(t, v));
+          hn::StoreU(
+              add_block<shape>(hn::LoadU(df, place(t, v)), sums[t][v], second_sums[t][v], scale, x, t, b), df,
+              place(t, v));
         }
       }
     }
@@ -205,17 +160,23 @@ struct RowGroup {
   std::uint32_t rows;
 };
 
+/// The rows of vector `v` of a panel, at `column`. Rows past the group repeat its last one; their results are
+/// dropped.
+inline void point_at_rows(Format format, const RowGroup& group, std::size_t column, int v,
+                          RowPointers& rows) noexcept {
+  const std::byte* first = group.first + row_bytes(format, column);
+  for (int lane = 0; lane < compat::lanes32; ++lane) {
+    const auto row = static_cast<std::uint32_t>(v * compat::lanes32 + lane);
+    rows[lane] = first + std::min(row, group.rows - 1) * group.row_bytes;
+  }
+}
+
 /// Unpacks `columns` columns of a group, from `column` on.
 inline void unpack_group(Format format, const RowGroup& group, std::size_t column, std::size_t columns,
                          const Panel& panel) noexcept {
-  const std::byte* first = group.first + row_bytes(format, column);
   for (int v = 0; v < panel_vectors; ++v) {
     RowPointers rows;
-    for (int lane = 0; lane < compat::lanes32; ++lane) {
-      // Rows past the group repeat its last one; their results are dropped.
-      const auto row = static_cast<std::uint32_t>(v * compat::lanes32 + lane);
-      rows[lane] = first + std::min(row, group.rows - 1) * group.row_bytes;
-    }
+    point_at_rows(format, group, column, v, rows);
     unpack_rows(format, rows, columns / code_block_elements, panel, v);
   }
 }
@@ -249,46 +210,73 @@ inline void multiply_partial(MultiplyTokens multiply, std::uint32_t tokens, cons
     std::memcpy(y + t * y_stride, part + t * panel_rows, rows * sizeof(float));
 }
 
+/// Multiplies a group of rows with one token: y [group.rows]. 256 columns at a time, so that their scales
+/// stay in the nearest cache.
+inline void multiply_one_token(MultiplyPacked multiply, const WeightMatrix& w, const RowGroup& group,
+                               const ActivationRows& x, const Panel& panel, float* y) noexcept {
+  constexpr std::size_t step = 512;
+  const std::byte* next = group.first + panel_rows * group.row_bytes;
+  float sums[panel_rows] = {};
+  for (std::size_t column = 0; column < w.columns; column += step) {
+    const std::size_t first_block = column / code_block_elements;
+    const std::size_t blocks = std::min<std::size_t>(step, w.columns - column) / code_block_elements;
+    const CodeTile tile{x.codes + column, x.scales + first_block, x.sums + first_block, 0, 0};
+    for (int v = 0; v < panel_vectors; ++v) {
+      RowPointers rows;
+      point_at_rows(w.format, group, column, v, rows);
+      next = multiply({rows, blocks, panel, v}, tile, next, sums + v * compat::lanes32);
+    }
+  }
+  std::memcpy(y, sums, group.rows * sizeof(float));
+}
+
+/// Multiplies a group of rows with all tokens of `x`: y [x.rows, group.rows] with `y_stride`. 1024 columns at
+/// a time (256 for one token), so that the codes of a panel stay in the first-level cache (16 KiB with
+/// 256-bit vectors) while all tokens pass by.
+inline void multiply_panels(const WeightMatrix& w, const RowGroup& group, const ActivationRows& x,
+                            const Panel& panel, float* y, std::size_t y_stride) noexcept {
+  const MultiplyTokens multiply = multiply_tokens_of(code_class(w.format));
+  const std::size_t step = x.rows == 1 ? 256 : matmul_column_step;
+  const std::size_t row_blocks = w.columns / code_block_elements;
+  for (std::size_t t = 0; t < x.rows; ++t) std::memset(y + t * y_stride, 0, group.rows * sizeof(float));
+  for (std::size_t column = 0; column < w.columns; column += step) {
+    const std::size_t columns = std::min<std::size_t>(step, w.columns - column);
+    const std::size_t blocks = columns / code_block_elements;
+    prefetch_next_group(group, column, columns, w.columns);
+    unpack_group(w.format, group, column, columns, panel);
+    for (std::uint32_t token = 0; token < x.rows; token += tile_tokens) {
+      const std::uint32_t tokens = std::min<std::uint32_t>(tile_tokens, x.rows - token);
+      const std::size_t first_block = token * row_blocks + column / code_block_elements;
+      const CodeTile tile{x.codes + token * std::size_t{w.columns} + column, x.scales + first_block,
+                          x.sums + first_block, w.columns, row_blocks};
+      float* tile_y = y + token * y_stride;
+      if (group.rows == panel_rows) {
+        multiply(tokens, panel, blocks, tile, tile_y, y_stride);
+      } else {
+        multiply_partial(multiply, tokens, panel, blocks, tile, group.rows, tile_y, y_stride);
+      }
+    }
+  }
+}
+
 /// Products of an integer format with quantised activations; see `LinearKernels::matmul`.
-///
-/// One token: 256 columns are unpacked and multiplied at once, in the nearest cache. Several: 1024 columns,
-/// so that the codes of a panel stay in the first-level cache (16 KiB with 256-bit vectors) while all tokens
-/// pass by.
 inline void matmul_codes(const WeightMatrix& w, const ActivationRows& x, float* out, std::size_t out_stride,
                          std::uint32_t first_row, std::uint32_t row_count,
                          std::span<std::byte> scratch) noexcept {
   LAMINA_DCHECK(x.codes != nullptr && scratch.size() >= matmul_scratch_bytes(w.columns));
-  const MultiplyTokens multiply = multiply_tokens_of(code_class(w.format));
-  const std::size_t step = x.rows == 1 ? 256 : matmul_column_step;
-  const std::size_t row_blocks = w.columns / code_block_elements;
-
+  const MultiplyPacked multiply_packed = x.rows == 1 ? multiply_packed_of(w.format) : nullptr;
   const auto misalignment = reinterpret_cast<std::uintptr_t>(scratch.data()) % arena_alignment;
   std::byte* memory = scratch.data() + (arena_alignment - misalignment) % arena_alignment;
   const Panel panel{reinterpret_cast<std::uint32_t*>(memory),
                     reinterpret_cast<float*>(memory + std::size_t{panel_rows} * matmul_column_step)};
-
   for (std::uint32_t done = 0; done < row_count; done += panel_rows) {
     const RowGroup group{w.row(first_row + done), w.bytes_per_row(),
                          std::min<std::uint32_t>(panel_rows, row_count - done)};
     float* y = out + first_row + done;
-    for (std::size_t t = 0; t < x.rows; ++t) std::memset(y + t * out_stride, 0, group.rows * sizeof(float));
-    for (std::size_t column = 0; column < w.columns; column += step) {
-      const std::size_t columns = std::min<std::size_t>(step, w.columns - column);
-      const std::size_t blocks = columns / code_block_elements;
-      prefetch_next_group(group, column, columns, w.columns);
-      unpack_group(w.format, group, column, columns, panel);
-      for (std::uint32_t token = 0; token < x.rows; token += tile_tokens) {
-        const std::uint32_t tokens = std::min<std::uint32_t>(tile_tokens, x.rows - token);
-        const std::size_t first_block = token * row_blocks + column / code_block_elements;
-        const CodeTile tile{x.codes + token * std::size_t{w.columns} + column, x.scales + first_block,
-                            x.sums + first_block, w.columns, row_blocks};
-        float* tile_y = y + token * out_stride;
-        if (group.rows == panel_rows) {
-          multiply(tokens, panel, blocks, tile, tile_y, out_stride);
-        } else {
-          multiply_partial(multiply, tokens, panel, blocks, tile, group.rows, tile_y, out_stride);
-        }
-      }
+    if (multiply_packed != nullptr) {
+      multiply_one_token(multiply_packed, w, group, x, panel, y);
+    } else {
+      multiply_panels(w, group, x, panel, y, out_stride);
     }
   }
 }

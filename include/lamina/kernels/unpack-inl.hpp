@@ -187,9 +187,18 @@ HWY_INLINE Quads load_interleaved(const RowPointers& rows, std::size_t at) noexc
 HWY_INLINE VecWords low_nibbles(VecWords v) noexcept { return hn::And(v, hn::Set(TagWords(), 0x0F0F0F0Fu)); }
 HWY_INLINE VecWords high_nibbles(VecWords v) noexcept { return low_nibbles(hn::ShiftRight<4>(v)); }
 
-HWY_INLINE void store_quad(VecWords v, const PanelSlot& slot, int quad) noexcept {
-  hn::Store(v, TagWords(), slot.codes + quad * compat::lanes32);
-}
+// Unpackers come in two parts, because products of one token never store the codes:
+//   unpack_scales_<name>(rows, blocks, panel, v)  scales and offsets of `blocks` blocks into the panel
+//   unpack_<name>(rows, at, take)                 the codes of one group of `group_blocks` blocks, `at` bytes
+//       behind the pointers: calls take(block in the group, quad, words) for each of their quads. The quads
+//       of a block, or of its halves where scales differ, come in an order that starts with the first and
+//       ends with the last, as `compat::add_byte_products` wants it.
+
+/// Blocks of 32 whose codes share bytes, so that they are unpacked together.
+template <Format F>
+inline constexpr int group_blocks = F == Format::q6_k                        ? 4
+                                    : F == Format::q4_k || F == Format::q5_k ? 2
+                                                                             : 1;
 
 /// Unpacks the f16 scales with which every block begins.
 HWY_INLINE void unpack_leading_scales(CodeClass shape, std::size_t block_bytes, const RowPointers& rows,
@@ -200,6 +209,7 @@ HWY_INLINE void unpack_leading_scales(CodeClass shape, std::size_t block_bytes, 
   // them.
   HWY_ALIGN std::uint16_t half[matmul_column_step / code_block_elements * lanes];
   for (std::size_t b = 0; b < blocks; ++b) {
+    HWY_UNROLL(16)
     for (std::size_t lane = 0; lane < lanes; ++lane) {
       half[b * lanes + lane] = lamina::detail::load_u16(rows[lane] + b * block_bytes);
     }
@@ -212,49 +222,38 @@ HWY_INLINE void unpack_leading_scales(CodeClass shape, std::size_t block_bytes, 
 
 // --- The 32-element types ---
 
-/// Unpacks Q4_0, or with `Table` IQ4_NL, whose nibbles index a table.
-template <Format F>
-HWY_INLINE void unpack_nibbles(const RowPointers& rows, std::size_t blocks, const Panel& panel,
-                               int v) noexcept {
-  constexpr CodeClass shape = code_class(F);
-  constexpr std::size_t block_bytes = info_of(F).block_bytes;
-  unpack_leading_scales(shape, block_bytes, rows, blocks, panel, v);
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const PanelSlot slot = panel_slot(panel, shape, v, b);
-    const Quads packed = load_interleaved(rows, b * block_bytes + 2);
-    HWY_UNROLL(4)
-    for (int m = 0; m < 4; ++m) {
-      VecWords low = low_nibbles(packed.quad[m]);
-      VecWords high = high_nibbles(packed.quad[m]);
-      if constexpr (F == Format::iq4_nl) {
-        HWY_ALIGN static constexpr std::int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                                            1,    13,   25,  38,  53,  69,  89,  113};
-        const TagBytes d8;
-        const auto entries = hn::Xor(hn::LoadDup128(d8, reinterpret_cast<const std::uint8_t*>(table)),
-                                     hn::Set(d8, static_cast<std::uint8_t>(shape.code_offset())));
-        low = hn::BitCast(TagWords(), hn::TableLookupBytes(entries, hn::BitCast(d8, low)));
-        high = hn::BitCast(TagWords(), hn::TableLookupBytes(entries, hn::BitCast(d8, high)));
-      }
-      store_quad(low, slot, m);
-      store_quad(high, slot, m + 4);
+/// Unpacks a block of Q4_0, or of IQ4_NL, whose nibbles index a table.
+template <Format F, class Take>
+HWY_INLINE void unpack_nibbles(const RowPointers& rows, std::size_t at, Take& take) noexcept {
+  const Quads packed = load_interleaved(rows, at + 2);
+  HWY_UNROLL(4)
+  for (int m = 0; m < 4; ++m) {
+    VecWords low = low_nibbles(packed.quad[m]);
+    VecWords high = high_nibbles(packed.quad[m]);
+    if constexpr (F == Format::iq4_nl) {
+      HWY_ALIGN static constexpr std::int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                          1,    13,   25,  38,  53,  69,  89,  113};
+      const TagBytes d8;
+      const auto entries = hn::Xor(hn::LoadDup128(d8, reinterpret_cast<const std::uint8_t*>(table)),
+                                   hn::Set(d8, static_cast<std::uint8_t>(code_class(F).code_offset())));
+      low = hn::BitCast(TagWords(), hn::TableLookupBytes(entries, hn::BitCast(d8, low)));
+      high = hn::BitCast(TagWords(), hn::TableLookupBytes(entries, hn::BitCast(d8, high)));
     }
+    take(0, m, low);
+    take(0, m + 4, high);
   }
 }
 
-/// Unpacks Q8_0.
-HWY_INLINE void unpack_q8_0(const RowPointers& rows, std::size_t blocks, const Panel& panel, int v) noexcept {
-  constexpr CodeClass shape = code_class(Format::q8_0);
-  constexpr std::size_t block_bytes = info_of(Format::q8_0).block_bytes;
+/// Unpacks a block of Q8_0.
+template <class Take>
+HWY_INLINE void unpack_bytes(const RowPointers& rows, std::size_t at, Take& take) noexcept {
   // Adding 128 or nothing to a byte is the same as flipping the bits of 128 or nothing.
-  const auto offset = hn::Set(TagWords(), static_cast<std::uint32_t>(shape.code_offset()) * 0x01010101u);
-  unpack_leading_scales(shape, block_bytes, rows, blocks, panel, v);
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const PanelSlot slot = panel_slot(panel, shape, v, b);
-    for (int h = 0; h < 2; ++h) {
-      const Quads codes = load_interleaved(rows, b * block_bytes + 2 + 16 * static_cast<std::size_t>(h));
-      HWY_UNROLL(4)
-      for (int m = 0; m < 4; ++m) store_quad(hn::Xor(codes.quad[m], offset), slot, 4 * h + m);
-    }
+  constexpr auto offset = static_cast<std::uint32_t>(code_class(Format::q8_0).code_offset()) * 0x01010101u;
+  HWY_UNROLL(2)
+  for (int half = 0; half < 2; ++half) {
+    const Quads codes = load_interleaved(rows, at + 2 + 16 * static_cast<std::size_t>(half));
+    HWY_UNROLL(4)
+    for (int m = 0; m < 4; ++m) take(0, 4 * half + m, hn::Xor(codes.quad[m], hn::Set(TagWords(), offset)));
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unpacks rows of Q4_K, Q5_K and Q6_K into a panel; everything is the same for each row, so it runs on all at
-// once. Source: weight-files.md §4.3.
+// Unpacks rows of Q4_K, Q5_K and Q6_K; everything is the same for each row, so it runs on all at once.
+// Source: weight-files.md §4.3.
 
 // The guard toggles: Highway's foreach_target includes this file once per target.
 #if defined(LAMINA_KERNELS_UNPACK_K_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
@@ -48,8 +48,8 @@ HWY_INLINE VecWords shifted_bits(VecWords v, int bits, std::uint32_t mask) noexc
   return hn::And(moved, hn::Set(TagWords(), mask * 0x01010101u));
 }
 
-/// Unpacks the scales and offsets of Q4_K and Q5_K, whose first 16 bytes are alike: d, dmin, 12 bytes of
-/// 6-bit pairs.
+/// Unpacks the scales and offsets of a block of Q4_K or Q5_K, whose first 16 bytes are alike: d, dmin, 12
+/// bytes of 6-bit pairs.
 HWY_INLINE void unpack_pairs_of_scales(CodeClass shape, const RowPointers& rows, std::size_t at,
                                        const Panel& panel, int v, std::size_t first_block) noexcept {
   const compat::TagF32 df;
@@ -71,80 +71,126 @@ HWY_INLINE void unpack_pairs_of_scales(CodeClass shape, const RowPointers& rows,
   }
 }
 
-/// Unpacks Q4_K or Q5_K.
-template <Format F>
-HWY_INLINE void unpack_q4_or_q5_k(const RowPointers& rows, std::size_t blocks, const Panel& panel,
-                                  int v) noexcept {
-  constexpr CodeClass shape = code_class(F);
+/// Unpacks two parts of a block of Q4_K or Q5_K, parts 2 `pair` and 2 `pair` + 1.
+template <Format F, class Take>
+HWY_INLINE void unpack_pair(const RowPointers& rows, std::size_t block_at, int pair, Take& take) noexcept {
   constexpr std::size_t nibbles_at = F == Format::q5_k ? 48 : 16;
   constexpr std::size_t fifth_bits_at = 16;
-  for (std::size_t b = 0; b < blocks; b += super_block_parts) {
-    const std::size_t at = b / super_block_parts * info_of(F).block_bytes;
-    unpack_pairs_of_scales(shape, rows, at, panel, v, b);
-    for (int half = 0; half < 2; ++half) {  // 16 of the 32 elements of every part
-      const std::size_t half_at = at + 16 * static_cast<std::size_t>(half);
-      Quads fifth{};
-      if constexpr (F == Format::q5_k) fifth = load_interleaved(rows, half_at + fifth_bits_at);
+  HWY_UNROLL(2)
+  for (int half = 0; half < 2; ++half) {  // 16 of the 32 elements of both parts
+    const std::size_t at = block_at + 16 * static_cast<std::size_t>(half);
+    const Quads packed = load_interleaved(rows, at + nibbles_at + 32 * static_cast<std::size_t>(pair));
+    Quads fifth{};
+    if constexpr (F == Format::q5_k) fifth = load_interleaved(rows, at + fifth_bits_at);
+    HWY_UNROLL(4)
+    for (int m = 0; m < 4; ++m) {
+      VecWords low = low_nibbles(packed.quad[m]);
+      VecWords high = high_nibbles(packed.quad[m]);
+      if constexpr (F == Format::q5_k) {  // part p's fifth bit is bit p
+        low = hn::Or(low, shifted_bits(fifth.quad[m], 4 - 2 * pair, 16));
+        high = hn::Or(high, shifted_bits(fifth.quad[m], 3 - 2 * pair, 16));
+      }
+      take(0, 4 * half + m, low);
+      take(1, 4 * half + m, high);
+    }
+  }
+}
+
+/// Unpacks the scales of a block of Q6_K, two for each part.
+HWY_INLINE void unpack_q6_k_scales(const RowPointers& rows, std::size_t at, const Panel& panel, int v,
+                                   std::size_t first_block) noexcept {
+  const compat::TagF32 df;
+  HWY_ALIGN std::uint32_t d_bits[compat::lanes32];
+  for (int lane = 0; lane < compat::lanes32; ++lane) {
+    d_bits[lane] = lamina::detail::load_u16(rows[lane] + at + 208);
+  }
+  const Quads scales = load_interleaved(rows, at + 192);
+  const auto d = widen_halves(hn::Load(TagWords(), d_bits));
+  HWY_UNROLL(8)
+  for (int part = 0; part < super_block_parts; ++part) {
+    const PanelSlot slot =
+        panel_slot(panel, code_class(Format::q6_k), v, first_block + static_cast<std::size_t>(part));
+    const VecWords bytes = scales.quad[part / 2];
+    hn::Store(hn::Mul(d, signed_byte(bytes, 2 * (part % 2))), df, slot.scales);
+    hn::Store(hn::Mul(d, signed_byte(bytes, 2 * (part % 2) + 1)), df, slot.scales + compat::lanes32);
+  }
+}
+
+/// Unpacks half `t` of a block of Q6_K: 128 elements, four parts.
+template <class Take>
+HWY_INLINE void unpack_q6_k(const RowPointers& rows, std::size_t block_at, std::size_t t,
+                            Take& take) noexcept {
+  HWY_UNROLL(2)
+  for (int half = 0; half < 2; ++half) {
+    const std::size_t half_at = block_at + 16 * static_cast<std::size_t>(half);
+    const Quads high = load_interleaved(rows, half_at + 128 + 32 * t);
+    HWY_UNROLL(2)
+    for (int odd = 0; odd < 2; ++odd) {  // parts 0 and 2, or 1 and 3, are nibbles of the same bytes
+      const Quads low = load_interleaved(rows, half_at + 64 * t + 32 * static_cast<std::size_t>(odd));
+      const int shift = 4 - 2 * odd;
       HWY_UNROLL(4)
-      for (int pair = 0; pair < super_block_parts / 2; ++pair) {
-        const Quads packed =
-            load_interleaved(rows, half_at + nibbles_at + 32 * static_cast<std::size_t>(pair));
-        const PanelSlot even = panel_slot(panel, shape, v, b + 2 * static_cast<std::size_t>(pair));
-        const PanelSlot odd = panel_slot(panel, shape, v, b + 2 * static_cast<std::size_t>(pair) + 1);
-        HWY_UNROLL(4)
-        for (int m = 0; m < 4; ++m) {
-          VecWords low = low_nibbles(packed.quad[m]);
-          VecWords high = high_nibbles(packed.quad[m]);
-          if constexpr (F == Format::q5_k) {  // part p's fifth bit is bit p
-            low = hn::Or(low, shifted_bits(fifth.quad[m], 4 - 2 * pair, 16));
-            high = hn::Or(high, shifted_bits(fifth.quad[m], 3 - 2 * pair, 16));
-          }
-          store_quad(low, even, 4 * half + m);
-          store_quad(high, odd, 4 * half + m);
-        }
+      for (int m = 0; m < 4; ++m) {
+        const int quad = 4 * half + m;
+        take(odd, quad, hn::Or(low_nibbles(low.quad[m]), shifted_bits(high.quad[m], shift, 0x30)));
+        take(odd + 2, quad, hn::Or(high_nibbles(low.quad[m]), shifted_bits(high.quad[m], shift - 4, 0x30)));
       }
     }
   }
 }
 
-/// Unpacks Q6_K.
-HWY_INLINE void unpack_q6_k(const RowPointers& rows, std::size_t blocks, const Panel& panel, int v) noexcept {
-  constexpr CodeClass shape = code_class(Format::q6_k);
-  const compat::TagF32 df;
-  for (std::size_t b = 0; b < blocks; b += super_block_parts) {
-    const std::size_t at = b / super_block_parts * info_of(Format::q6_k).block_bytes;
-    HWY_ALIGN std::uint32_t d_bits[compat::lanes32];
-    for (int lane = 0; lane < compat::lanes32; ++lane)
-      d_bits[lane] = lamina::detail::load_u16(rows[lane] + at + 208);
-    const Quads scales = load_interleaved(rows, at + 192);
-    for (std::size_t t = 0; t < 2; ++t) {  // halves of 128 elements
-      for (std::size_t half = 0; half < 2; ++half) {
-        const Quads high = load_interleaved(rows, at + 128 + 32 * t + 16 * half);
-        for (std::size_t odd = 0; odd < 2;
-             ++odd) {  // groups 0 and 2, or 1 and 3, are nibbles of the same bytes
-          const Quads low = load_interleaved(rows, at + 64 * t + 32 * odd + 16 * half);
-          const PanelSlot first = panel_slot(panel, shape, v, b + 4 * t + odd);
-          const PanelSlot second = panel_slot(panel, shape, v, b + 4 * t + odd + 2);
-          const int shift = 4 - 2 * static_cast<int>(odd);
-          HWY_UNROLL(4)
-          for (int m = 0; m < 4; ++m) {
-            const int quad = 4 * static_cast<int>(half) + m;
-            store_quad(hn::Or(low_nibbles(low.quad[m]), shifted_bits(high.quad[m], shift, 0x30)), first,
-                       quad);
-            store_quad(hn::Or(high_nibbles(low.quad[m]), shifted_bits(high.quad[m], shift - 4, 0x30)), second,
-                       quad);
-          }
-        }
+// --- By format ---
+
+/// Unpacks the scales and offsets of `blocks` blocks of 32.
+template <Format F>
+HWY_INLINE void unpack_scales(const RowPointers& rows, std::size_t blocks, const Panel& panel,
+                              int v) noexcept {
+  constexpr CodeClass shape = code_class(F);
+  constexpr std::size_t block_bytes = info_of(F).block_bytes;
+  if constexpr (info_of(F).block_elements == code_block_elements) {
+    unpack_leading_scales(shape, block_bytes, rows, blocks, panel, v);
+  } else {
+    for (std::size_t b = 0; b < blocks; b += super_block_parts) {
+      const std::size_t at = b / super_block_parts * block_bytes;
+      if constexpr (F == Format::q6_k) {
+        unpack_q6_k_scales(rows, at, panel, v, b);
+      } else {
+        unpack_pairs_of_scales(shape, rows, at, panel, v, b);
       }
     }
-    const auto d = widen_halves(hn::Load(TagWords(), d_bits));
-    HWY_UNROLL(8)
-    for (int part = 0; part < super_block_parts; ++part) {
-      const PanelSlot slot = panel_slot(panel, shape, v, b + static_cast<std::size_t>(part));
-      const VecWords bytes = scales.quad[part / 2];
-      hn::Store(hn::Mul(d, signed_byte(bytes, 2 * (part % 2))), df, slot.scales);
-      hn::Store(hn::Mul(d, signed_byte(bytes, 2 * (part % 2) + 1)), df, slot.scales + compat::lanes32);
+  }
+}
+
+/// Unpacks the codes of blocks first_block .. first_block + group_blocks<F> of 32.
+template <Format F, class Take>
+HWY_INLINE void unpack_group_codes(const RowPointers& rows, std::size_t first_block, Take& take) noexcept {
+  constexpr std::size_t block_bytes = info_of(F).block_bytes;
+  const std::size_t at = first_block / (info_of(F).block_elements / code_block_elements) * block_bytes;
+  const std::size_t part = first_block % super_block_parts;
+  if constexpr (F == Format::q8_0) {
+    unpack_bytes(rows, at, take);
+  } else if constexpr (F == Format::q6_k) {
+    unpack_q6_k(rows, at, part / 4, take);
+  } else if constexpr (F == Format::q4_k || F == Format::q5_k) {
+    unpack_pair<F>(rows, at, static_cast<int>(part / 2), take);
+  } else {
+    unpack_nibbles<F>(rows, at, take);
+  }
+}
+
+/// Unpacks into a panel.
+template <Format F>
+HWY_NOINLINE void unpack_panel(const RowPointers& rows, std::size_t blocks, const Panel& panel,
+                               int v) noexcept {
+  constexpr int parts = group_blocks<F>;
+  unpack_scales<F>(rows, blocks, panel, v);
+  for (std::size_t b = 0; b < blocks; b += parts) {
+    std::uint32_t* codes[parts];
+    for (int i = 0; i < parts; ++i) {
+      codes[i] = panel_slot(panel, code_class(F), v, b + static_cast<std::size_t>(i)).codes;
     }
+    const auto store = [&codes](int block, int quad, VecWords words)
+                           HWY_ATTR { hn::Store(words, TagWords(), codes[block] + quad * compat::lanes32); };
+    unpack_group_codes<F>(rows, b, store);
   }
 }
 
@@ -158,17 +204,17 @@ inline void unpack_rows(Format format, const RowPointers& rows, std::size_t bloc
   switch (format) {
 #if !LAMINA_ONE_LANE
     case Format::q4_0:
-      return unpack_nibbles<Format::q4_0>(rows, blocks, panel, v);
+      return unpack_panel<Format::q4_0>(rows, blocks, panel, v);
     case Format::iq4_nl:
-      return unpack_nibbles<Format::iq4_nl>(rows, blocks, panel, v);
+      return unpack_panel<Format::iq4_nl>(rows, blocks, panel, v);
     case Format::q8_0:
-      return unpack_q8_0(rows, blocks, panel, v);
+      return unpack_panel<Format::q8_0>(rows, blocks, panel, v);
     case Format::q4_k:
-      return unpack_q4_or_q5_k<Format::q4_k>(rows, blocks, panel, v);
+      return unpack_panel<Format::q4_k>(rows, blocks, panel, v);
     case Format::q5_k:
-      return unpack_q4_or_q5_k<Format::q5_k>(rows, blocks, panel, v);
+      return unpack_panel<Format::q5_k>(rows, blocks, panel, v);
     case Format::q6_k:
-      return unpack_q6_k(rows, blocks, panel, v);
+      return unpack_panel<Format::q6_k>(rows, blocks, panel, v);
 #endif
     default:
       return unpack_any(format, rows, blocks, panel, v);

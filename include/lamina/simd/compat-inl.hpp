@@ -67,12 +67,14 @@ HWY_INLINE hn::TFromD<D> ReduceSum(D d, hn::Vec<D> v) noexcept {
 // --- Sums of four byte products ---
 //
 // Every target has
-//   template <CodeRange range, int quad, int quads>
-//   void add_byte_products(VecI32& sum, ByteSums& partial, VecI32 w, VecI32 x, std::int32_t start);
+//   template <CodeRange range>
+//   void add_byte_products(VecI32& sum, ByteSums& partial, VecI32 w, VecI32 x, std::int32_t start, int quad,
+//                          int quads);
 // which adds to every lane of `sum` the four products of the bytes of `w` (weights, in `range`) and `x`
-// (activations, -127..127) in that lane. It is called for quad = 0 .. quads - 1 in turn with the same `sum`
-// and `partial`, which need no initial value, and the same `start`, which every lane begins with; `sum` is
-// complete, and exact, after the last. The order of additions is free, the result is not.
+// (activations, -127..127) in that lane. It is called `quads` times with the same `sum` and `partial`, whose
+// values before do not matter, and the same `start`, which every lane begins with: first with `quad` 0, last
+// with quads - 1; after that `sum` is complete, and exact. `quad` and `quads` must be constants once loops
+// are unrolled.
 
 /// What the bytes on the weight side may hold, decided per format: it bounds the sums of the int16
 /// instructions.
@@ -92,9 +94,10 @@ inline constexpr int full_range_offset = 0;
 
 struct ByteSums {};  // products go straight to int32
 
-template <CodeRange range, int quad, int quads>
-HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x, std::int32_t start) noexcept {
-  if constexpr (quad == 0) sum = hn::Set(TagI32(), start);
+template <CodeRange range>
+HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x, std::int32_t start, int quad,
+                                  int) noexcept {
+  if (quad == 0) sum = hn::Set(TagI32(), start);
 #if HWY_TARGET <= HWY_AVX3
   sum = VecI32{_mm512_dpbusd_epi32(sum.raw, w.raw, x.raw)};
 #else
@@ -138,9 +141,9 @@ HWY_INLINE VecI32 magnitude(VecI32 w) noexcept { return VecI32{_mm256_abs_epi8(w
 HWY_INLINE VecI32 with_sign_of(VecI32 x, VecI32 w) noexcept { return VecI32{_mm256_sign_epi8(x.raw, w.raw)}; }
 #endif
 
-template <CodeRange range, int quad, int quads>
-HWY_INLINE void add_byte_products(VecI32& sum, ByteSums& partial, VecI32 w, VecI32 x,
-                                  std::int32_t start) noexcept {
+template <CodeRange range>
+HWY_INLINE void add_byte_products(VecI32& sum, ByteSums& partial, VecI32 w, VecI32 x, std::int32_t start,
+                                  int quad, int quads) noexcept {
   // Pairs of products that fit in int16 together: 8 * 2 * 15 * 127 = 30480, 2 * 2 * 63 * 127 = 32004, 2 * 128
   // * 127.
   constexpr int chain = range == CodeRange::nibble ? 8 : range == CodeRange::six_bits ? 2 : 1;
@@ -152,7 +155,7 @@ HWY_INLINE void add_byte_products(VecI32& sum, ByteSums& partial, VecI32 w, VecI
   }
   partial.pairs = quad % chain == 0 ? products : add_pairs(partial.pairs, products);
   in_this_order(partial.pairs);
-  if constexpr (quad % chain == chain - 1 || quad == quads - 1) {
+  if (quad % chain == chain - 1 || quad == quads - 1) {
     // The start comes in where it is first needed, so that it occupies no register before.
     sum = hn::Add(quad < chain ? hn::Set(TagI32(), start) : sum, widen_pairs(partial.pairs));
     in_this_order(sum);
@@ -163,10 +166,11 @@ HWY_INLINE void add_byte_products(VecI32& sum, ByteSums& partial, VecI32 w, VecI
 
 struct ByteSums {};
 
-template <CodeRange range, int quad, int quads>
-HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x, std::int32_t start) noexcept {
+template <CodeRange range>
+HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x, std::int32_t start, int quad,
+                                  int) noexcept {
   const TagI32 d;
-  if constexpr (quad == 0) sum = hn::Set(d, start);
+  if (quad == 0) sum = hn::Set(d, start);
   std::int8_t weights[4];
   std::int8_t activations[4];
   const std::int32_t w_bits = hn::GetLane(w);
@@ -191,10 +195,11 @@ HWY_INLINE auto widen_bytes(VecI32 v) noexcept {
   return hn::ShiftRight<8>(hn::ShiftLeft<8>(pairs));
 }
 
-template <CodeRange range, int quad, int quads>
-HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x, std::int32_t start) noexcept {
+template <CodeRange range>
+HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x, std::int32_t start, int quad,
+                                  int) noexcept {
   const TagI32 d;
-  if constexpr (quad == 0) sum = hn::Set(d, start);
+  if (quad == 0) sum = hn::Set(d, start);
   VecI32 low = hn::Zero(d);
   VecI32 high = hn::Zero(d);
   low = hn::ReorderWidenMulAccumulate(d, widen_bytes<false>(w), widen_bytes<false>(x), low, high);

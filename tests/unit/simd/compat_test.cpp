@@ -25,16 +25,8 @@ struct ByteBlock {
   HWY_ALIGN std::int8_t byte[quads * lanes * 4];
 };
 
-template <compat::CodeRange range, int quads, int quad = 0>
-void add_all(compat::VecI32& sum, compat::ByteSums& partial, const ByteBlock<quads>& w,
-             const ByteBlock<quads>& x) {
-  const compat::TagI32 d;
-  const auto load = [d](const ByteBlock<quads>& from) HWY_ATTR {
-    return hn::Load(d, reinterpret_cast<const std::int32_t*>(from.byte + quad * lanes * 4));
-  };
-  compat::add_byte_products<range, quad, quads>(sum, partial, load(w), load(x), 0);
-  if constexpr (quad + 1 < quads) add_all<range, quads, quad + 1>(sum, partial, w, x);
-}
+/// What every lane's sum starts with.
+constexpr std::int32_t start = 1000;
 
 /// Lanes that differ from the exact sum, for bytes given by two functions of the position.
 template <compat::CodeRange range, int quads, class Weight, class Activation>
@@ -44,7 +36,7 @@ int wrong_lanes(Weight weight, Activation activation) {
   ByteBlock<quads> x;
   std::int32_t expected[lanes];
   for (int lane = 0; lane < lanes; ++lane) {
-    expected[lane] = 1000 + lane;
+    expected[lane] = start;
     for (int i = 0; i < 4 * quads; ++i) {
       const int position = (i / 4 * lanes + lane) * 4 + i % 4;
       const int code = weight(position);
@@ -55,9 +47,15 @@ int wrong_lanes(Weight weight, Activation activation) {
     }
   }
   const compat::TagI32 d;
-  compat::VecI32 sum = hn::Iota(d, 1000);
-  compat::ByteSums partial;
-  add_all<range, quads>(sum, partial, w, x);
+  compat::VecI32 sum = hn::Set(d, 77);  // what is in them before must not matter
+  compat::ByteSums partial{};
+  const auto load = [d](const ByteBlock<quads>& from, int quad) HWY_ATTR {
+    return hn::Load(d, reinterpret_cast<const std::int32_t*>(from.byte + quad * lanes * 4));
+  };
+  HWY_UNROLL(8)
+  for (int quad = 0; quad < quads; ++quad) {
+    compat::add_byte_products<range>(sum, partial, load(w, quad), load(x, quad), start, quad, quads);
+  }
   HWY_ALIGN std::int32_t got[lanes];
   hn::Store(sum, d, got);
   int wrong = 0;

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The arithmetic of products of integer weights with int8 activations, one for a token and for a batch.
+//
+// The bits of an output element are fixed (architecture 11). Over the blocks of 32 of its row, in order:
+//   n  = exact integer sum of code * code, one per half where the halves of a block have scales of their own
+//   s  = scale * n                       two halves: s = fma(scale1, n1, scale0 * n0)
+//   s  = fma(-offset, sum of codes, s)   per half; formats with offsets only
+//   y  = fma(s, step of the activations, y)
+// Lanes are rows: neither a row's place nor the number of tokens matters. Unfused targets multiply, then add.
+
+// The guard toggles: Highway's foreach_target includes this file once per target.
+#if defined(LAMINA_KERNELS_CODE_PRODUCTS_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_KERNELS_CODE_PRODUCTS_INL_HPP_
+#undef LAMINA_KERNELS_CODE_PRODUCTS_INL_HPP_
+#else
+#define LAMINA_KERNELS_CODE_PRODUCTS_INL_HPP_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include <lamina/kernels/linear.hpp>
+#include <lamina/kernels/unpack-inl.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// A few tokens' part of the quantised activations, at the panel's first column.
+struct CodeTile {
+  const std::int8_t* codes;
+  const float* scales;
+  const BlockSums* sums;
+  std::size_t codes_stride;   ///< columns of a whole row
+  std::size_t blocks_stride;  ///< blocks of 32 of a whole row
+};
+
+/// What a sum of code products starts with, so that the panel's code offset falls out; half -1: a whole
+/// block.
+template <CodeClass shape>
+HWY_INLINE std::int32_t initial_sum(const BlockSums& sums, int half) noexcept {
+  constexpr int offset = shape.code_offset();
+  static_assert(offset == 0 || offset == 8 || offset == 32 || offset == 128);
+  if constexpr (offset == 0) return 0;
+  if (half >= 0) return (half == 0 ? sums.minus_32_first : sums.minus_32_second) * (offset / 32);
+  return offset == 8 ? sums.minus_8_total : sums.minus_128_total;
+}
+
+/// Codes 4 `quad` .. 4 `quad` + 3 of a block of token `t`, in one word.
+HWY_INLINE std::int32_t four_codes(const CodeTile& x, int t, std::size_t block, int quad) noexcept {
+  std::int32_t four;
+  std::memcpy(&four,
+              x.codes + static_cast<std::size_t>(t) * x.codes_stride + block * code_block_elements + 4 * quad,
+              4);
+  return four;
+}
+
+/// The result after one more block: the arithmetic at the head of this file. `scale` [scales_per_block,
+/// lanes32].
+template <CodeClass shape>
+HWY_INLINE compat::VecF32 add_block(compat::VecF32 result, compat::VecI32 sum, compat::VecI32 second_sum,
+                                    const float* scale, const CodeTile& x, int t,
+                                    std::size_t block) noexcept {
+  const compat::TagF32 df;
+  constexpr int lanes = compat::lanes32;
+  const std::size_t index = static_cast<std::size_t>(t) * x.blocks_stride + block;
+  auto s = hn::Mul(hn::Load(df, scale), hn::ConvertTo(df, sum));
+  if constexpr (shape.halves) {
+    s = hn::MulAdd(hn::Load(df, scale + lanes), hn::ConvertTo(df, second_sum), s);
+  }
+  if constexpr (shape.offsets && !shape.halves) {
+    const auto total = hn::Set(df, static_cast<float>(x.sums[index].minus_8_total));
+    s = hn::MulAdd(hn::Load(df, scale + lanes), total, s);
+  }
+  if constexpr (shape.offsets && shape.halves) {
+    const auto first = hn::Set(df, static_cast<float>(x.sums[index].minus_32_first));
+    const auto second = hn::Set(df, static_cast<float>(x.sums[index].minus_32_second));
+    s = hn::MulAdd(hn::Load(df, scale + 2 * lanes), first, s);
+    s = hn::MulAdd(hn::Load(df, scale + 3 * lanes), second, s);
+  }
+  return hn::MulAdd(s, hn::Set(df, x.scales[index]), result);
+}
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // LAMINA_KERNELS_CODE_PRODUCTS_INL_HPP_
