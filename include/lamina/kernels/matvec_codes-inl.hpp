@@ -64,7 +64,9 @@ HWY_NOINLINE const std::byte* multiply_packed(const PackedRows& w, const CodeTil
   constexpr std::size_t line = 64;
   constexpr std::size_t group_bytes = compat::lanes32 * row_bytes(F, info_of(F).block_elements) * parts *
                                       code_block_elements / info_of(F).block_elements;
-  unpack_scales<F>(w.rows, w.blocks, w.panel, w.v);
+  // A block with a scale of its own gets it on the way; those of larger blocks are unpacked together first.
+  constexpr bool scale_in_block = info_of(F).block_elements == code_block_elements;
+  if constexpr (!scale_in_block) unpack_scales<F>(w.rows, w.blocks, w.panel, w.v);
   RowPointers rows;  // a copy that can live in registers
   HWY_UNROLL(16)
   for (int lane = 0; lane < compat::lanes32; ++lane) rows[lane] = w.rows[lane];
@@ -76,11 +78,16 @@ HWY_NOINLINE const std::byte* multiply_packed(const PackedRows& w, const CodeTil
     next += group_bytes;
     GroupSums<shape, parts> group{x, b, {}, {}};
     unpack_group_codes<F>(rows, b, group);
+    HWY_ALIGN float own_scale[compat::lanes32];
+    if constexpr (scale_in_block) {
+      hn::Store(compat::GatherHalves(rows, b * info_of(F).block_bytes), df, own_scale);
+    }
     HWY_UNROLL(4)
     for (int i = 0; i < parts; ++i) {
       const std::size_t block = b + static_cast<std::size_t>(i);
-      result = add_block<shape>(result, group.sums[i][0], group.sums[i][shape.halves ? 1 : 0],
-                                panel_slot(w.panel, shape, w.v, block).scales, x, 0, block);
+      const float* scale = scale_in_block ? own_scale : panel_slot(w.panel, shape, w.v, block).scales;
+      result =
+          add_block<shape>(result, group.sums[i][0], group.sums[i][shape.halves ? 1 : 0], scale, x, 0, block);
     }
   }
   hn::StoreU(result, df, y);

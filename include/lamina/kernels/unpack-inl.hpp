@@ -200,26 +200,6 @@ inline constexpr int group_blocks = F == Format::q6_k                        ? 4
                                     : F == Format::q4_k || F == Format::q5_k ? 2
                                                                              : 1;
 
-/// Unpacks the f16 scales with which every block begins.
-HWY_INLINE void unpack_leading_scales(CodeClass shape, std::size_t block_bytes, const RowPointers& rows,
-                                      std::size_t blocks, const Panel& panel, int v) noexcept {
-  constexpr std::size_t lanes = compat::lanes32;
-  const hn::Rebind<hwy::float16_t, compat::TagF32> d_half;
-  // Gathered by themselves first: a vector load right behind the narrow stores that fill it would wait for
-  // them.
-  HWY_ALIGN std::uint16_t half[matmul_column_step / code_block_elements * lanes];
-  for (std::size_t b = 0; b < blocks; ++b) {
-    HWY_UNROLL(16)
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      half[b * lanes + lane] = lamina::detail::load_u16(rows[lane] + b * block_bytes);
-    }
-  }
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const auto bits = hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(half + b * lanes));
-    hn::Store(hn::PromoteTo(compat::TagF32(), bits), compat::TagF32(), panel_slot(panel, shape, v, b).scales);
-  }
-}
-
 // --- The 32-element types ---
 
 /// Unpacks a block of Q4_0, or of IQ4_NL, whose nibbles index a table.

@@ -100,12 +100,8 @@ HWY_INLINE void unpack_pair(const RowPointers& rows, std::size_t block_at, int p
 HWY_INLINE void unpack_q6_k_scales(const RowPointers& rows, std::size_t at, const Panel& panel, int v,
                                    std::size_t first_block) noexcept {
   const compat::TagF32 df;
-  HWY_ALIGN std::uint32_t d_bits[compat::lanes32];
-  for (int lane = 0; lane < compat::lanes32; ++lane) {
-    d_bits[lane] = lamina::detail::load_u16(rows[lane] + at + 208);
-  }
   const Quads scales = load_interleaved(rows, at + 192);
-  const auto d = widen_halves(hn::Load(TagWords(), d_bits));
+  const auto d = compat::GatherHalves(rows, at + 208);
   HWY_UNROLL(8)
   for (int part = 0; part < super_block_parts; ++part) {
     const PanelSlot slot =
@@ -147,7 +143,10 @@ HWY_INLINE void unpack_scales(const RowPointers& rows, std::size_t blocks, const
   constexpr CodeClass shape = code_class(F);
   constexpr std::size_t block_bytes = info_of(F).block_bytes;
   if constexpr (info_of(F).block_elements == code_block_elements) {
-    unpack_leading_scales(shape, block_bytes, rows, blocks, panel, v);
+    for (std::size_t b = 0; b < blocks; ++b) {
+      const auto scale = compat::GatherHalves(rows, b * block_bytes);  // every block begins with it
+      hn::Store(scale, compat::TagF32(), panel_slot(panel, shape, v, b).scales);
+    }
   } else {
     for (std::size_t b = 0; b < blocks; b += super_block_parts) {
       const std::size_t at = b / super_block_parts * block_bytes;

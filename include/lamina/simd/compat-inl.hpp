@@ -9,6 +9,7 @@
 #define LAMINA_SIMD_COMPAT_INL_HPP_
 #endif
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -63,6 +64,37 @@ template <class D>
 HWY_INLINE hn::TFromD<D> ReduceSum(D d, hn::Vec<D> v) noexcept {
   return hn::GetLane(hn::SumOfLanes(d, v));
 }
+
+#if !LAMINA_ONE_LANE
+/// Loads the f16 number `at` bytes behind each of `pointers` [lanes32], widened.
+template <class Pointers>
+HWY_INLINE VecF32 GatherHalves(const Pointers& pointers, std::size_t at) noexcept {
+  const hn::Rebind<hwy::float16_t, TagF32> d_half;
+  const auto bits = [&pointers, at](int lane) HWY_ATTR {
+    std::int16_t half;
+    std::memcpy(&half, pointers[lane] + at, sizeof half);
+    return half;
+  };
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  // Inserted into a register one by one. Through memory, the load of the vector would wait for its narrow
+  // stores: a product of Q4_0 with one token, in the nearest cache: 12 GB/s, so 15 GB/s.
+  const auto eight = [&bits](int i) HWY_ATTR {
+    return _mm_setr_epi16(bits(i), bits(i + 1), bits(i + 2), bits(i + 3), bits(i + 4), bits(i + 5),
+                          bits(i + 6), bits(i + 7));
+  };
+#if HWY_TARGET <= HWY_AVX3
+  const __m256i halves = _mm256_inserti128_si256(_mm256_castsi128_si256(eight(0)), eight(8), 1);
+#else
+  const __m128i halves = eight(0);
+#endif
+  return hn::PromoteTo(TagF32(), hn::Vec<decltype(d_half)>{halves});
+#else
+  HWY_ALIGN std::int16_t halves[lanes32];
+  for (int lane = 0; lane < lanes32; ++lane) halves[lane] = bits(lane);
+  return hn::PromoteTo(TagF32(), hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(halves)));
+#endif
+}
+#endif
 
 // --- Sums of four byte products ---
 //
