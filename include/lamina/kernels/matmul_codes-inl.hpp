@@ -59,27 +59,21 @@ HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors], cons
   }
 }
 
-/// Whether the results of a tile stay in registers while it passes over its blocks. With 16 registers the
-/// sums need them all, and a result is better loaded and stored once a block.
-inline constexpr bool results_in_registers = HWY_TARGET <= HWY_AVX3 || !HWY_ARCH_X86;
-
 /// Multiplies `blocks` blocks of a panel with `tokens` tokens, adding to y [tokens, panel_rows] with
 /// `y_stride`.
 template <CodeClass shape, int tokens>
-HWY_NOINLINE void multiply_tile(const Panel& panel, std::size_t blocks, const CodeTile& x, float* y,
+HWY_NOINLINE void multiply_tile(Panel panel, std::size_t blocks, CodeTile x, float* y,
                                 std::size_t y_stride) noexcept {
   const compat::TagF32 df;
   constexpr int lanes = compat::lanes32;
   constexpr int scales_per_block = shape.scales_per_block();
-  const auto place = [&](int t, int v)
+  const auto place = [=](int t, int v)
                          HWY_ATTR { return y + static_cast<std::size_t>(t) * y_stride + v * lanes; };
   compat::VecF32 result[tokens][panel_vectors];
-  if constexpr (results_in_registers) {
-    HWY_UNROLL(4)
-    for (int t = 0; t < tokens; ++t) {
-      HWY_UNROLL(2)
-      for (int v = 0; v < panel_vectors; ++v) result[t][v] = hn::LoadU(df, place(t, v));
-    }
+  HWY_UNROLL(4)
+  for (int t = 0; t < tokens; ++t) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < panel_vectors; ++v) result[t][v] = hn::LoadU(df, place(t, v));
   }
   for (std::size_t b = 0; b < blocks; ++b) {
     const std::uint32_t* w = panel.codes + b * panel_block_words;
@@ -96,23 +90,15 @@ HWY_NOINLINE void multiply_tile(const Panel& panel, std::size_t blocks, const Co
     for (int t = 0; t < tokens; ++t) {
       HWY_UNROLL(2)
       for (int v = 0; v < panel_vectors; ++v) {
-        const float* scale = scales + v * scales_per_block * lanes;
-        if constexpr (results_in_registers) {
-          result[t][v] = add_block<shape>(result[t][v], sums[t][v], second_sums[t][v], scale, x, t, b);
-        } else {
-          hn::StoreU(
-              add_block<shape>(hn::LoadU(df, place(t, v)), sums[t][v], second_sums[t][v], scale, x, t, b), df,
-              place(t, v));
-        }
+        result[t][v] = add_block<shape>(result[t][v], sums[t][v], second_sums[t][v],
+                                        scales + v * scales_per_block * lanes, x, t, b);
       }
     }
   }
-  if constexpr (results_in_registers) {
-    HWY_UNROLL(4)
-    for (int t = 0; t < tokens; ++t) {
-      HWY_UNROLL(2)
-      for (int v = 0; v < panel_vectors; ++v) hn::StoreU(result[t][v], df, place(t, v));
-    }
+  HWY_UNROLL(4)
+  for (int t = 0; t < tokens; ++t) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < panel_vectors; ++v) hn::StoreU(result[t][v], df, place(t, v));
   }
 }
 
@@ -236,7 +222,9 @@ inline void multiply_one_token(MultiplyPacked multiply, const WeightMatrix& w, c
 inline void multiply_panels(const WeightMatrix& w, const RowGroup& group, const ActivationRows& x,
                             const Panel& panel, float* y, std::size_t y_stride) noexcept {
   const MultiplyTokens multiply = multiply_tokens_of(code_class(w.format));
-  const std::size_t step = x.rows == 1 ? 256 : matmul_column_step;
+  constexpr std::size_t nearest_cache_half = 16384;
+  const std::size_t step =
+      x.rows == 1 ? 256 : std::min<std::size_t>(matmul_column_step, nearest_cache_half / panel_rows);
   const std::size_t row_blocks = w.columns / code_block_elements;
   for (std::size_t t = 0; t < x.rows; ++t) std::memset(y + t * y_stride, 0, group.rows * sizeof(float));
   for (std::size_t column = 0; column < w.columns; column += step) {
