@@ -216,9 +216,9 @@ inline void multiply_one_token(MultiplyPacked multiply, const WeightMatrix& w, c
   std::memcpy(y, sums, group.rows * sizeof(float));
 }
 
-/// Multiplies a group of rows with all tokens of `x`: y [x.rows, group.rows] with `y_stride`. 1024 columns at
-/// a time (256 for one token), so that the codes of a panel stay in the first-level cache (16 KiB with
-/// 256-bit vectors) while all tokens pass by.
+/// Multiplies a group of rows with all tokens of `x`: y [x.rows, group.rows] with `y_stride`. 16 KiB of codes
+/// at a time (256 columns for one token), so that they stay in the first-level cache while all tokens pass
+/// by.
 inline void multiply_panels(const WeightMatrix& w, const RowGroup& group, const ActivationRows& x,
                             const Panel& panel, float* y, std::size_t y_stride) noexcept {
   const MultiplyTokens multiply = multiply_tokens_of(code_class(w.format));
