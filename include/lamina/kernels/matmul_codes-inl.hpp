@@ -196,11 +196,11 @@ inline void multiply_partial(MultiplyTokens multiply, std::uint32_t tokens, cons
     std::memcpy(y + t * y_stride, part + t * panel_rows, rows * sizeof(float));
 }
 
-/// Multiplies a group of rows with one token: y [group.rows]. 256 columns at a time, so that their scales
+/// Multiplies a group of rows with one token: y [group.rows]. 1024 columns at a time, so that their scales
 /// stay in the nearest cache.
 inline void multiply_one_token(MultiplyPacked multiply, const WeightMatrix& w, const RowGroup& group,
                                const ActivationRows& x, const Panel& panel, float* y) noexcept {
-  constexpr std::size_t step = 512;
+  constexpr std::size_t step = matmul_column_step;
   const std::byte* next = group.first + panel_rows * group.row_bytes;
   float sums[panel_rows] = {};
   for (std::size_t column = 0; column < w.columns; column += step) {
