@@ -191,10 +191,8 @@ int bench(const BenchFlags& flags) {
   if (const auto status = start(engine, flags.common, needs); !status) return fail(status.error(), json);
 
   const std::uint32_t threads = flags.common.thread_count();
-  OneThread alone;
-  lamina::Executor& executor = engine.pool != nullptr ? static_cast<lamina::Executor&>(*engine.pool) : alone;
   note(flags.common, "measuring the machine ...");
-  const Ceilings ceilings{probe_bandwidth(executor), probe_int8_peak(executor)};
+  const Ceilings ceilings{probe_bandwidth(engine.pool.get()), probe_int8_peak(engine.pool.get())};
   note(flags.common, "%s read, %.3g int8 operations a second, %u threads",
        format_bytes(ceilings.bytes_per_s).c_str(), ceilings.int8_ops_per_s, threads);
 

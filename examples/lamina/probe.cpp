@@ -1,133 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops that measure the machine: reading memory, and the byte products that the matrix kernels are made of.
+// The one translation unit that compiles the library's probes for the program.
 #include "probe.hpp"
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <cstdint>
-#include <type_traits>
-#include <vector>
-
-#include <lamina/simd/compat-inl.hpp>
-
-#include "machine.hpp"
-
-HWY_BEFORE_NAMESPACE();
-namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-/// Adds up `count` words, in whole blocks of 8 vectors; as fast as memory delivers.
-HWY_NOINLINE std::uint32_t sum_words(const std::uint32_t* words, std::size_t count) noexcept {
-  const hn::ScalableTag<std::uint32_t> d;
-  const std::size_t lanes = hn::Lanes(d);
-  auto a = hn::Zero(d);
-  auto b = hn::Zero(d);
-  auto c = hn::Zero(d);
-  auto e = hn::Zero(d);
-  for (std::size_t i = 0; i + 8 * lanes <= count; i += 8 * lanes) {
-    a = hn::Add(a, hn::Add(hn::LoadU(d, words + i), hn::LoadU(d, words + i + lanes)));
-    b = hn::Add(b, hn::Add(hn::LoadU(d, words + i + 2 * lanes), hn::LoadU(d, words + i + 3 * lanes)));
-    c = hn::Add(c, hn::Add(hn::LoadU(d, words + i + 4 * lanes), hn::LoadU(d, words + i + 5 * lanes)));
-    e = hn::Add(e, hn::Add(hn::LoadU(d, words + i + 6 * lanes), hn::LoadU(d, words + i + 7 * lanes)));
-  }
-  return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(a, b), hn::Add(c, e))));
-}
-
-/// Sums in flight: 2 products a cycle with a latency of 5 where they go to int32 at once; elsewhere partial
-/// sums need the registers.
-inline constexpr std::size_t product_streams = std::is_empty_v<compat::ByteSums> ? 10 : 4;
-
-HWY_INLINE void add_products(compat::VecI32 (&sums)[product_streams],
-                             compat::ByteSums (&partials)[product_streams],
-                             const compat::VecI32 (&weights)[4], compat::VecI32 x, int quad) noexcept {
-  HWY_UNROLL(10)
-  for (std::size_t i = 0; i < product_streams; ++i) {
-    compat::add_byte_products<compat::CodeRange::nibble>(sums[i], partials[i], weights[i % 4], x, 0, quad, 8);
-  }
-}
-
-/// Multiplies bytes `rounds` times; returns the number of multiplications and additions done.
-HWY_NOINLINE std::uint64_t multiply_bytes(std::uint64_t rounds, std::int32_t& sink) noexcept {
-  const compat::TagI32 d;
-  constexpr std::size_t lanes = compat::lanes32;
-  alignas(64) std::int32_t values[8 * lanes];
-  for (std::size_t i = 0; i < 8 * lanes; ++i) values[i] = static_cast<std::int32_t>(i * 0x01030507);
-  compat::VecI32 weights[4];
-  for (int i = 0; i < 4; ++i) weights[i] = hn::Set(d, 0x01020304 * (i + 1) & 0x0F0F0F0F);
-  compat::VecI32 sums[product_streams];
-  compat::ByteSums partials[product_streams] = {};
-  for (std::size_t i = 0; i < product_streams; ++i) sums[i] = hn::Set(d, static_cast<std::int32_t>(i));
-  for (std::uint64_t round = 0; round < rounds; ++round) {
-    asm volatile("" : : "r"(values) : "memory");  // the bytes are loaded again each round
-    HWY_UNROLL(8)
-    for (int quad = 0; quad < 8; ++quad) {
-      add_products(sums, partials, weights, hn::Load(d, values + static_cast<std::size_t>(quad) * lanes),
-                   quad);
-    }
-  }
-  for (std::size_t i = 1; i < product_streams; ++i) sums[0] = hn::Add(sums[0], sums[i]);
-  sink = hn::GetLane(hn::SumOfLanes(d, sums[0]));
-  return rounds * product_streams * 8 * lanes * 4 * 2;
-}
-
-}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
+#include <lamina/testing/probe-inl.hpp>
 
 namespace program {
-namespace {
 
-constexpr int passes = 5;
+double probe_bandwidth(lamina::Executor* threads) { return lamina::HWY_NAMESPACE::probe_bandwidth(threads); }
 
-struct ReadJob {
-  std::vector<std::uint32_t> words;
-  std::atomic<std::uint32_t> sum{0};  // keeps the reads
-};
-
-struct MultiplyJob {
-  std::uint64_t rounds = 0;
-  std::atomic<std::uint64_t> operations{0};
-  std::atomic<std::int32_t> sum{0};
-};
-
-void read_part(void* context, std::uint32_t part, std::uint32_t parts) noexcept {
-  auto& job = *static_cast<ReadJob*>(context);
-  const std::size_t share = job.words.size() / parts;
-  job.sum += lamina::HWY_NAMESPACE::sum_words(job.words.data() + part * share, share);
-}
-
-void multiply_part(void* context, std::uint32_t, std::uint32_t) noexcept {
-  auto& job = *static_cast<MultiplyJob*>(context);
-  std::int32_t sum = 0;
-  job.operations += lamina::HWY_NAMESPACE::multiply_bytes(job.rounds, sum);
-  job.sum += sum;
-}
-
-}  // namespace
-
-double probe_bandwidth(lamina::Executor& threads) {
-  ReadJob job;
-  job.words.assign(std::size_t{1} << 26, 1);
-  double best = 0;
-  for (int i = 0; i < passes; ++i) {
-    const Stopwatch watch;
-    threads.run(&read_part, &job, threads.width());
-    best = std::max(best, static_cast<double>(job.words.size() * sizeof(std::uint32_t)) / watch.seconds());
-  }
-  return best;
-}
-
-double probe_int8_peak(lamina::Executor& threads) {
-  MultiplyJob job;
-  job.rounds = 1 << 20;
-  double best = 0;
-  for (int i = 0; i < passes; ++i) {
-    job.operations = 0;
-    const Stopwatch watch;
-    threads.run(&multiply_part, &job, threads.width());
-    best = std::max(best, static_cast<double>(job.operations.load()) / watch.seconds());
-  }
-  return best;
-}
+double probe_int8_peak(lamina::Executor* threads) { return lamina::HWY_NAMESPACE::probe_int8_peak(threads); }
 
 }  // namespace program

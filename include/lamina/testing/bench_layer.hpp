@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -31,48 +30,17 @@
 #include <lamina/runtime/workspace.hpp>
 #include <lamina/schedule/facts.hpp>
 #include <lamina/schedule/kv_layout.hpp>
+#include <lamina/testing/layer_timing.hpp>
 #include <lamina/testing/random_layers.hpp>
 #include <lamina/weights/bind.hpp>
 #include <lamina/weights/weight_file.hpp>
-
-namespace lamina {
-
-/// What to time, and how.
-struct LayerBenchOptions {
-  std::uint32_t rows =
-      1;  ///< tokens that pass through the layer together: 1 as in decoding, more as in prefill
-  std::uint32_t depth = 0;  ///< tokens in the cache before them
-  std::uint32_t repeats = 9;
-  Precision precision = Precision::fast;
-  CacheFormat cache = CacheFormat::bf16;
-  Executor* executor = nullptr;                    ///< null: one thread
-  std::size_t footprint = std::size_t{256} << 20;  ///< bytes of equal layers to walk through in turn, so that
-                                                   ///< no weights are in the CPU's caches, as in a model
-  std::uint64_t seed = 1;
-};
-
-/// Times and cost of one layer, for all rows of a pass together.
-struct LayerTiming {
-  double seconds = 0;  ///< median over the repeats
-  double fastest = 0;
-  double slowest = 0;
-  double bytes = 0;  ///< weights and cache that the layer reads; of the experts, those that were chosen
-  double flop = 0;   ///< of matrix products and attention; one multiply-add is two
-  const char* target = "";  ///< Highway's name of the target: "AVX2"
-  FixedText<32> kernel;     ///< "Q4_0 x int8": stored format of most weights, form of the activations
-
-  [[nodiscard]] double bytes_per_s() const noexcept { return bytes / seconds; }
-  [[nodiscard]] double flop_per_s() const noexcept { return flop / seconds; }
-};
-
-}  // namespace lamina
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
 /// Layers of one kind, each with a cache of its own, that a pass runs through one after the other.
 template <LayerKind Kind, int Hidden>
-class LayerBench {
+class LayerBench final : public LayerTimer {
   using Model = testing::detail::ModelAround<Kind, Hidden>;
   using Attention = typename Kind::attention;
   static constexpr std::uint32_t index = layer_count<Model> - 1;  ///< of the kind in the model around it
@@ -102,9 +70,7 @@ class LayerBench {
     return Done{};
   }
 
-  /// Runs twice to check, then times. Errors: bad_argument that says what is wrong with the results: not
-  /// finite, or not the same bits both times.
-  [[nodiscard]] Result<LayerTiming> time() {
+  [[nodiscard]] Status check() override {
     run();
     std::copy_n(work_.stream, stream_.size(), checked_.data());
     run();
@@ -119,18 +85,41 @@ class LayerBench {
                      text("%g", double{value}),        ""};
       }
     }
-    std::vector<double> seconds(options_.repeats);
-    for (double& one : seconds) {
-      const auto start = std::chrono::steady_clock::now();
-      run();
-      const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-      one = passed.count() / static_cast<double>(copies_.size());
+    return Done{};
+  }
+
+  void run() noexcept override {
+    const bool drops = options_.ends_prompt && options_.rows > 1;
+    std::copy_n(stream_.data(), stream_.size(), work_.stream);
+    for (Copy& copy : copies_) {
+      const std::uint32_t wanted = drops ? 1 : options_.rows;
+      std::array<RowRun, 1> runs{{{copy.cache.layers, 0, options_.rows, options_.depth, wanted}}};
+      Pass pass{.linear = linear_kernels(),
+                .team = Team(options_.executor),
+                .precision = options_.precision,
+                .cache = options_.cache,
+                .epsilon = epsilon_,
+                .hidden = Hidden,
+                .per_layer_floats = per_layer,
+                .work = work_,
+                .runs = runs,
+                .rows = options_.rows,
+                .rotaries = rotary_.tables(),
+                .observer = nullptr,
+                .layer = index};
+      const RotaryRows& rotary =
+          pass.rotaries[RotaryTables<Model>::table_of_kind[distinct_layers<Model> - 1]];
+      if (&copy == copies_.data() || drops) fill_rotary(pass, rotary);  // dropping rows moves the angles
+      const WeightMatrix& k_norm = copy.weights.attention.k_norm;
+      const AttentionSite site{rotary, k_norm ? k_norm.f32() : ones_.data(), drops};
+      LayerKernel<Kind>::run(pass, copy.weights, site);
     }
-    std::sort(seconds.begin(), seconds.end());
+  }
+
+  [[nodiscard]] std::size_t layers() const noexcept override { return copies_.size(); }
+
+  [[nodiscard]] LayerTiming cost() const noexcept override {
     LayerTiming timing;
-    timing.seconds = seconds[seconds.size() / 2];
-    timing.fastest = seconds.front();
-    timing.slowest = seconds.back();
     timing.target = linear_kernels().target;
     count_cost(timing);
     return timing;
@@ -138,7 +127,8 @@ class LayerBench {
 
  private:
   struct Copy {
-    LayerWeights<Kind> weights;
+    Copy() noexcept {}  // an aggregate would need the protected destructor of the cache's base
+    LayerWeights<Kind> weights{};
     Sequence<Model> cache;
   };
 
@@ -198,32 +188,6 @@ class LayerBench {
     }
   }
 
-  void run() noexcept {
-    std::copy_n(stream_.data(), stream_.size(), work_.stream);
-    for (Copy& copy : copies_) {
-      std::array<RowRun, 1> runs{{{copy.cache.layers, 0, options_.rows, options_.depth, options_.rows}}};
-      Pass pass{.linear = linear_kernels(),
-                .team = Team(options_.executor),
-                .precision = options_.precision,
-                .cache = options_.cache,
-                .epsilon = epsilon_,
-                .hidden = Hidden,
-                .per_layer_floats = per_layer,
-                .work = work_,
-                .runs = runs,
-                .rows = options_.rows,
-                .rotaries = rotary_.tables(),
-                .observer = nullptr,
-                .layer = index};
-      const RotaryRows& rotary =
-          pass.rotaries[RotaryTables<Model>::table_of_kind[distinct_layers<Model> - 1]];
-      if (&copy == copies_.data()) fill_rotary(pass, rotary);
-      const WeightMatrix& k_norm = copy.weights.attention.k_norm;
-      const AttentionSite site{rotary, k_norm ? k_norm.f32() : ones_.data(), false};
-      LayerKernel<Kind>::run(pass, copy.weights, site);
-    }
-  }
-
   /// Experts that the last run read.
   [[nodiscard]] std::uint32_t experts_read() const noexcept {
     if constexpr (requires { Kind::ffn::shape.active; }) {
@@ -247,7 +211,9 @@ class LayerBench {
       timing.bytes += matrix_bytes * (is_stack ? experts_read() : 1);
       if (weight.rows == 1 || weight.columns == 1) continue;
       const double active = is_stack ? lamina::detail::active_experts<typename Kind::ffn>() : 1;
-      timing.flop += 2.0 * options_.rows * active * weight.rows * weight.columns;
+      const bool all_rows =
+          !options_.ends_prompt || slot.name == "attn_k.weight" || slot.name == "attn_v.weight";
+      timing.flop += 2.0 * (all_rows ? options_.rows : 1) * active * weight.rows * weight.columns;
       if (matrix_bytes * active <= largest) continue;
       largest = matrix_bytes * active;
       timing.kernel = info_of(weight.format).name;
@@ -263,7 +229,7 @@ class LayerBench {
     count_weights(weights.ffn, Slots<typename Kind::ffn>::list(Model::dims), timing, largest);
     count_weights(weights.per_layer, Slots<typename Kind::per_layer>::list(Model::dims), timing, largest);
     KeyRange all = visible_keys<Attention>(options_.depth);
-    for (std::uint32_t row = 0; row < options_.rows; ++row) {
+    for (std::uint32_t row = options_.ends_prompt ? options_.rows - 1 : 0; row < options_.rows; ++row) {
       const KeyRange seen = visible_keys<Attention>(options_.depth + row);
       timing.flop += 4.0 * Attention::shape.heads * Attention::shape.head_dim * (seen.end - seen.first);
       all.end = seen.end;
@@ -286,14 +252,14 @@ class LayerBench {
 
 /// Times the layers `layers` of `file`, all of kind `Kind`, in a stream of width `Hidden`; per layer.
 ///
-/// Errors   as `LayerBench::prepare` and `LayerBench::time`
+/// Errors   as `LayerBench::prepare` and `LayerBench::check`
 template <LayerKind Kind, int Hidden>
 [[nodiscard]] Result<LayerTiming> bench_layers_of(const WeightFile& file,
                                                   std::span<const std::uint32_t> layers,
                                                   const LayerBenchOptions& options) {
   LayerBench<Kind, Hidden> bench;
   LAMINA_TRY(bench.prepare(file, layers, options));
-  return bench.time();
+  return time_layers(bench, options.repeats);
 }
 
 /// Times a layer of kind `Kind` with random weights, matrices in the encoding `F`, in a stream of width
@@ -313,3 +279,7 @@ template <LayerKind Kind, Format F, int Hidden = 1536>
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+
+namespace lamina {
+namespace native = LAMINA_MODE::HWY_NAMESPACE;
+}
