@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Times what surrounds a model's layers: embedding and per-layer inputs of all rows, logits of the last.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <lamina/core/arena.hpp>
+#include <lamina/kernels/linear-inl.hpp>
+#include <lamina/layers/embedding-inl.hpp>
+#include <lamina/layers/head-inl.hpp>
+#include <lamina/layers/pass.hpp>
+#include <lamina/layers/rows.hpp>
+#include <lamina/runtime/rotary_tables.hpp>
+#include <lamina/runtime/workspace.hpp>
+#include <lamina/schedule/facts.hpp>
+#include <lamina/testing/layer_timing.hpp>
+#include <lamina/testing/random_layers.hpp>
+#include <lamina/weights/bind.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+template <Variant V>
+class OutsideTimer final : public LayerTimer {
+  static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
+
+ public:
+  /// `file` must outlive the timer. Errors: mismatch, out_of_memory.
+  [[nodiscard]] Status prepare(const WeightFile& file, const LayerBenchOptions& options) {
+    options_ = options;
+    cap_ = file.description.final_softcap;
+    epsilon_ = file.description.norm_epsilon;
+    Arena measuring = Arena::measuring();
+    LAMINA_TRY(take(file, measuring));
+    memory_ = std::make_unique<testing::detail::PageBlock>(measuring.bytes_needed());
+    Arena arena(memory_->bytes());
+    LAMINA_TRY(take(file, arena));
+    if (arena.overflowed()) return testing::detail::no_memory(measuring.bytes_needed());
+    testing::RandomNumbers random(options.seed);
+    tokens_.resize(options.rows);
+    for (TokenId& token : tokens_) token = static_cast<TokenId>(random.next() % V::dims.vocab);
+    return Done{};
+  }
+
+  [[nodiscard]] Status check() override {
+    run();
+    const std::vector<float> first(work_.logits, work_.logits + V::dims.vocab);
+    run();
+    if (std::memcmp(first.data(), work_.logits, first.size() * sizeof(float)) == 0) return Done{};
+    return Error{ErrorCode::bad_argument, "outside", "two runs differ", "the same bits", "others", ""};
+  }
+
+  void run() noexcept override {
+    std::array<RowRun, 1> runs{{{{}, 0, options_.rows, options_.depth, 1}}};
+    Pass pass{.linear = linear_kernels(),
+              .team = Team(options_.executor),
+              .precision = options_.precision,
+              .cache = options_.cache,
+              .epsilon = epsilon_,
+              .hidden = V::dims.hidden,
+              .per_layer_floats = static_cast<std::uint32_t>(layer_count<V>) * per_layer,
+              .work = work_,
+              .runs = runs,
+              .rows = options_.rows,
+              .rotaries = rotary_.tables()};
+    for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
+    embed_tokens(pass, weights_.embedding, tokens_, 0, std::sqrt(static_cast<float>(V::dims.hidden)));
+    if constexpr (per_layer > 0) {
+      project_per_layer_inputs(pass, weights_);
+      mix_per_layer_inputs(pass, weights_, tokens_, 0, per_layer);
+    }
+    if (pass.rows > 1) keep_wanted_rows(pass);
+    compute_logits(pass, weights_, cap_);
+  }
+
+  [[nodiscard]] std::size_t layers() const noexcept override { return 1; }
+
+  [[nodiscard]] LayerTiming cost() const noexcept override {
+    LayerTiming timing;
+    timing.target = linear_kernels().target;
+    const WeightMatrix& head = weights_.head ? weights_.head : weights_.embedding;
+    timing.kernel = info_of(head.format).name;
+    count(head, 1, timing);
+    if constexpr (per_layer > 0) count(weights_.per_layer_projection, options_.rows, timing);
+    return timing;
+  }
+
+ private:
+  static void count(const WeightMatrix& weight, std::uint32_t rows, LayerTiming& timing) noexcept {
+    timing.bytes += static_cast<double>(weight.bytes_per_row()) * weight.rows;
+    timing.flop += 2.0 * rows * weight.rows * weight.columns;
+  }
+
+  Status take(const WeightFile& file, Arena& arena) {
+    SessionOptions session;
+    session.context = options_.depth + options_.rows;
+    session.chunk = options_.rows;
+    session.precision = options_.precision;
+    session.cache = options_.cache;
+    session.executor = options_.executor;
+    LAMINA_TRY(bind_slots(file, arena, "",
+                          global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>()),
+                          weights_));
+    LAMINA_TRY(rotary_.take(file.description, weights_.rope_factors, options_.rows, arena));
+    work_ = take_workspace<V>(session, arena);
+    return Done{};
+  }
+
+  LayerBenchOptions options_;
+  std::unique_ptr<testing::detail::PageBlock> memory_;
+  GlobalWeights weights_{};
+  RotaryTables<V> rotary_{};
+  Workspace work_{};
+  std::vector<TokenId> tokens_;
+  float cap_ = 0;
+  float epsilon_ = 1e-6F;
+};
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of variants whose layers can be timed.
+#include "timed_variant.hpp"
+
+namespace bench {
+
+const TimedVariant& timed_e2b();
+const TimedVariant& timed_e4b();
+const TimedVariant& timed_12b();
+const TimedVariant& timed_26b_a4b();
+const TimedVariant& timed_31b();
+const TimedVariant& timed_demo();
+
+std::span<const TimedVariant* const> timed_variants() {
+  static const TimedVariant* const variants[] = {&timed_e2b(),     &timed_e4b(), &timed_12b(),
+                                                 &timed_26b_a4b(), &timed_31b(), &timed_demo()};
+  return variants;
+}
+
+}  // namespace bench
