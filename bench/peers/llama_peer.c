@@ -2,9 +2,9 @@
 // Drives mainline llama.cpp through its C interface, for bench/peers/run.py. Compiled at run time against the headers of
 // the release that the npm package node-llama-cpp brings.
 //
-//   llama_peer LIBRARIES MODEL THREADS bench TEST,TEST,...   a test is p512 (prompt) or n128 (decoding one by one), with
-//                                                        @4096 behind it after that many tokens. One JSON line each.
-//   llama_peer LIBRARIES MODEL THREADS logits ID,ID,... FILE float32 logits of all tokens [n, vocabulary] into FILE
+//   llama_peer LIBRARIES MODEL THREADS bench TEST,TEST,...    a test is p512 (prompt) or n128 (decoding one by one),
+//                                                             with @4096 behind it after that many tokens; a JSON line
+//   llama_peer LIBRARIES MODEL THREADS logits ID,ID,... FILE  float32 logits of all tokens [n, vocabulary] into FILE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,8 +101,8 @@ static int parse_tests(const char* text, struct test* tests, int most) {
 static int run_tests(const struct test* tests, int count, int threads) {
   if (feed_random(32, batch_tokens)) return fail("warm-up failed");
   for (int i = 0; i < count; i++) {
-    forget();
-    if (feed_random(tests[i].depth, batch_tokens)) return fail("feeding the context failed");
+    if (tests[i].depth == 0 || position > tests[i].depth) forget();
+    if (feed_random(tests[i].depth - position, batch_tokens)) return fail("feeding the context failed");
     const int is_prefill = tests[i].kind == 'p';
     const double start = seconds_now();
     if (feed_random(tests[i].tokens, is_prefill ? batch_tokens : 1)) return fail("decoding failed");
