@@ -68,9 +68,10 @@ def draw_lines(title, series, x_title, y_title, path):
     """`series`: name -> [(x, y)]; both axes begin at 0."""
     drawing = Drawing(title)
     x_ticks = ticks(max(x for points in series.values() for x, _ in points) or 1)
-    if x_ticks[-1] >= 4096:  # depths are powers of two
-        x_ticks = [x_ticks[-1] // 1024 * 1024 * i / 4 for i in range(5)]
-    x_most = max(x_ticks[-1], max(x for points in series.values() for x, _ in points))
+    x_most = max(x for points in series.values() for x, _ in points)
+    if x_most >= 2048:  # depths are powers of two; a measured one may be a little more
+        x_ticks = [2 ** math.ceil(math.log2(0.95 * x_most)) * i / 4 for i in range(5)]
+    x_most = max(x_most, x_ticks[-1])
     y_ticks = ticks(max(y for points in series.values() for _, y in points))
 
     def place(x, y):
