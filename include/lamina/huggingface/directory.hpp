@@ -84,7 +84,8 @@ namespace detail {
 /// towers and
 ///           copies of a tied head are ignored
 /// Errors    io, bad_file, unsupported (quantised checkpoints among them), mismatch; names the file and the
-/// thing in it Cost      reads config.json and the headers; maps the rest
+/// thing in it
+/// Cost      reads config.json and the headers; maps the rest
 [[nodiscard]] inline Result<WeightFile> open_huggingface(const std::string& directory) {
   const auto config_file = open_mapped(join_path(directory, "config.json"));
   if (!config_file) return config_file.error();

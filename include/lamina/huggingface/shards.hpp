@@ -148,7 +148,8 @@ using WeightMap = std::map<std::string, std::vector<std::string>, std::less<>>;
 /// Opens `model.safetensors`, or all shards that `model.safetensors.index.json` names.
 ///
 /// Errors   io, bad_file (container, index, shards that disagree), unsupported (a text tensor of another
-/// type) Cost     maps the files; reads headers only
+/// type)
+/// Cost     maps the files; reads headers only
 [[nodiscard]] inline Result<SafetensorsShards> open_shards(std::string_view directory) {
   constexpr std::string_view single = "model.safetensors";
   constexpr std::string_view index = "model.safetensors.index.json";

@@ -31,7 +31,8 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 /// Requires  every visible position is stored; rows of K=V layouts went through `prepare_queries`
 /// Effects   writes out[row, head, :] of these rows and heads; a row that sees nothing gets zeros
 /// Cost      reads the visible keys and values once per `attend_tile_rows` rows; 4 · heads · keys · head_dim
-/// FLOP Threads   safe for distinct (kv_head, rows) with distinct scratch. For prefill, split into (kv head,
+/// FLOP
+/// Threads   safe for distinct (kv_head, rows) with distinct scratch. For prefill, split into (kv head,
 /// tile of
 ///           `attend_tile_rows` rows); any split gives the same bits
 template <class Layout>
@@ -45,7 +46,8 @@ HWY_NOINLINE void attend(const KvRows& cache, const AttendRows& rows, std::uint3
 /// span
 ///           `spans.first` · scratch as for `attend`
 /// Requires  end_row - first_row <= attend_tile_rows(group); `spans` lies inside `spans_of(rows, first_row,
-/// end_row)` Threads   safe for distinct (kv_head, rows, spans) with distinct scratch
+/// end_row)`
+/// Threads   safe for distinct (kv_head, rows, spans) with distinct scratch
 template <class Layout>
 HWY_NOINLINE void attend_spans(const KvRows& cache, const AttendRows& rows, std::uint32_t kv_head,
                                std::uint32_t first_row, std::uint32_t end_row, SpanRange spans,

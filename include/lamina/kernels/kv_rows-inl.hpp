@@ -37,8 +37,11 @@ HWY_INLINE float encode_kv_row(const float* x, std::byte* row, std::size_t n) no
 /// Stores the keys and values of one position, for all kv heads.
 ///
 /// Shapes    keys [kv_heads, head_dim], normed and rotated · values [kv_heads, head_dim], normed; both
-/// float32 Effects   overwrites the slot of `position`; on K=V layers keeps only the rotated elements of the
-/// keys Cost      writes kv_heads · Layout::bytes_per_position bytes Threads   safe for distinct positions
+/// float32
+/// Effects   overwrites the slot of `position`; on K=V layers keeps only the rotated elements of the
+/// keys
+/// Cost      writes kv_heads · Layout::bytes_per_position bytes
+/// Threads   safe for distinct positions
 template <class Layout>
 HWY_INLINE void store_kv(const KvRows& rows, std::uint32_t position, const float* keys,
                          const float* values) noexcept {

@@ -55,7 +55,8 @@ class RotaryTables {
       *std::max_element(table_of_kind.begin(), table_of_kind.end()) + 1;
 
   /// Takes the tables from `arena` and fills the frequencies; `factors` are the file's divisors for layers
-  /// without a window, or null. Over a measuring arena only counts. Errors   bad_file (a divisor that is not
+  /// without a window, or null. Over a measuring arena only counts.
+  /// Errors   bad_file (a divisor that is not
   /// positive), unsupported (the file rotates pairs that the kind does not)
   [[nodiscard]] Status take(const ModelDescription& model, const WeightMatrix& factors, std::size_t rows,
                             Arena& arena) noexcept {

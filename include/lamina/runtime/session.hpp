@@ -20,7 +20,8 @@ namespace lamina {
 /// One conversation's state: caches, position and scratch memory, all in one block sized before loading.
 ///
 /// After `create` no member allocates. A session borrows `entry` and `file` (and the executor): they must
-/// outlive it. Threads   one thread at a time per session; sessions are independent of each other.
+/// outlive it.
+/// Threads   one thread at a time per session; sessions are independent of each other.
 class Session {
  public:
   /// Plans, takes one block of memory (from `memory` if given, else from the heap) and binds all weights.

@@ -34,7 +34,8 @@ enum class Pinning : std::uint8_t { none, one_cpu_each };
 ///
 /// Hand-over is one atomic store and one atomic decrement a worker: about a microsecond while workers spin.
 /// They spin for some tens of microseconds, longer than the serial stretches of a decoding step, and sleep on
-/// a futex after. Threads   `run` from one thread at a time.
+/// a futex after.
+/// Threads   `run` from one thread at a time.
 class ThreadPool final : public Executor {
  public:
   /// Starts `threads - 1` workers (0 counts as 1).

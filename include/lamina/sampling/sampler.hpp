@@ -47,7 +47,8 @@ struct TokenCandidate {
 ///
 /// Equal logits are ordered by id, the lowest first, so results do not depend on how the selection is done.
 /// Logits that are not numbers count as minus infinity. The same seed and logits give the same tokens (up to
-/// the last bit of the C library's `exp`, which matters once in about 10^15 draws). Threads  one sampler per
+/// the last bit of the C library's `exp`, which matters once in about 10^15 draws).
+/// Threads  one sampler per
 /// thread
 class Sampler {
  public:

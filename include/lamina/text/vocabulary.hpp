@@ -82,7 +82,8 @@ struct MergeTexts {
 /// Looks all merges up by text, best first: `texts_of(i)` gives the halves of merge i, in turn from 0 on.
 ///
 /// Works in batches whose table slots are prefetched: the look-ups are random reads of 4 MB and dominate
-/// loading. Errors   bad_file (a half or the whole is no token)
+/// loading.
+/// Errors   bad_file (a half or the whole is no token)
 template <class TextsOf>
 [[nodiscard]] Status resolve_merges(const TokenTable& tokens, std::size_t count, TextsOf&& texts_of,
                                     std::vector<Merge>& merges) {
@@ -147,7 +148,8 @@ template <class TextsOf>
 /// asked for: files differ in them, and the model name and the texts decide (§3.4).
 ///
 /// Errors   unsupported (another tokenizer model), bad_file (empty, texts not unique, unknown merges, ids out
-/// of range) Cost     about 0.2 s for 262 144 tokens and 514 906 merges; copies the texts (about 2 MB)
+/// of range)
+/// Cost     about 0.2 s for 262 144 tokens and 514 906 merges; copies the texts (about 2 MB)
 [[nodiscard]] inline Result<VocabularyData> vocabulary_from_gguf(const GgufVocabulary& source) {
   if (source.model != "gemma4") {
     return Error{ErrorCode::unsupported,
