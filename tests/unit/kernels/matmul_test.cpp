@@ -15,6 +15,7 @@
 
 #include <lamina/kernels/linear-inl.hpp>
 #include <lamina/kernels/reference_linear.hpp>
+#include <lamina/simd/compat-inl.hpp>
 #include <lamina/testing/random_matrix.hpp>
 
 #include "support/kernel_data.hpp"
