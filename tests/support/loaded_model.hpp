@@ -46,10 +46,12 @@ struct LoadedModel {
   }
 };
 
-/// A pool of `threads`; the test stops if the system refuses.
+/// A pool of `threads` that have all started (AddressSanitizer allocates when a thread starts); the test
+/// stops if the system refuses.
 inline std::unique_ptr<lamina::ThreadPool> make_pool(std::uint32_t threads) {
   auto pool = lamina::ThreadPool::create(threads);
   REQUIRE(static_cast<bool>(pool));
+  (*pool)->run([](void*, std::uint32_t, std::uint32_t) noexcept {}, nullptr, threads);
   return std::move(*pool);
 }
 
