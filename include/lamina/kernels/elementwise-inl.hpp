@@ -48,7 +48,8 @@ HWY_INLINE void scale(float* x, std::size_t n, float factor) noexcept {
   const std::size_t lanes = hn::Lanes(d);
   const auto f = hn::Set(d, factor);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, x + i);
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, x + i);
   if (i < n) store_part(hn::Mul(load_part(d, x + i, n - i), f), d, x + i, n - i);
 }
 
@@ -57,7 +58,7 @@ HWY_INLINE void add(float* x, const float* addend, std::size_t n) noexcept {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes)
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes)
     hn::StoreU(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, addend + i)), d, x + i);
   if (i < n) {
     store_part(hn::Add(load_part(d, x + i, n - i), load_part(d, addend + i, n - i)), d, x + i, n - i);
@@ -69,7 +70,7 @@ HWY_INLINE void multiply(float* x, const float* factors, std::size_t n) noexcept
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes)
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes)
     hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, factors + i)), d, x + i);
   if (i < n) {
     store_part(hn::Mul(load_part(d, x + i, n - i), load_part(d, factors + i, n - i)), d, x + i, n - i);
@@ -82,7 +83,7 @@ HWY_INLINE void multiply_add(float* x, const float* y, float factor, std::size_t
   const std::size_t lanes = hn::Lanes(d);
   const auto f = hn::Set(d, factor);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes) {
     hn::StoreU(hn::MulAdd(hn::LoadU(d, y + i), f, hn::LoadU(d, x + i)), d, x + i);
   }
   if (i < n) {

@@ -43,7 +43,7 @@ HWY_INLINE void geglu(const float* gate, const float* up, float* out, std::size_
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes) {
     hn::StoreU(hn::Mul(detail::gelu_tanh(d, hn::LoadU(d, gate + i)), hn::LoadU(d, up + i)), d, out + i);
   }
   if (i < n) {

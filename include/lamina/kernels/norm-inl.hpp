@@ -32,7 +32,7 @@ HWY_INLINE float inverse_rms(const float* x, std::size_t n, float epsilon) noexc
   auto sum2 = hn::Zero(d);
   auto sum3 = hn::Zero(d);
   std::size_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+  for (const std::size_t end = n - n % (4 * lanes); i < end; i += 4 * lanes) {
     const auto x0 = hn::LoadU(d, x + i);
     const auto x1 = hn::LoadU(d, x + i + lanes);
     const auto x2 = hn::LoadU(d, x + i + 2 * lanes);
@@ -42,7 +42,7 @@ HWY_INLINE float inverse_rms(const float* x, std::size_t n, float epsilon) noexc
     sum2 = hn::MulAdd(x2, x2, sum2);
     sum3 = hn::MulAdd(x3, x3, sum3);
   }
-  for (; i + lanes <= n; i += lanes) {
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes) {
     const auto x0 = hn::LoadU(d, x + i);
     sum0 = hn::MulAdd(x0, x0, sum0);
   }
@@ -64,11 +64,12 @@ HWY_INLINE void apply_norm(const float* x, const float* weight, float factor, fl
   const auto f = hn::Set(d, factor);
   std::size_t i = 0;
   if (weight == nullptr) {
-    for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, out + i);
+    for (const std::size_t end = n - n % lanes; i < end; i += lanes)
+      hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, out + i);
     if (i < n) store_part(hn::Mul(load_part(d, x + i, n - i), f), d, out + i, n - i);
     return;
   }
-  for (; i + lanes <= n; i += lanes) {
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes) {
     hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, x + i), f), hn::LoadU(d, weight + i)), d, out + i);
   }
   if (i < n) {
@@ -109,7 +110,7 @@ HWY_INLINE void add_rms_norm(float* HWY_RESTRICT x, const float* HWY_RESTRICT y,
   const auto whole = hn::Set(d, factor);
   const auto one = hn::Set(d, 1.0F);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes) {
     const auto w = weight != nullptr ? hn::LoadU(d, weight + i) : one;
     const auto sum = hn::MulAdd(hn::Mul(hn::LoadU(d, y + i), norm), w, hn::LoadU(d, x + i));
     hn::StoreU(hn::Mul(sum, whole), d, x + i);
