@@ -30,8 +30,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// A few tokens' part of the quantised activations, at the panel's first column.
 struct CodeTile {
   const std::int8_t* codes;
-  const float* scales;
-  const BlockSums* sums;
+  const ActivationBlock* blocks;
   std::size_t codes_stride;   ///< columns of a whole row
   std::size_t blocks_stride;  ///< blocks of 32 of a whole row
 };
@@ -39,20 +38,18 @@ struct CodeTile {
 /// What a sum of code products starts with, so that the panel's code offset falls out; half -1: a whole
 /// block.
 template <CodeClass shape>
-HWY_INLINE std::int32_t initial_sum(const BlockSums& sums, int half) noexcept {
+HWY_INLINE std::int32_t initial_sum(const ActivationBlock& x, int half) noexcept {
   constexpr int offset = shape.code_offset();
   static_assert(offset == 0 || offset == 8 || offset == 32 || offset == 128);
   if constexpr (offset == 0) return 0;
-  if (half >= 0) return (half == 0 ? sums.minus_32_first : sums.minus_32_second) * (offset / 32);
-  return offset == 8 ? sums.minus_8_total : sums.minus_128_total;
+  if (half >= 0) return (half == 0 ? x.minus_32_first : x.minus_32_second) * (offset / 32);
+  return x.minus_8_total * (offset / 8);
 }
 
-/// Codes 4 `quad` .. 4 `quad` + 3 of a block of token `t`, in one word.
-HWY_INLINE std::int32_t four_codes(const CodeTile& x, int t, std::size_t block, int quad) noexcept {
+/// Codes 4 `quad` .. 4 `quad` + 3 of a block, in one word.
+HWY_INLINE std::int32_t four_codes(const std::int8_t* codes, int quad) noexcept {
   std::int32_t four;
-  std::memcpy(&four,
-              x.codes + static_cast<std::size_t>(t) * x.codes_stride + block * code_block_elements + 4 * quad,
-              4);
+  std::memcpy(&four, codes + 4 * quad, 4);
   return four;
 }
 
@@ -60,26 +57,24 @@ HWY_INLINE std::int32_t four_codes(const CodeTile& x, int t, std::size_t block, 
 /// lanes32].
 template <CodeClass shape>
 HWY_INLINE compat::VecF32 add_block(compat::VecF32 result, compat::VecI32 sum, compat::VecI32 second_sum,
-                                    const float* scale, const CodeTile& x, int t,
-                                    std::size_t block) noexcept {
+                                    const float* scale, const ActivationBlock& x) noexcept {
   const compat::TagF32 df;
   constexpr int lanes = compat::lanes32;
-  const std::size_t index = static_cast<std::size_t>(t) * x.blocks_stride + block;
   auto s = hn::Mul(hn::Load(df, scale), hn::ConvertTo(df, sum));
   if constexpr (shape.halves) {
     s = hn::MulAdd(hn::Load(df, scale + lanes), hn::ConvertTo(df, second_sum), s);
   }
   if constexpr (shape.offsets && !shape.halves) {
-    const auto total = hn::Set(df, static_cast<float>(x.sums[index].minus_8_total));
+    const auto total = hn::Set(df, static_cast<float>(x.minus_8_total));
     s = hn::MulAdd(hn::Load(df, scale + lanes), total, s);
   }
   if constexpr (shape.offsets && shape.halves) {
-    const auto first = hn::Set(df, static_cast<float>(x.sums[index].minus_32_first));
-    const auto second = hn::Set(df, static_cast<float>(x.sums[index].minus_32_second));
+    const auto first = hn::Set(df, static_cast<float>(x.minus_32_first));
+    const auto second = hn::Set(df, static_cast<float>(x.minus_32_second));
     s = hn::MulAdd(hn::Load(df, scale + 2 * lanes), first, s);
     s = hn::MulAdd(hn::Load(df, scale + 3 * lanes), second, s);
   }
-  return hn::MulAdd(s, hn::Set(df, x.scales[index]), result);
+  return hn::MulAdd(s, hn::Set(df, x.step), result);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

@@ -27,25 +27,25 @@ enum class ActivationKind : std::uint8_t {
   return has_codes && precision == Precision::fast ? ActivationKind::int8 : ActivationKind::f32;
 }
 
-/// Sums of the 32 codes of a quantised block, times the offsets that kernels add to weight codes to make them
-/// unsigned: ready to start an accumulator with, so that the offset costs nothing in the product.
-struct BlockSums {
+/// What products need of a block of 32 quantised values besides its codes: value ≈ step * code. The sums are
+/// those of codes times the offsets that kernels add to weight codes to make them unsigned: ready to start an
+/// accumulator with, so that the offset costs nothing in the product.
+struct ActivationBlock {
+  float step;
   std::int32_t minus_8_total;
   std::int32_t minus_32_first;   ///< codes 0..15
   std::int32_t minus_32_second;  ///< codes 16..31
-  std::int32_t minus_128_total;
 };
 
 /// Rows of activations `[rows, columns]`, one per token. Owns nothing.
 ///
-/// Shapes    values: row t at values + t * stride · codes [rows, columns] · scales, sums [rows, columns / 32]
+/// Shapes    values: row t at values + t * stride · codes [rows, columns] · blocks [rows, columns / 32]
 /// Requires  what `activation_kind` asks for is set; the other form may be null
 struct ActivationRows {
   const float* values = nullptr;
   std::size_t stride = 0;              ///< floats from one row of `values` to the next
-  const std::int8_t* codes = nullptr;  ///< value ≈ scale * code, code in -127..127
-  const float* scales = nullptr;
-  const BlockSums* sums = nullptr;
+  const std::int8_t* codes = nullptr;  ///< -127..127
+  const ActivationBlock* blocks = nullptr;
   std::uint32_t rows = 0;
   std::uint32_t columns = 0;
 };
@@ -55,35 +55,29 @@ struct ActivationRows {
 /// Bytes of memory for the quantised copy of `[rows, columns]`, alignment slack included.
 [[nodiscard]] constexpr std::size_t quantized_bytes(std::size_t rows, std::size_t columns) noexcept {
   const std::size_t blocks = rows * (columns / code_block_elements);
-  return aligned_size(rows * columns) + aligned_size(blocks * sizeof(float)) +
-         aligned_size(blocks * sizeof(BlockSums)) + arena_alignment;
+  return aligned_size(rows * columns) + aligned_size(blocks * sizeof(ActivationBlock)) + arena_alignment;
 }
 
 /// Where the parts of a quantised copy lie in its memory.
 struct QuantizedRows {
-  std::int8_t* codes;  ///< [rows, columns]
-  float* scales;       ///< [rows, columns / 32]
-  BlockSums* sums;     ///< [rows, columns / 32]
+  std::int8_t* codes;       ///< [rows, columns]
+  ActivationBlock* blocks;  ///< [rows, columns / 32]
 };
 
 /// Divides `memory`, of `quantized_bytes(rows, columns)` bytes at any alignment.
 [[nodiscard]] inline QuantizedRows quantized_layout(std::byte* memory, std::size_t rows,
                                                     std::size_t columns) noexcept {
-  const std::size_t blocks = rows * (columns / code_block_elements);
   const auto misalignment = reinterpret_cast<std::uintptr_t>(memory) % arena_alignment;
   std::byte* codes = memory + (arena_alignment - misalignment) % arena_alignment;
-  std::byte* scales = codes + aligned_size(rows * columns);
-  std::byte* sums = scales + aligned_size(blocks * sizeof(float));
-  return {reinterpret_cast<std::int8_t*>(codes), reinterpret_cast<float*>(scales),
-          reinterpret_cast<BlockSums*>(sums)};
+  std::byte* blocks = codes + aligned_size(rows * columns);
+  return {reinterpret_cast<std::int8_t*>(codes), reinterpret_cast<ActivationBlock*>(blocks)};
 }
 
 /// Points `x` (rows and columns set) at the quantised copy in `memory`, which `quantize_rows` filled.
 inline void attach_quantized(ActivationRows& x, std::byte* memory) noexcept {
   const QuantizedRows parts = quantized_layout(memory, x.rows, x.columns);
   x.codes = parts.codes;
-  x.scales = parts.scales;
-  x.sums = parts.sums;
+  x.blocks = parts.blocks;
 }
 
 // --- Kernels ---

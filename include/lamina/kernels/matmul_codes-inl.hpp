@@ -29,10 +29,16 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// enough to hide the latency of a product, at 6 loads for 8 products.
 inline constexpr int tile_tokens = 4;
 
+/// One token's block of 32.
+struct TokenBlock {
+  const std::int8_t* codes;
+  const ActivationBlock* block;
+};
+
 /// The exact integer sums of one block, or of half `half` of it.
 template <CodeClass shape, int tokens, int half>
 HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors], const std::uint32_t* w,
-                             const CodeTile& x, std::size_t block) noexcept {
+                             const TokenBlock (&x)[tokens]) noexcept {
   constexpr int quads = half >= 0 ? block_quads / 2 : block_quads;
   constexpr int first = half == 1 ? quads : 0;
   const compat::TagI32 d;
@@ -44,12 +50,12 @@ HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors], cons
     for (int v = 0; v < panel_vectors; ++v) {
       const std::uint32_t* from = w + (v * block_quads + first + quad) * compat::lanes32;
       weights[v] = hn::Load(d, reinterpret_cast<const std::int32_t*>(from));
+      compat::pin(weights[v]);
     }
     HWY_UNROLL(4)
     for (int t = 0; t < tokens; ++t) {
-      const auto activations = hn::Set(d, four_codes(x, t, block, first + quad));
-      const std::int32_t start =
-          initial_sum<shape>(x.sums[static_cast<std::size_t>(t) * x.blocks_stride + block], half);
+      const auto activations = hn::Set(d, four_codes(x[t].codes, first + quad));
+      const std::int32_t start = initial_sum<shape>(*x[t].block, half);
       HWY_UNROLL(2)
       for (int v = 0; v < panel_vectors; ++v) {
         compat::add_byte_products<shape.range>(sums[t][v], partial[t][v], weights[v], activations, start,
@@ -70,8 +76,11 @@ HWY_NOINLINE void multiply_tile(Panel panel, std::size_t blocks, CodeTile x, flo
   const auto place = [=](int t, int v)
                          HWY_ATTR { return y + static_cast<std::size_t>(t) * y_stride + v * lanes; };
   compat::VecF32 result[tokens][panel_vectors];
+  TokenBlock at[tokens];
   HWY_UNROLL(4)
   for (int t = 0; t < tokens; ++t) {
+    const auto row = static_cast<std::size_t>(t);
+    at[t] = {x.codes + row * x.codes_stride, x.blocks + row * x.blocks_stride};
     HWY_UNROLL(2)
     for (int v = 0; v < panel_vectors; ++v) result[t][v] = hn::LoadU(df, place(t, v));
   }
@@ -81,18 +90,20 @@ HWY_NOINLINE void multiply_tile(Panel panel, std::size_t blocks, CodeTile x, flo
     compat::VecI32 sums[tokens][panel_vectors];
     compat::VecI32 second_sums[tokens][panel_vectors];
     if constexpr (shape.halves) {
-      sum_products<shape, tokens, 0>(sums, w, x, b);
-      sum_products<shape, tokens, 1>(second_sums, w, x, b);
+      sum_products<shape, tokens, 0>(sums, w, at);
+      sum_products<shape, tokens, 1>(second_sums, w, at);
     } else {
-      sum_products<shape, tokens, -1>(sums, w, x, b);
+      sum_products<shape, tokens, -1>(sums, w, at);
     }
     HWY_UNROLL(4)
     for (int t = 0; t < tokens; ++t) {
       HWY_UNROLL(2)
       for (int v = 0; v < panel_vectors; ++v) {
         result[t][v] = add_block<shape>(result[t][v], sums[t][v], second_sums[t][v],
-                                        scales + v * scales_per_block * lanes, x, t, b);
+                                        scales + v * scales_per_block * lanes, *at[t].block);
       }
+      at[t].codes += code_block_elements;
+      ++at[t].block;
     }
   }
   HWY_UNROLL(4)
@@ -206,7 +217,7 @@ inline void multiply_one_token(MultiplyPacked multiply, const WeightMatrix& w, c
   for (std::size_t column = 0; column < w.columns; column += step) {
     const std::size_t first_block = column / code_block_elements;
     const std::size_t blocks = std::min<std::size_t>(step, w.columns - column) / code_block_elements;
-    const CodeTile tile{x.codes + column, x.scales + first_block, x.sums + first_block, 0, 0};
+    const CodeTile tile{x.codes + column, x.blocks + first_block, 0, 0};
     for (int v = 0; v < panel_vectors; ++v) {
       RowPointers rows;
       point_at_rows(w.format, group, column, v, rows);
@@ -235,8 +246,8 @@ inline void multiply_panels(const WeightMatrix& w, const RowGroup& group, const 
     for (std::uint32_t token = 0; token < x.rows; token += tile_tokens) {
       const std::uint32_t tokens = std::min<std::uint32_t>(tile_tokens, x.rows - token);
       const std::size_t first_block = token * row_blocks + column / code_block_elements;
-      const CodeTile tile{x.codes + token * std::size_t{w.columns} + column, x.scales + first_block,
-                          x.sums + first_block, w.columns, row_blocks};
+      const CodeTile tile{x.codes + token * std::size_t{w.columns} + column, x.blocks + first_block,
+                          w.columns, row_blocks};
       float* tile_y = y + token * y_stride;
       if (group.rows == panel_rows) {
         multiply(tokens, panel, blocks, tile, tile_y, y_stride);

@@ -50,8 +50,8 @@ struct GroupSums {
     const int half = quad / quads;
     compat::add_byte_products<shape.range>(
         sums[block][half], partial[block], hn::BitCast(compat::TagI32(), words),
-        hn::Set(compat::TagI32(), four_codes(x, 0, at, quad)),
-        initial_sum<shape>(x.sums[at], shape.halves ? half : -1), quad % quads, quads);
+        hn::Set(compat::TagI32(), four_codes(x.codes + at * code_block_elements, quad)),
+        initial_sum<shape>(x.blocks[at], shape.halves ? half : -1), quad % quads, quads);
   }
 };
 
@@ -86,8 +86,8 @@ HWY_NOINLINE const std::byte* multiply_packed(const PackedRows& w, const CodeTil
     for (int i = 0; i < parts; ++i) {
       const std::size_t block = b + static_cast<std::size_t>(i);
       const float* scale = scale_in_block ? own_scale : panel_slot(w.panel, shape, w.v, block).scales;
-      result =
-          add_block<shape>(result, group.sums[i][0], group.sums[i][shape.halves ? 1 : 0], scale, x, 0, block);
+      result = add_block<shape>(result, group.sums[i][0], group.sums[i][shape.halves ? 1 : 0], scale,
+                                x.blocks[block]);
     }
   }
   hn::StoreU(result, df, y);

@@ -21,8 +21,8 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Quantises 32 values; returns the step. Blocks too small for a normal step become zero.
-HWY_INLINE float quantize_block(const float* values, std::int8_t* codes, BlockSums& sums) noexcept {
+/// Quantises 32 values. Blocks too small for a normal step become zero.
+HWY_INLINE ActivationBlock quantize_block(const float* values, std::int8_t* codes) noexcept {
   const compat::TagF32 df;
   const compat::TagI32 di;
   const hn::Rebind<std::int8_t, compat::TagI32> d8;
@@ -46,9 +46,7 @@ HWY_INLINE float quantize_block(const float* values, std::int8_t* codes, BlockSu
     }
     half_sum[h] = compat::ReduceSum(di, sum);
   }
-  const std::int32_t total = half_sum[0] + half_sum[1];
-  sums = {-8 * total, -32 * half_sum[0], -32 * half_sum[1], -128 * total};
-  return is_normal ? step : 0.0f;
+  return {is_normal ? step : 0.0f, -8 * (half_sum[0] + half_sum[1]), -32 * half_sum[0], -32 * half_sum[1]};
 }
 
 /// Quantises a range of rows; see `LinearKernels::quantize_rows`.
@@ -60,8 +58,8 @@ inline void quantize_rows(const float* values, std::size_t stride, std::uint32_t
   for (std::size_t row = first; row < std::size_t{first} + count; ++row) {
     for (std::size_t b = 0; b < blocks; ++b) {
       const std::size_t index = row * blocks + b;
-      to.scales[index] = quantize_block(values + row * stride + b * code_block_elements,
-                                        to.codes + index * code_block_elements, to.sums[index]);
+      to.blocks[index] = quantize_block(values + row * stride + b * code_block_elements,
+                                        to.codes + index * code_block_elements);
     }
   }
 }

@@ -36,7 +36,7 @@ struct ReferenceProduct {
   const auto activation = [&](std::size_t column) noexcept -> double {
     if (kind == ActivationKind::f32) return double{x.values[token * x.stride + column]};
     const std::size_t index = token * std::size_t{x.columns} + column;
-    return double{x.scales[index / block_size]} * double{static_cast<float>(x.codes[index])};
+    return double{x.blocks[index / block_size].step} * double{static_cast<float>(x.codes[index])};
   };
   if (has_codes(w.format)) {
     for (std::size_t b = 0; b < w.columns / block_size; ++b) {

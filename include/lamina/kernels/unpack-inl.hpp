@@ -84,7 +84,7 @@ struct CodeClass {
 ///
 /// Shapes  codes [blocks, panel_vectors, 8, lanes32]: four codes in each word
 ///         scales [blocks, panel_vectors, scales_per_block, lanes32]: scale(s), then offset(s) divided by 8,
-///         or by 32 where halves differ, because `BlockSums` are multiples of these
+///         or by 32 where halves differ, because the sums of an `ActivationBlock` are multiples of these
 struct Panel {
   std::uint32_t* codes;
   float* scales;

@@ -55,10 +55,8 @@ class ProductInput {
   part.rows = count;
   part.values += first * x.stride;
   if (x.codes != nullptr) {
-    const std::size_t blocks = std::size_t{first} * (x.columns / code_block_elements);
     part.codes += std::size_t{first} * x.columns;
-    part.scales += blocks;
-    part.sums += blocks;
+    part.blocks += std::size_t{first} * (x.columns / code_block_elements);
   }
   return part;
 }

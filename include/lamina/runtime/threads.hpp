@@ -32,9 +32,10 @@ enum class Pinning : std::uint8_t { none, one_cpu_each };
 
 /// Runs jobs on the calling thread and `threads - 1` workers.
 ///
-/// Hand-over is one atomic store and one atomic decrement a worker: about a microsecond while workers spin.
-/// They spin for some tens of microseconds, longer than the serial stretches of a decoding step, and sleep on
-/// a futex after.
+/// Hand-over is a few atomic operations a worker: about a microsecond while workers spin. They spin for some
+/// tens of microseconds, longer than the serial stretches of a decoding step, and sleep on a futex after. The
+/// calling thread does itself what a worker has not begun when it comes to wait for it, so a worker that gets
+/// no CPU on a busy machine holds nobody up.
 /// Threads   `run` from one thread at a time.
 class ThreadPool final : public Executor {
  public:
@@ -84,17 +85,20 @@ class ThreadPool final : public Executor {
     job_ = job;
     context_ = context;
     parts_ = parts;
-    pending_.store(started_, std::memory_order_relaxed);
+    pending_.store(parts - 1, std::memory_order_relaxed);
+    for (std::uint32_t i = 0; i + 1 < parts; ++i) workers_[i].has_work.store(true, std::memory_order_release);
     wake();
     job(context, 0, parts);
+    for (std::uint32_t i = 0; i + 1 < parts; ++i) do_part_of(workers_[i]);
     for (std::uint32_t spins = 0; pending_.load(std::memory_order_acquire) != 0; ++spins) rest(spins);
   }
 
  private:
-  struct Worker {
+  struct alignas(64) Worker {
     ThreadPool* pool = nullptr;
     pthread_t thread{};
     std::uint32_t part = 0;
+    std::atomic<bool> has_work{false};  ///< whoever clears it does the part
   };
 
   /// Spins before sleeping: about 50 microseconds of `pause`.
@@ -110,9 +114,10 @@ class ThreadPool final : public Executor {
 #endif
   }
 
-  /// Waits a moment; gives the CPU away once in a while so that an oversubscribed machine makes progress.
+  /// Waits a moment; gives the CPU away once in a while, later always, so that an oversubscribed machine
+  /// makes progress.
   static void rest(std::uint32_t spins) noexcept {
-    if (spins % 512 == 511) {
+    if (spins % 512 == 511 || spins >= spin_limit) {
       sched_yield();
     } else {
       pause();
@@ -139,6 +144,13 @@ class ThreadPool final : public Executor {
     epoch_.notify_all();
   }
 
+  /// Does the part of a worker unless somebody has begun it.
+  void do_part_of(Worker& worker) noexcept {
+    if (!worker.has_work.exchange(false, std::memory_order_acquire)) return;
+    job_(context_, worker.part, parts_);
+    pending_.fetch_sub(1, std::memory_order_release);
+  }
+
   static void* work(void* argument) noexcept {
     Worker& self = *static_cast<Worker*>(argument);
     ThreadPool& pool = *self.pool;
@@ -155,8 +167,7 @@ class ThreadPool final : public Executor {
       }
       seen = epoch;
       if (pool.stop_.load(std::memory_order_relaxed)) return nullptr;
-      if (self.part < pool.parts_) pool.job_(pool.context_, self.part, pool.parts_);
-      pool.pending_.fetch_sub(1, std::memory_order_release);
+      pool.do_part_of(self);
     }
   }
 

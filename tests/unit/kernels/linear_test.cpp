@@ -30,14 +30,11 @@ TEST_CASE("quantized_layout: aligned parts inside the memory, none overlapping")
     std::byte* begin = memory.data() + shift;
     const lamina::QuantizedRows parts = lamina::quantized_layout(begin, 3, 160);
     const auto* codes = reinterpret_cast<std::byte*>(parts.codes);
-    const auto* scales = reinterpret_cast<std::byte*>(parts.scales);
-    const auto* sums = reinterpret_cast<std::byte*>(parts.sums);
+    const auto* blocks = reinterpret_cast<std::byte*>(parts.blocks);
     CHECK(codes >= begin);
-    CHECK(scales >= codes + 3 * 160);
-    CHECK(sums >= scales + 3 * 5 * sizeof(float));
-    CHECK(sums + 3 * 5 * sizeof(lamina::BlockSums) <= begin + lamina::quantized_bytes(3, 160));
-    for (const std::byte* part : {codes, scales, sums})
-      CHECK(reinterpret_cast<std::uintptr_t>(part) % 64 == 0);
+    CHECK(blocks >= codes + 3 * 160);
+    CHECK(blocks + 3 * 5 * sizeof(lamina::ActivationBlock) <= begin + lamina::quantized_bytes(3, 160));
+    for (const std::byte* part : {codes, blocks}) CHECK(reinterpret_cast<std::uintptr_t>(part) % 64 == 0);
   }
   CHECK(layouts == 64);
 }

@@ -49,7 +49,7 @@ void test_blocks() {
     float largest = 0;
     for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(from[i]));
     const float step = largest / 127.0F;
-    if (got.scales[b] != step) ++wrong_steps;
+    if (got.blocks[b].step != step) ++wrong_steps;
     std::int32_t sum[2] = {};
     for (int i = 0; i < 32; ++i) {
       const int code = got.codes[b * 32 + static_cast<std::size_t>(i)];
@@ -58,9 +58,9 @@ void test_blocks() {
       if (std::fabs(code - exact) > 0.5 + 2 * 127 * 0x1p-24 || code < -127) ++wrong_codes;
       sum[i / 16] += code;
     }
-    const BlockSums& sums = got.sums[b];
-    if (sums.minus_32_first != -32 * sum[0] || sums.minus_32_second != -32 * sum[1] ||
-        sums.minus_8_total != -8 * (sum[0] + sum[1]) || sums.minus_128_total != -128 * (sum[0] + sum[1])) {
+    const ActivationBlock& block = got.blocks[b];
+    if (block.minus_32_first != -32 * sum[0] || block.minus_32_second != -32 * sum[1] ||
+        block.minus_8_total != -8 * (sum[0] + sum[1])) {
       ++wrong_sums;
     }
   }
@@ -74,13 +74,12 @@ void test_tiny_blocks() {
   // The step would be subnormal and its inverse infinite: such blocks are zero.
   std::vector<float> values(32, 1e-40F);
   std::int8_t codes[32];
-  BlockSums sums;
-  CHECK(quantize_block(values.data(), codes, sums) == 0.0F);
+  CHECK(quantize_block(values.data(), codes).step == 0.0F);
   CHECK(std::count(codes, codes + 32, 0) == 32);
   // The largest magnitudes become -127 and 127 without overflow.
   values.assign(32, -3.0e38F);
   values[5] = 3.0e38F;
-  const float step = quantize_block(values.data(), codes, sums);
+  const float step = quantize_block(values.data(), codes).step;
   CHECK(step == 3.0e38F / 127.0F);
   CHECK(codes[0] == -127);
   CHECK(codes[5] == 127);
@@ -99,8 +98,7 @@ void test_parts() {
   const QuantizedRows a = quantized_layout(whole.data(), rows, columns);
   const QuantizedRows b = quantized_layout(parts.data() + 1, rows, columns);
   CHECK(std::memcmp(a.codes, b.codes, rows * columns) == 0);
-  CHECK(std::memcmp(a.scales, b.scales, rows * columns / 32 * sizeof(float)) == 0);
-  CHECK(std::memcmp(a.sums, b.sums, rows * columns / 32 * sizeof(BlockSums)) == 0);
+  CHECK(std::memcmp(a.blocks, b.blocks, rows * columns / 32 * sizeof(ActivationBlock)) == 0);
 }
 
 }  // namespace
