@@ -45,13 +45,14 @@ lamina::TokenId best(std::span<const float> logits) {
 
 // This is all there is to it: open, make a session, feed the prompt, then token after token.
 lamina::Status generate(const std::string& path, const char* question) {
-  const auto file = lamina::open_gguf(path);
+  auto file = lamina::open_gguf(path);
   if (!file) return file.error();
   auto vocabulary = lamina::read_gguf_vocabulary(file->metadata);
   if (!vocabulary) return vocabulary.error();
   const auto tokenizer = lamina::Tokenizer::create(std::move(*vocabulary));
   if (!tokenizer) return tokenizer.error();
   const auto& model = lamina::native::make_model_entry<lamina::models::Demo>();
+  if (const auto packed = lamina::pack_weights(model, *file); !packed) return packed.error();
   auto session = lamina::Session::create(model, *file, {.context = 1024});
   if (!session) return session.error();
   const auto prompt = ask(*tokenizer, question);

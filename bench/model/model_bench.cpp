@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <lamina/runtime/model_entry.hpp>
+#include <lamina/runtime/pack_weights.hpp>
 #include <lamina/runtime/session.hpp>
 #include <lamina/schedule/plan.hpp>
 #include <lamina/weights/gguf.hpp>
@@ -53,15 +54,17 @@ struct Request {
   std::uint32_t deepest = 16384;
   lamina::CacheFormat cache = lamina::CacheFormat::bf16;
   bool explain = false;
+  bool pack = true;
   bool json = false;
 };
 
 int print_usage() {
   std::fputs(
       "usage: bench_model MODEL.gguf [--tests p512,p2048,n128,n128@4096] [--threads 1] [--repeats 3]\n"
-      "                   [--deepest 16384] [--cache bf16|int8] [--explain] [--json]\n"
+      "                   [--deepest 16384] [--cache bf16|int8] [--explain] [--no-pack] [--json]\n"
       "  --tests     p512: prompt, n128: decoding one by one; @4096 behind it: after that many tokens\n"
       "  --deepest   leaves out tests at greater depth: filling a cache takes as long as reading a prompt\n"
+      "  --no-pack   computes from the mapped file\n"
       "  --explain   adds up layer benches on the same weights, in turns with the model\n",
       stderr);
   return 2;
@@ -345,6 +348,10 @@ int bench_model(Request& request) {
   if (!index) return fail(index.error());
   const auto pool = bench::start_threads(request.threads);
   if (!pool) return fail(pool.error());
+  if (request.pack) {
+    const auto packed = lamina::pack_weights(*lamina_registry()[*index], *file, pool->get());
+    if (!packed) return fail(packed.error());
+  }
   ModelBench bench(request, std::move(*file), pool->get(), *lamina_registry()[*index]);
   const auto status = bench.run();
   return status ? 0 : fail(status.error());
@@ -360,6 +367,7 @@ int main(int count, char** values) {
   request.repeats = arguments.number("--repeats", 3);
   request.deepest = arguments.number("--deepest", 16384);
   request.explain = arguments.flag("--explain");
+  request.pack = !arguments.flag("--no-pack");
   request.json = arguments.flag("--json");
   bool wrong = request.model.empty() || request.repeats == 0;
   constexpr std::string_view all = "p512,p2048,n128,n128@4096,n128@16384,n128@65536";

@@ -17,6 +17,9 @@ namespace program {
 /// Most memory this process has held, in bytes.
 [[nodiscard]] std::uint64_t peak_memory_bytes();
 
+/// Memory that a program may take now without pushing others out, in bytes.
+[[nodiscard]] std::uint64_t available_memory_bytes();
+
 /// Reads "2GiB", "800 MB", "1.5G", "123456". Errors: bad_argument that names `where`.
 [[nodiscard]] lamina::Result<std::uint64_t> parse_bytes(std::string_view text, std::string_view where);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <lamina/huggingface/directory.hpp>
+#include <lamina/runtime/pack_weights.hpp>
 #include <lamina/weights/gguf.hpp>
 #include <lamina/weights/recognise.hpp>
 
@@ -76,9 +77,12 @@ constexpr std::uint64_t big_file = std::uint64_t{1} << 29;
 /// that are read row by row stay on disk. Only done when there is somebody to watch it.
 void read_ahead(const lamina::WeightFile& file, const CommonOptions& common) {
   constexpr std::string_view row_table = "per_layer_token_embd.weight";
+  const auto stays = [](const lamina::TensorView& tensor) {
+    return tensor.name == row_table || tensor.packing == lamina::Packing::interleaved;
+  };
   std::uint64_t total = 0;
   for (const lamina::TensorView& tensor : file.tensors) {
-    if (tensor.name != row_table) total += tensor.bytes.size();
+    if (!stays(tensor)) total += tensor.bytes.size();
   }
   const auto memory =
       static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
@@ -88,7 +92,7 @@ void read_ahead(const lamina::WeightFile& file, const CommonOptions& common) {
   std::uint64_t done = 0;
   unsigned sum = 0;
   for (const lamina::TensorView& tensor : file.tensors) {
-    if (tensor.name == row_table) continue;
+    if (stays(tensor)) continue;
     for (std::size_t at = 0; at < tensor.bytes.size(); at += page) {
       sum += std::to_integer<unsigned>(tensor.bytes[at]);
       if (at % (page * 4096) == 0) bar.at(done + at);
@@ -97,6 +101,25 @@ void read_ahead(const lamina::WeightFile& file, const CommonOptions& common) {
     done += tensor.bytes.size();
   }
   asm volatile("" : : "r"(sum));  // keeps the reads
+}
+
+/// Packs the weights where that pays: for `fast`, when they fit into memory. Shows a bar for big files.
+lamina::Status pack(Engine& engine, const CommonOptions& common) {
+  if (common.no_pack || common.precision_value() == lamina::Precision::exact) return lamina::Done{};
+  const std::uint64_t bytes = lamina::packable_bytes(*engine.entry, engine.file);
+  if (bytes > available_memory_bytes() / 10 * 9) {
+    note(common, "the packed weights would not fit into memory: computing from the mapped file");
+    return lamina::Done{};
+  }
+  ProgressBar bar("packing weights", bytes, bytes >= big_file && common.talks());
+  const auto report = [](void* context, std::uint64_t done, std::uint64_t) {
+    static_cast<ProgressBar*>(context)->at(done);
+    return !interrupted();
+  };
+  const auto packed = lamina::pack_weights(*engine.entry, engine.file, engine.pool.get(), {report, &bar});
+  if (!packed) return packed.error();
+  bar.at(*packed);
+  return lamina::Done{};
 }
 
 }  // namespace
@@ -114,6 +137,7 @@ lamina::Status start(Engine& engine, const CommonOptions& common, const SessionN
     engine.pool = std::move(*pool);
     options.executor = engine.pool.get();
   }
+  LAMINA_TRY(pack(engine, common));
   read_ahead(engine.file, common);
   auto session = lamina::Session::create(*engine.entry, engine.file, options);
   if (!session) return session.error();

@@ -56,6 +56,10 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
                   "Activations: fast (int8 or bf16) or exact (float32 throughout, cache included)")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->group(group);
+  command
+      .add_flag("--no-pack", options.no_pack,
+                "Compute from the mapped file: starts at once and takes no memory, but answers slower")
+      ->group(group);
   command.add_flag("--json", options.json, "JSON on stdout, nothing else")->group(group);
   command
       .add_flag("-q,--quiet", options.quiet, "No progress, no notes (default unless stderr is a terminal)")

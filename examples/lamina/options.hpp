@@ -25,6 +25,7 @@ struct CommonOptions {
   std::uint32_t context = 0;  ///< 0: smaller of 8192 and the model's maximum
   std::string cache;          ///< empty: bf16, or f32 with `--precision exact`
   std::string precision = "fast";
+  bool no_pack = false;
   bool json = false;
   bool quiet = false;
 

@@ -8,6 +8,7 @@
 #include <lamina/weights/recognise.hpp>        // which model type is this file?
 #include <lamina/schedule.hpp>                 // what a model is, as a type; facts about it
 #include <lamina/runtime/model_entry-inl.hpp>  // layers and kernels, compiled for one model type
+#include <lamina/runtime/pack_weights.hpp>     // weights in the order of vectors (optional)
 #include <lamina/runtime/session.hpp>          // prompt, step, logits
 #include <lamina/runtime/threads.hpp>          // worker threads
 #include <lamina/weights/gguf_vocabulary.hpp>  // the file's vocabulary

@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include <lamina/runtime/pack_weights.hpp>
+
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"
 
@@ -67,6 +69,60 @@ TEST_CASE("quantised files give the reference's logits") {
   }
   CHECK(compared == 24);
   CHECK(continued >= 8);
+}
+
+TEST_CASE("packed weights give the same bits, in both precisions, split over threads or not") {
+  const nlohmann::json cases = read_json(golden_path("quant/cases.json"));
+  std::size_t packed_files = 0;
+  for (const nlohmann::json& file : cases["files"]) {
+    const auto name = file["file"].get<std::string>();
+    CAPTURE(name);
+    const auto prompt = file["cases"][0]["prompt"].get<std::vector<TokenId>>();
+    const LoadedModel stored(golden_path("quant/" + name));
+    LoadedModel packed(golden_path("quant/" + name));
+    const auto pool = make_pool(2);
+    const auto bytes = lamina::pack_weights(*packed.entry, packed.file, pool.get());
+    REQUIRE(static_cast<bool>(bytes));
+    if (*bytes > 0) ++packed_files;
+    // Once more: nothing is left to do.
+    const auto again = lamina::pack_weights(*packed.entry, packed.file);
+    CHECK((again && *again == 0));
+    for (const auto precision : {lamina::Precision::fast, lamina::Precision::exact}) {
+      lamina::Session a = stored.session(options_for(precision));
+      lamina::Session b = packed.session(options_for(precision));
+      CHECK(all_logits(a, prompt, 128) == all_logits(b, prompt, 128));
+      CHECK(all_logits(a, prompt, 1) == all_logits(b, prompt, 1));
+    }
+  }
+  CHECK(packed_files >= 4);
+}
+
+TEST_CASE("packing stops when it is told to, and what is packed serves one target only") {
+  const std::string path = golden_path(
+      "quant/" + read_json(golden_path("quant/cases.json"))["files"][0]["file"].get<std::string>());
+  const std::vector<TokenId> prompt{2, 95, 35, 29};
+  const LoadedModel stored(path);
+  LoadedModel packed(path);
+  int calls = 0;
+  const auto thrice = [](void* context, std::uint64_t, std::uint64_t) {
+    return ++*static_cast<int*>(context) <= 3;
+  };
+  const auto bytes = lamina::pack_weights(*packed.entry, packed.file, nullptr, {thrice, &calls});
+  REQUIRE(static_cast<bool>(bytes));
+  CHECK(calls == 4);
+  CHECK(*bytes > 0);
+  lamina::Session a = stored.session(options_for(lamina::Precision::fast));
+  lamina::Session b = packed.session(options_for(lamina::Precision::fast));
+  CHECK(all_logits(a, prompt, 4) == all_logits(b, prompt, 4));
+
+  packed.file.interleaved_for = "another";
+  const auto session =
+      lamina::Session::create(*packed.entry, packed.file, options_for(lamina::Precision::fast));
+  REQUIRE_FALSE(static_cast<bool>(session));
+  CHECK(session.error().code == lamina::ErrorCode::mismatch);
+  const auto more = lamina::pack_weights(*packed.entry, packed.file);
+  REQUIRE_FALSE(static_cast<bool>(more));
+  CHECK(more.error().code == lamina::ErrorCode::mismatch);
 }
 
 }  // namespace

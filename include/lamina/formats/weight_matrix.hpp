@@ -12,7 +12,8 @@ namespace lamina {
 
 /// How the rows of a matrix lie in memory.
 enum class Packing : std::uint8_t {
-  rows,  ///< as in the file: one row after the other
+  rows,         ///< as in the file: one row after the other
+  interleaved,  ///< in groups of as many rows as kernels ask for: see kernels/interleave.hpp
 };
 
 /// A view of a stored weight `[stack, rows, columns]`, row-major, `y = W x` with x over columns. Owns
@@ -32,6 +33,7 @@ struct WeightMatrix {
   [[nodiscard]] explicit operator bool() const noexcept { return data != nullptr; }
   [[nodiscard]] std::size_t bytes_per_row() const noexcept { return row_bytes(format, columns); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_per_row() * rows * stack; }
+  /// Row `index`; of interleaved rows the group that begins with it.
   [[nodiscard]] const std::byte* row(std::size_t index) const noexcept {
     return data + index * bytes_per_row();
   }

@@ -14,8 +14,8 @@
 #include <cstdint>
 
 #include <lamina/core/config.hpp>
-#include <lamina/formats/decode.hpp>
 #include <lamina/formats/weight_matrix.hpp>
+#include <lamina/kernels/interleave-inl.hpp>
 #include <lamina/simd/prelude.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -24,7 +24,7 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 /// Decodes a row and multiplies it by `scale`; see `LinearKernels::embed_row`. Both roundings are float32.
 inline void embed_row(const WeightMatrix& table, std::uint32_t row, float scale, float* out) noexcept {
   LAMINA_DCHECK(table.stack == 1 && row < table.rows);
-  decode_row(table.format, table.row(row), table.columns, out);
+  decode_columns(table, interleave_height, row, 0, table.columns, out);
   const float second_scale = table.scales != nullptr ? *table.scales : 1.0f;
   for (std::size_t i = 0; i < table.columns; ++i) out[i] = out[i] * second_scale * scale;
 }

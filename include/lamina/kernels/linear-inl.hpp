@@ -17,6 +17,7 @@
 #include <lamina/simd/prelude.hpp>
 #if !defined(LAMINA_EXTERN_LINEAR_KERNELS)
 #include <lamina/kernels/embed-inl.hpp>
+#include <lamina/kernels/interleave-inl.hpp>
 #include <lamina/kernels/matmul_codes-inl.hpp>
 #include <lamina/kernels/matmul_floats-inl.hpp>
 #include <lamina/kernels/quantize-inl.hpp>
@@ -59,6 +60,8 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
 [[nodiscard]] HWY_MAYBE_UNUSED static const LinearKernels& linear_kernels() noexcept {
   static constexpr LinearKernels kernels{.target = &HWY_STR(HWY_NAMESPACE)[2],  // without its "N_"
                                          .quantize_rows = &quantize_rows,
+                                         .interleave_height = interleave_height,
+                                         .interleave = &interleave,
                                          .matmul = &matmul,
                                          .embed_row = &embed_row};
   return kernels;

@@ -108,11 +108,23 @@ struct LinearKernels {
   void (*quantize_rows)(const float* values, std::size_t stride, std::uint32_t columns, std::uint32_t rows,
                         std::byte* memory, std::uint32_t first, std::uint32_t count) noexcept;
 
+  /// Rows that `interleave` puts together on this target; 0 where it has no use for that.
+  std::uint32_t interleave_height;
+
+  /// Interleaves rows first .. first + count of `w` into the place of row `first` in `to`, which has as many
+  /// bytes as `w`; see interleave.hpp.
+  ///
+  /// Requires  can_interleave(w.format); first, count and the rows of one matrix of a stack are multiples of
+  ///           `interleave_height`; rows of a stack count through
+  /// Threads   safe for distinct row ranges
+  void (*interleave)(const WeightMatrix& w, std::size_t first, std::size_t count, std::byte* to) noexcept;
+
   /// Multiplies all rows of `x` with rows first_row .. first_row + row_count of `w`:
   /// out[t * out_stride + r] = sum over k of w[r, k] * x[t, k].
   ///
   /// Requires  w.stack == 1 (see `WeightMatrix::at`), w.columns == x.columns, `x` in the form that
-  ///           `activation_kind(w.format, precision)` names, `scratch` of `matmul_scratch_bytes` bytes
+  ///           `activation_kind(w.format, precision)` names, `scratch` of `matmul_scratch_bytes` bytes; of
+  ///           interleaved rows, first_row and row_count are multiples of `interleave_height`
   /// Effects   an element of `out` has the same bits whatever the row range and the other rows of `x` are
   /// Cost      reads the weights of the range once
   /// Threads   safe for distinct row ranges

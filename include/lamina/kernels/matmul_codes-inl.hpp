@@ -14,9 +14,11 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <type_traits>
 
 #include <lamina/core/config.hpp>
 #include <lamina/kernels/code_products-inl.hpp>
+#include <lamina/kernels/interleave-inl.hpp>
 #include <lamina/kernels/linear.hpp>
 #include <lamina/kernels/matvec_codes-inl.hpp>
 #include <lamina/kernels/unpack_k-inl.hpp>
@@ -152,28 +154,44 @@ using MultiplyTokens = void (*)(std::uint32_t, const Panel&, std::size_t, const 
 
 /// Some consecutive rows of a matrix, at most `panel_rows`.
 struct RowGroup {
-  const std::byte* first;
-  std::size_t row_bytes;
+  const WeightMatrix& matrix;
+  std::size_t first;
   std::uint32_t rows;
+  [[nodiscard]] const std::byte* begin() const noexcept { return matrix.row(first); }
+  [[nodiscard]] const std::byte* end() const noexcept { return matrix.row(first + panel_rows); }
 };
 
 /// The rows of vector `v` of a panel, at `column`. Rows past the group repeat its last one; their results are
 /// dropped.
-inline void point_at_rows(Format format, const RowGroup& group, std::size_t column, int v,
-                          RowPointers& rows) noexcept {
-  const std::byte* first = group.first + row_bytes(format, column);
+inline void point_at_rows(const RowGroup& group, std::size_t column, int v, RowPointers& rows) noexcept {
+  const std::byte* first = group.begin() + row_bytes(group.matrix.format, column);
   for (int lane = 0; lane < compat::lanes32; ++lane) {
     const auto row = static_cast<std::uint32_t>(v * compat::lanes32 + lane);
-    rows[lane] = first + std::min(row, group.rows - 1) * group.row_bytes;
+    rows[lane] = first + std::min(row, group.rows - 1) * group.matrix.bytes_per_row();
   }
 }
 
+#if !LAMINA_ONE_LANE
+/// The same of interleaved rows. Requires group.rows to be a multiple of `interleave_height`.
+inline InterleavedRows interleaved_at(const RowGroup& group, std::size_t column, int v) noexcept {
+  const std::size_t row = group.rows > interleave_height ? static_cast<std::size_t>(v * compat::lanes32) : 0;
+  return {group.matrix.row(group.first + row) + row_bytes(group.matrix.format, column) * interleave_height};
+}
+#endif
+
 /// Unpacks `columns` columns of a group, from `column` on.
-inline void unpack_group(Format format, const RowGroup& group, std::size_t column, std::size_t columns,
+inline void unpack_group(const RowGroup& group, std::size_t column, std::size_t columns,
                          const Panel& panel) noexcept {
+  const Format format = group.matrix.format;
   for (int v = 0; v < panel_vectors; ++v) {
+#if !LAMINA_ONE_LANE
+    if (group.matrix.packing == Packing::interleaved) {
+      unpack_vectors(format, interleaved_at(group, column, v), columns / code_block_elements, panel, v);
+      continue;
+    }
+#endif
     RowPointers rows;
-    point_at_rows(format, group, column, v, rows);
+    point_at_rows(group, column, v, rows);
     unpack_rows(format, rows, columns / code_block_elements, panel, v);
   }
 }
@@ -186,8 +204,8 @@ inline void unpack_group(Format format, const RowGroup& group, std::size_t colum
 HWY_INLINE void prefetch_next_group(const RowGroup& group, std::size_t column, std::size_t columns,
                                     std::size_t total) noexcept {
   constexpr std::size_t line = 64;
-  const std::size_t bytes = panel_rows * group.row_bytes;
-  const std::byte* next = group.first + bytes;
+  const std::byte* next = group.end();
+  const auto bytes = static_cast<std::size_t>(next - group.begin());
   const std::size_t end = bytes * (column + columns) / total;
   for (std::size_t at = bytes * column / total / line * line; at < end; at += line) {
     __builtin_prefetch(next + at, 0, 2);
@@ -207,31 +225,64 @@ inline void multiply_partial(MultiplyTokens multiply, std::uint32_t tokens, cons
     std::memcpy(y + t * y_stride, part + t * panel_rows, rows * sizeof(float));
 }
 
-/// Multiplies a group of rows with one token: y [group.rows]. 1024 columns at a time, so that their scales
-/// stay in the nearest cache.
-inline void multiply_one_token(MultiplyPacked multiply, const WeightMatrix& w, const RowGroup& group,
-                               const ActivationRows& x, const Panel& panel, float* y) noexcept {
+#if !LAMINA_ONE_LANE
+
+/// Multiplies a group of rows with one token, by the format's kernel: y [group.rows]. 1024 columns at a time,
+/// so that their scales stay in the nearest cache.
+template <class Rows>
+inline void multiply_one_token(MultiplyRows<Rows> multiply, const RowGroup& group, const ActivationRows& x,
+                               const Panel& panel, float* y) noexcept {
   constexpr std::size_t step = matmul_column_step;
-  const std::byte* next = group.first + panel_rows * group.row_bytes;
+  constexpr bool is_interleaved = std::is_same_v<Rows, InterleavedRows>;
+  const std::size_t columns = group.matrix.columns;
+  const std::byte* next = group.end();
   float sums[panel_rows] = {};
-  for (std::size_t column = 0; column < w.columns; column += step) {
+  const auto add_columns = [&](std::size_t column, int v) {
     const std::size_t first_block = column / code_block_elements;
-    const std::size_t blocks = std::min<std::size_t>(step, w.columns - column) / code_block_elements;
+    const std::size_t blocks = std::min(step, columns - column) / code_block_elements;
     const CodeTile tile{x.codes + column, x.blocks + first_block, 0, 0};
+    Rows rows;
+    if constexpr (is_interleaved) {
+      rows = interleaved_at(group, column, v);
+    } else {
+      point_at_rows(group, column, v, rows.first);
+    }
+    next = multiply(rows, blocks, panel, tile, next, sums + v * compat::lanes32);
+  };
+  // Each in the order of its bytes.
+  if constexpr (is_interleaved) {
     for (int v = 0; v < panel_vectors; ++v) {
-      RowPointers rows;
-      point_at_rows(w.format, group, column, v, rows);
-      next = multiply({rows, blocks, panel, v}, tile, next, sums + v * compat::lanes32);
+      for (std::size_t column = 0; column < columns; column += step) add_columns(column, v);
+    }
+  } else {
+    for (std::size_t column = 0; column < columns; column += step) {
+      for (int v = 0; v < panel_vectors; ++v) add_columns(column, v);
     }
   }
   std::memcpy(y, sums, group.rows * sizeof(float));
 }
 
+/// Multiplies a group with one token if the format has a kernel for that.
+inline bool multiply_single(const RowGroup& group, const ActivationRows& x, const Panel& panel,
+                            float* y) noexcept {
+  const Format format = group.matrix.format;
+  if (group.matrix.packing == Packing::interleaved) {
+    multiply_one_token(multiply_rows_of<InterleavedRows>(format), group, x, panel, y);
+    return true;
+  }
+  const MultiplyRows<StoredRows> multiply = multiply_rows_of<StoredRows>(format);
+  if (multiply != nullptr) multiply_one_token(multiply, group, x, panel, y);
+  return multiply != nullptr;
+}
+
+#endif  // !LAMINA_ONE_LANE
+
 /// Multiplies a group of rows with all tokens of `x`: y [x.rows, group.rows] with `y_stride`. 16 KiB of codes
 /// at a time (256 columns for one token), so that they stay in the first-level cache while all tokens pass
 /// by.
-inline void multiply_panels(const WeightMatrix& w, const RowGroup& group, const ActivationRows& x,
-                            const Panel& panel, float* y, std::size_t y_stride) noexcept {
+inline void multiply_panels(const RowGroup& group, const ActivationRows& x, const Panel& panel, float* y,
+                            std::size_t y_stride) noexcept {
+  const WeightMatrix& w = group.matrix;
   const MultiplyTokens multiply = multiply_tokens_of(code_class(w.format));
   constexpr std::size_t nearest_cache_half = 16384;
   const std::size_t step =
@@ -242,7 +293,7 @@ inline void multiply_panels(const WeightMatrix& w, const RowGroup& group, const 
     const std::size_t columns = std::min<std::size_t>(step, w.columns - column);
     const std::size_t blocks = columns / code_block_elements;
     prefetch_next_group(group, column, columns, w.columns);
-    unpack_group(w.format, group, column, columns, panel);
+    unpack_group(group, column, columns, panel);
     for (std::uint32_t token = 0; token < x.rows; token += tile_tokens) {
       const std::uint32_t tokens = std::min<std::uint32_t>(tile_tokens, x.rows - token);
       const std::size_t first_block = token * row_blocks + column / code_block_elements;
@@ -263,20 +314,17 @@ inline void matmul_codes(const WeightMatrix& w, const ActivationRows& x, float* 
                          std::uint32_t first_row, std::uint32_t row_count,
                          std::span<std::byte> scratch) noexcept {
   LAMINA_DCHECK(x.codes != nullptr && scratch.size() >= matmul_scratch_bytes(w.columns));
-  const MultiplyPacked multiply_packed = x.rows == 1 ? multiply_packed_of(w.format) : nullptr;
   const auto misalignment = reinterpret_cast<std::uintptr_t>(scratch.data()) % arena_alignment;
   std::byte* memory = scratch.data() + (arena_alignment - misalignment) % arena_alignment;
   const Panel panel{reinterpret_cast<std::uint32_t*>(memory),
                     reinterpret_cast<float*>(memory + std::size_t{panel_rows} * matmul_column_step)};
   for (std::uint32_t done = 0; done < row_count; done += panel_rows) {
-    const RowGroup group{w.row(first_row + done), w.bytes_per_row(),
-                         std::min<std::uint32_t>(panel_rows, row_count - done)};
+    const RowGroup group{w, first_row + done, std::min<std::uint32_t>(panel_rows, row_count - done)};
     float* y = out + first_row + done;
-    if (multiply_packed != nullptr) {
-      multiply_one_token(multiply_packed, w, group, x, panel, y);
-    } else {
-      multiply_panels(w, group, x, panel, y, out_stride);
-    }
+#if !LAMINA_ONE_LANE
+    if (x.rows == 1 && multiply_single(group, x, panel, y)) continue;
+#endif
+    multiply_panels(group, x, panel, y, out_stride);
   }
 }
 

@@ -21,6 +21,7 @@
 
 #include <lamina/core/config.hpp>
 #include <lamina/formats/decode.hpp>
+#include <lamina/kernels/interleave-inl.hpp>
 #include <lamina/kernels/linear.hpp>
 #include <lamina/simd/compat-inl.hpp>
 
@@ -163,13 +164,12 @@ inline void matmul_floats(const WeightMatrix& w, const ActivationRows& x, float*
       for (std::uint32_t r = 0; r < float_tile_rows; ++r) {
         // Rows past the range repeat its last one; their results are dropped.
         const std::uint32_t wanted = std::min(r, valid - 1);
-        const std::byte* from =
-            w.data + (first_row + row + wanted) * row_bytes + lamina::row_bytes(w.format, column);
+        const std::size_t index = std::size_t{first_row} + row + wanted;
         if (on_the_fly) {
-          tile.rows[r] = from;
+          tile.rows[r] = w.row(index) + lamina::row_bytes(w.format, column);
         } else {
           float* to = widened + wanted * matmul_column_step;
-          if (r == wanted) decode_row(w.format, from, tile.columns, to);
+          if (r == wanted) decode_columns(w, interleave_height, index, column, tile.columns, to);
           tile.rows[r] = reinterpret_cast<const std::byte*>(to);
         }
       }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of integer weights with one token: codes go from their packed rows to the sums through registers.
+// Products of integer weights with one token: codes go from their rows to the sums through registers.
 
 // The guard toggles: Highway's foreach_target includes this file once per target.
 #if defined(LAMINA_KERNELS_MATVEC_CODES_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
@@ -20,20 +20,14 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Rows of one vector to multiply with a token. Owns nothing.
-struct PackedRows {
-  const RowPointers& rows;
-  std::size_t blocks;  ///< of 32
-  const Panel& panel;  ///< memory for scales, of vector `v`; its codes stay unused
-  int v;
-};
-
-/// Multiplies packed rows with one token, adding to y [lanes32]. Asks on the way for as many bytes at `next`
-/// as it reads, so that what is multiplied next comes in at an even pace; returns the end of those.
-using MultiplyPacked = const std::byte* (*)(const PackedRows&, const CodeTile&, const std::byte* next,
-                                            float* y);
-
 #if !LAMINA_ONE_LANE
+
+/// Multiplies `blocks` blocks of 32 of the rows of one vector with a token, adding to y [lanes32]. `panel` is
+/// memory for the scales of blocks that share them. Asks on the way for as many bytes at `next` as it reads,
+/// so that what is multiplied next comes in at an even pace; returns the end of those.
+template <class Rows>
+using MultiplyRows = const std::byte* (*)(const Rows& rows, std::size_t blocks, const Panel& panel,
+                                          const CodeTile& x, const std::byte* next, float* y);
 
 /// The exact integer sums of a group of blocks, fed by an unpacker.
 template <CodeClass shape, int blocks>
@@ -55,9 +49,9 @@ struct GroupSums {
   }
 };
 
-template <Format F>
-HWY_NOINLINE const std::byte* multiply_packed(const PackedRows& w, const CodeTile& x, const std::byte* next,
-                                              float* y) noexcept {
+template <Format F, class Rows>
+HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t blocks, const Panel& panel,
+                                            const CodeTile& x, const std::byte* next, float* y) noexcept {
   const compat::TagF32 df;
   constexpr CodeClass shape = code_class(F);
   constexpr int parts = group_blocks<F>;
@@ -66,12 +60,10 @@ HWY_NOINLINE const std::byte* multiply_packed(const PackedRows& w, const CodeTil
                                       code_block_elements / info_of(F).block_elements;
   // A block with a scale of its own gets it on the way; those of larger blocks are unpacked together first.
   constexpr bool scale_in_block = info_of(F).block_elements == code_block_elements;
-  if constexpr (!scale_in_block) unpack_scales<F>(w.rows, w.blocks, w.panel, w.v);
-  RowPointers rows;  // a copy that can live in registers
-  HWY_UNROLL(16)
-  for (int lane = 0; lane < compat::lanes32; ++lane) rows[lane] = w.rows[lane];
+  if constexpr (!scale_in_block) unpack_scales<F>(stored, blocks, panel, 0);
+  const Rows rows = stored;  // a copy that can live in registers
   auto result = hn::LoadU(df, y);
-  for (std::size_t b = 0; b < w.blocks; b += parts) {
+  for (std::size_t b = 0; b < blocks; b += parts) {
     HWY_UNROLL(14)
     for (std::size_t i = 0; i < (group_bytes + line - 1) / line; ++i)
       __builtin_prefetch(next + i * line, 0, 3);
@@ -80,12 +72,12 @@ HWY_NOINLINE const std::byte* multiply_packed(const PackedRows& w, const CodeTil
     unpack_group_codes<F>(rows, b, group);
     HWY_ALIGN float own_scale[compat::lanes32];
     if constexpr (scale_in_block) {
-      hn::Store(compat::GatherHalves(rows, b * info_of(F).block_bytes), df, own_scale);
+      hn::Store(rows.halves(b * info_of(F).block_bytes), df, own_scale);
     }
     HWY_UNROLL(4)
     for (int i = 0; i < parts; ++i) {
       const std::size_t block = b + static_cast<std::size_t>(i);
-      const float* scale = scale_in_block ? own_scale : panel_slot(w.panel, shape, w.v, block).scales;
+      const float* scale = scale_in_block ? own_scale : panel_slot(panel, shape, 0, block).scales;
       result = add_block<shape>(result, group.sums[i][0], group.sums[i][shape.halves ? 1 : 0], scale,
                                 x.blocks[block]);
     }
@@ -94,30 +86,28 @@ HWY_NOINLINE const std::byte* multiply_packed(const PackedRows& w, const CodeTil
   return next;
 }
 
-#endif  // !LAMINA_ONE_LANE
-
 /// The kernel of a format; null where codes go through a panel for one token, too.
-[[nodiscard]] inline MultiplyPacked multiply_packed_of([[maybe_unused]] Format format) noexcept {
-#if !LAMINA_ONE_LANE
+template <class Rows>
+[[nodiscard]] inline MultiplyRows<Rows> multiply_rows_of(Format format) noexcept {
   switch (format) {
     case Format::q4_0:
-      return &multiply_packed<Format::q4_0>;
+      return &multiply_rows<Format::q4_0, Rows>;
     case Format::iq4_nl:
-      return &multiply_packed<Format::iq4_nl>;
+      return &multiply_rows<Format::iq4_nl, Rows>;
     case Format::q8_0:
-      return &multiply_packed<Format::q8_0>;
+      return &multiply_rows<Format::q8_0, Rows>;
     case Format::q4_k:
-      return &multiply_packed<Format::q4_k>;
+      return &multiply_rows<Format::q4_k, Rows>;
     case Format::q5_k:
-      return &multiply_packed<Format::q5_k>;
+      return &multiply_rows<Format::q5_k, Rows>;
     case Format::q6_k:
-      return &multiply_packed<Format::q6_k>;
+      return &multiply_rows<Format::q6_k, Rows>;
     default:
-      break;
+      return nullptr;
   }
-#endif
-  return nullptr;
 }
+
+#endif  // !LAMINA_ONE_LANE
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

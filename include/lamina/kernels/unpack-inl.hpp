@@ -184,13 +184,46 @@ HWY_INLINE Quads load_interleaved(const RowPointers& rows, std::size_t at) noexc
            hn::BitCast(d32, hn::InterleaveUpper(d64, ab_high, ce_high))}};
 }
 
+// --- Where codes come from ---
+//
+// Unpackers read lanes32 rows through one of two classes, which both have
+//   Quads quads(at)    16 bytes of each row, `at` bytes behind its beginning
+//   VecF32 halves(at)  an f16 number of each row, widened
+
+/// Rows as files store them.
+struct StoredRows {
+  RowPointers first;
+  [[nodiscard]] HWY_INLINE Quads quads(std::size_t at) const noexcept { return load_interleaved(first, at); }
+  [[nodiscard]] HWY_INLINE compat::VecF32 halves(std::size_t at) const noexcept {
+    return compat::GatherHalves(first, at);
+  }
+};
+
+/// A group of interleaved rows (interleave.hpp), from a column on: nothing is left to transpose.
+struct InterleavedRows {
+  const std::byte* first;
+  [[nodiscard]] HWY_INLINE Quads quads(std::size_t at) const noexcept {
+    const TagWords d32;
+    const auto load = [this, at, d32](std::size_t m) HWY_ATTR {
+      const std::byte* from = first + (at + 4 * m) * compat::lanes32;
+      return hn::LoadU(d32, reinterpret_cast<const std::uint32_t*>(from));
+    };
+    return {{load(0), load(1), load(2), load(3)}};
+  }
+  [[nodiscard]] HWY_INLINE compat::VecF32 halves(std::size_t at) const noexcept {
+    const hn::Rebind<hwy::float16_t, compat::TagF32> d_half;
+    const std::byte* from = first + at * compat::lanes32;
+    return hn::PromoteTo(compat::TagF32(), hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(from)));
+  }
+};
+
 HWY_INLINE VecWords low_nibbles(VecWords v) noexcept { return hn::And(v, hn::Set(TagWords(), 0x0F0F0F0Fu)); }
 HWY_INLINE VecWords high_nibbles(VecWords v) noexcept { return low_nibbles(hn::ShiftRight<4>(v)); }
 
 // Unpackers come in two parts, because products of one token never store the codes:
 //   unpack_scales_<name>(rows, blocks, panel, v)  scales and offsets of `blocks` blocks into the panel
 //   unpack_<name>(rows, at, take)                 the codes of one group of `group_blocks` blocks, `at` bytes
-//       behind the pointers: calls take(block in the group, quad, words) for each of their quads. The quads
+//       into the rows: calls take(block in the group, quad, words) for each of their quads. The quads
 //       of a block, or of its halves where scales differ, come in an order that starts with the first and
 //       ends with the last, as `compat::add_byte_products` wants it.
 
@@ -203,9 +236,9 @@ inline constexpr int group_blocks = F == Format::q6_k                        ? 4
 // --- The 32-element types ---
 
 /// Unpacks a block of Q4_0, or of IQ4_NL, whose nibbles index a table.
-template <Format F, class Take>
-HWY_INLINE void unpack_nibbles(const RowPointers& rows, std::size_t at, Take& take) noexcept {
-  const Quads packed = load_interleaved(rows, at + 2);
+template <Format F, class Rows, class Take>
+HWY_INLINE void unpack_nibbles(const Rows& rows, std::size_t at, Take& take) noexcept {
+  const Quads packed = rows.quads(at + 2);
   HWY_UNROLL(4)
   for (int m = 0; m < 4; ++m) {
     VecWords low = low_nibbles(packed.quad[m]);
@@ -225,13 +258,13 @@ HWY_INLINE void unpack_nibbles(const RowPointers& rows, std::size_t at, Take& ta
 }
 
 /// Unpacks a block of Q8_0.
-template <class Take>
-HWY_INLINE void unpack_bytes(const RowPointers& rows, std::size_t at, Take& take) noexcept {
+template <class Rows, class Take>
+HWY_INLINE void unpack_bytes(const Rows& rows, std::size_t at, Take& take) noexcept {
   // Adding 128 or nothing to a byte is the same as flipping the bits of 128 or nothing.
   constexpr auto offset = static_cast<std::uint32_t>(code_class(Format::q8_0).code_offset()) * 0x01010101u;
   HWY_UNROLL(2)
   for (int half = 0; half < 2; ++half) {
-    const Quads codes = load_interleaved(rows, at + 2 + 16 * static_cast<std::size_t>(half));
+    const Quads codes = rows.quads(at + 2 + 16 * static_cast<std::size_t>(half));
     HWY_UNROLL(4)
     for (int m = 0; m < 4; ++m) take(0, 4 * half + m, hn::Xor(codes.quad[m], hn::Set(TagWords(), offset)));
   }

@@ -50,10 +50,11 @@ HWY_INLINE VecWords shifted_bits(VecWords v, int bits, std::uint32_t mask) noexc
 
 /// Unpacks the scales and offsets of a block of Q4_K or Q5_K, whose first 16 bytes are alike: d, dmin, 12
 /// bytes of 6-bit pairs.
-HWY_INLINE void unpack_pairs_of_scales(CodeClass shape, const RowPointers& rows, std::size_t at,
-                                       const Panel& panel, int v, std::size_t first_block) noexcept {
+template <class Rows>
+HWY_INLINE void unpack_pairs_of_scales(CodeClass shape, const Rows& rows, std::size_t at, const Panel& panel,
+                                       int v, std::size_t first_block) noexcept {
   const compat::TagF32 df;
-  const Quads header = load_interleaved(rows, at);
+  const Quads header = rows.quads(at);
   const auto d = widen_halves(header.quad[0]);
   const auto dmin =
       hn::Mul(widen_halves(hn::ShiftRight<16>(header.quad[0])), hn::Set(df, 1.0f / offset_divisor));
@@ -72,16 +73,16 @@ HWY_INLINE void unpack_pairs_of_scales(CodeClass shape, const RowPointers& rows,
 }
 
 /// Unpacks two parts of a block of Q4_K or Q5_K, parts 2 `pair` and 2 `pair` + 1.
-template <Format F, class Take>
-HWY_INLINE void unpack_pair(const RowPointers& rows, std::size_t block_at, int pair, Take& take) noexcept {
+template <Format F, class Rows, class Take>
+HWY_INLINE void unpack_pair(const Rows& rows, std::size_t block_at, int pair, Take& take) noexcept {
   constexpr std::size_t nibbles_at = F == Format::q5_k ? 48 : 16;
   constexpr std::size_t fifth_bits_at = 16;
   HWY_UNROLL(2)
   for (int half = 0; half < 2; ++half) {  // 16 of the 32 elements of both parts
     const std::size_t at = block_at + 16 * static_cast<std::size_t>(half);
-    const Quads packed = load_interleaved(rows, at + nibbles_at + 32 * static_cast<std::size_t>(pair));
+    const Quads packed = rows.quads(at + nibbles_at + 32 * static_cast<std::size_t>(pair));
     Quads fifth{};
-    if constexpr (F == Format::q5_k) fifth = load_interleaved(rows, at + fifth_bits_at);
+    if constexpr (F == Format::q5_k) fifth = rows.quads(at + fifth_bits_at);
     HWY_UNROLL(4)
     for (int m = 0; m < 4; ++m) {
       VecWords low = low_nibbles(packed.quad[m]);
@@ -97,11 +98,12 @@ HWY_INLINE void unpack_pair(const RowPointers& rows, std::size_t block_at, int p
 }
 
 /// Unpacks the scales of a block of Q6_K, two for each part.
-HWY_INLINE void unpack_q6_k_scales(const RowPointers& rows, std::size_t at, const Panel& panel, int v,
+template <class Rows>
+HWY_INLINE void unpack_q6_k_scales(const Rows& rows, std::size_t at, const Panel& panel, int v,
                                    std::size_t first_block) noexcept {
   const compat::TagF32 df;
-  const Quads scales = load_interleaved(rows, at + 192);
-  const auto d = compat::GatherHalves(rows, at + 208);
+  const Quads scales = rows.quads(at + 192);
+  const auto d = rows.halves(at + 208);
   HWY_UNROLL(8)
   for (int part = 0; part < super_block_parts; ++part) {
     const PanelSlot slot =
@@ -113,16 +115,15 @@ HWY_INLINE void unpack_q6_k_scales(const RowPointers& rows, std::size_t at, cons
 }
 
 /// Unpacks half `t` of a block of Q6_K: 128 elements, four parts.
-template <class Take>
-HWY_INLINE void unpack_q6_k(const RowPointers& rows, std::size_t block_at, std::size_t t,
-                            Take& take) noexcept {
+template <class Rows, class Take>
+HWY_INLINE void unpack_q6_k(const Rows& rows, std::size_t block_at, std::size_t t, Take& take) noexcept {
   HWY_UNROLL(2)
   for (int half = 0; half < 2; ++half) {
     const std::size_t half_at = block_at + 16 * static_cast<std::size_t>(half);
-    const Quads high = load_interleaved(rows, half_at + 128 + 32 * t);
+    const Quads high = rows.quads(half_at + 128 + 32 * t);
     HWY_UNROLL(2)
     for (int odd = 0; odd < 2; ++odd) {  // parts 0 and 2, or 1 and 3, are nibbles of the same bytes
-      const Quads low = load_interleaved(rows, half_at + 64 * t + 32 * static_cast<std::size_t>(odd));
+      const Quads low = rows.quads(half_at + 64 * t + 32 * static_cast<std::size_t>(odd));
       const int shift = 4 - 2 * odd;
       HWY_UNROLL(4)
       for (int m = 0; m < 4; ++m) {
@@ -137,14 +138,13 @@ HWY_INLINE void unpack_q6_k(const RowPointers& rows, std::size_t block_at, std::
 // --- By format ---
 
 /// Unpacks the scales and offsets of `blocks` blocks of 32.
-template <Format F>
-HWY_INLINE void unpack_scales(const RowPointers& rows, std::size_t blocks, const Panel& panel,
-                              int v) noexcept {
+template <Format F, class Rows>
+HWY_INLINE void unpack_scales(const Rows& rows, std::size_t blocks, const Panel& panel, int v) noexcept {
   constexpr CodeClass shape = code_class(F);
   constexpr std::size_t block_bytes = info_of(F).block_bytes;
   if constexpr (info_of(F).block_elements == code_block_elements) {
     for (std::size_t b = 0; b < blocks; ++b) {
-      const auto scale = compat::GatherHalves(rows, b * block_bytes);  // every block begins with it
+      const auto scale = rows.halves(b * block_bytes);  // every block begins with it
       hn::Store(scale, compat::TagF32(), panel_slot(panel, shape, v, b).scales);
     }
   } else {
@@ -160,8 +160,8 @@ HWY_INLINE void unpack_scales(const RowPointers& rows, std::size_t blocks, const
 }
 
 /// Unpacks the codes of blocks first_block .. first_block + group_blocks<F> of 32.
-template <Format F, class Take>
-HWY_INLINE void unpack_group_codes(const RowPointers& rows, std::size_t first_block, Take& take) noexcept {
+template <Format F, class Rows, class Take>
+HWY_INLINE void unpack_group_codes(const Rows& rows, std::size_t first_block, Take& take) noexcept {
   constexpr std::size_t block_bytes = info_of(F).block_bytes;
   const std::size_t at = first_block / (info_of(F).block_elements / code_block_elements) * block_bytes;
   const std::size_t part = first_block % super_block_parts;
@@ -177,9 +177,8 @@ HWY_INLINE void unpack_group_codes(const RowPointers& rows, std::size_t first_bl
 }
 
 /// Unpacks into a panel.
-template <Format F>
-HWY_NOINLINE void unpack_panel(const RowPointers& rows, std::size_t blocks, const Panel& panel,
-                               int v) noexcept {
+template <Format F, class Rows>
+HWY_NOINLINE void unpack_panel(const Rows& rows, std::size_t blocks, const Panel& panel, int v) noexcept {
   constexpr int parts = group_blocks<F>;
   unpack_scales<F>(rows, blocks, panel, v);
   for (std::size_t b = 0; b < blocks; b += parts) {
@@ -193,6 +192,28 @@ HWY_NOINLINE void unpack_panel(const RowPointers& rows, std::size_t blocks, cons
   }
 }
 
+/// Unpacks by format. Returns false for formats that have no unpacker of their own.
+template <class Rows>
+HWY_INLINE bool unpack_vectors(Format format, const Rows& rows, std::size_t blocks, const Panel& panel,
+                               int v) noexcept {
+  switch (format) {
+    case Format::q4_0:
+      return unpack_panel<Format::q4_0>(rows, blocks, panel, v), true;
+    case Format::iq4_nl:
+      return unpack_panel<Format::iq4_nl>(rows, blocks, panel, v), true;
+    case Format::q8_0:
+      return unpack_panel<Format::q8_0>(rows, blocks, panel, v), true;
+    case Format::q4_k:
+      return unpack_panel<Format::q4_k>(rows, blocks, panel, v), true;
+    case Format::q5_k:
+      return unpack_panel<Format::q5_k>(rows, blocks, panel, v), true;
+    case Format::q6_k:
+      return unpack_panel<Format::q6_k>(rows, blocks, panel, v), true;
+    default:
+      return false;
+  }
+}
+
 #endif  // !LAMINA_ONE_LANE
 
 /// Unpacks `blocks` blocks of 32 of lanes32 rows of `format` into vector `v` of a panel.
@@ -200,24 +221,12 @@ HWY_NOINLINE void unpack_panel(const RowPointers& rows, std::size_t blocks, cons
 /// Requires  `blocks` ends a block of the format; `rows` point to such blocks, at any alignment
 inline void unpack_rows(Format format, const RowPointers& rows, std::size_t blocks, const Panel& panel,
                         int v) noexcept {
-  switch (format) {
 #if !LAMINA_ONE_LANE
-    case Format::q4_0:
-      return unpack_panel<Format::q4_0>(rows, blocks, panel, v);
-    case Format::iq4_nl:
-      return unpack_panel<Format::iq4_nl>(rows, blocks, panel, v);
-    case Format::q8_0:
-      return unpack_panel<Format::q8_0>(rows, blocks, panel, v);
-    case Format::q4_k:
-      return unpack_panel<Format::q4_k>(rows, blocks, panel, v);
-    case Format::q5_k:
-      return unpack_panel<Format::q5_k>(rows, blocks, panel, v);
-    case Format::q6_k:
-      return unpack_panel<Format::q6_k>(rows, blocks, panel, v);
+  StoredRows stored;
+  for (int lane = 0; lane < compat::lanes32; ++lane) stored.first[lane] = rows[lane];
+  if (unpack_vectors(format, stored, blocks, panel, v)) return;
 #endif
-    default:
-      return unpack_any(format, rows, blocks, panel, v);
-  }
+  unpack_any(format, rows, blocks, panel, v);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

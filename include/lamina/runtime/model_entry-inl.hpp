@@ -8,6 +8,7 @@
 #endif
 
 #include <cstddef>
+#include <cstring>
 
 #include <lamina/kernels/linear-inl.hpp>
 #include <lamina/runtime/model_entry.hpp>
@@ -25,6 +26,8 @@ struct EntryOf {
     return description;
   }
 
+  static const LinearKernels& kernels() noexcept { return linear_kernels(); }
+
   static std::size_t session_bytes(const SessionOptions& options) noexcept {
     Arena arena = Arena::measuring();
     WeightFile nothing;  // over a measuring arena no tensor is looked up
@@ -40,6 +43,10 @@ struct EntryOf {
           ErrorCode::mismatch, file.path.c_str(),           "the file is no model of this type", V::name,
           "another structure", "see `lamina plan` for both"};
     }
+    if (file.interleaved_for != nullptr && std::strcmp(file.interleaved_for, linear_kernels().target) != 0) {
+      return Error{ErrorCode::mismatch,     file.path.c_str(),    "weights are packed for another target",
+                   linear_kernels().target, file.interleaved_for, "pack them with this model's entry"};
+    }
     ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
     if (runner == nullptr) {
       return Error{ErrorCode::out_of_memory,       "session", "the memory block is too small", "", "",
@@ -50,7 +57,8 @@ struct EntryOf {
     return static_cast<Runner*>(runner);
   }
 
-  static constexpr ModelEntry entry{V::name, &describe, &session_bytes, &make};
+  static constexpr ModelEntry entry{V::name,        &describe, &kernels, &ModelWeights<V>::visit_matrices,
+                                    &session_bytes, &make};
 };
 
 /// The entry of model `V`, for `Session::create` and for lists of compiled-in models.

@@ -11,6 +11,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/core/executor.hpp>
+#include <lamina/kernels/linear.hpp>
 #include <lamina/layers/observer.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/weights/weight_file.hpp>
@@ -36,6 +37,10 @@ class Runner;
 struct ModelEntry {
   std::string_view name;                           ///< "gemma4-e2b"
   const ModelDescription& (*describe)() noexcept;  ///< structure as the type states it
+  /// The matrix products that its code uses.
+  const LinearKernels& (*kernels)() noexcept;
+  /// Calls visit(context, name) for every tensor that enters matrix products, whether a file has it or not.
+  void (*visit_matrices)(void (*visit)(void* context, std::string_view name), void* context);
   /// Bytes of memory a session needs; exact.
   std::size_t (*session_bytes)(const SessionOptions& options) noexcept;
   /// Builds a runner inside `arena`, all weights bound and checked.

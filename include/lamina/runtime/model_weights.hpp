@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -73,11 +74,23 @@ class ModelWeights {
     return std::get<K>(layers_)[static_cast<std::size_t>(kind_ordinal<V>[index])];
   }
 
+  /// Calls visit(context, name) for every tensor that enters matrix products.
+  static void visit_matrices(void (*visit)(void* context, std::string_view name), void* context) {
+    visit_slots("", global_slots_of(), visit, context);
+    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
+      const FixedText<160> prefix = text("blk.%u.", i);
+      with_kind_of<V>(i, [&]<std::size_t K>() {
+        using Layer = KindAt<kinds_of<V>, K>;
+        visit_slots(prefix, Slots<typename Layer::attention>::list(V::dims), visit, context);
+        visit_slots(prefix, Slots<typename Layer::ffn>::list(V::dims), visit, context);
+        visit_slots(prefix, Slots<typename Layer::per_layer>::list(V::dims), visit, context);
+      });
+    }
+  }
+
   /// Binds every weight; see `bind_slots`. Over a measuring arena only counts.
   [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
-    LAMINA_TRY(bind_slots(file, arena, "",
-                          global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>()),
-                          global));
+    LAMINA_TRY(bind_slots(file, arena, "", global_slots_of(), global));
     for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
       const FixedText<160> prefix = text("blk.%u.", i);
       Error error;
@@ -92,6 +105,21 @@ class ModelWeights {
   }
 
  private:
+  static constexpr auto global_slots_of() noexcept {
+    return global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>());
+  }
+
+  template <class List>
+  static void visit_slots(std::string_view prefix, const List& slots,
+                          void (*visit)(void* context, std::string_view name), void* context) {
+    for (const auto& slot : slots) {
+      if (slot.use != SlotUse::matrix || slot.rows == 0 || slot.columns == 0) continue;
+      FixedText<160> name(prefix);
+      name.append(slot.name);
+      visit(context, name);
+    }
+  }
+
   template <class LayerType>
   static Status bind_layer(const WeightFile& file, Arena& arena, const FixedText<160>& prefix,
                            LayerWeights<LayerType>& weights) noexcept {

@@ -94,6 +94,7 @@ struct SlotMemory {
   if (tensor == nullptr) return Done{};
   out.format = tensor->format;
   out.data = tensor->bytes.data();
+  out.packing = tensor->packing;
   out.rows = static_cast<std::uint32_t>(slot.rows);
   out.columns = static_cast<std::uint32_t>(slot.columns);
   out.stack = static_cast<std::uint32_t>(slot.stack);

@@ -44,6 +44,17 @@ class MappedFile final : public ByteOwner {
   ~MappedFile() override { ::munmap(first_, size_); }
 #endif
 
+  /// Gives back the pages that lie inside `bytes` altogether; reading them again maps them again.
+  void release([[maybe_unused]] std::span<const std::byte> bytes) const noexcept override {
+#if LAMINA_HAS_MMAP
+    constexpr std::size_t page = 4096;
+    if (bytes.data() < first_ || bytes.data() + bytes.size() > first_ + size_) return;
+    const auto begin = (static_cast<std::size_t>(bytes.data() - first_) + page - 1) / page * page;
+    const auto end = static_cast<std::size_t>(bytes.data() + bytes.size() - first_) / page * page;
+    if (begin < end) (void)::madvise(first_ + begin, end - begin, MADV_DONTNEED);
+#endif
+  }
+
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {first_, size_}; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 

@@ -15,6 +15,7 @@
 
 #include <lamina/core/types.hpp>
 #include <lamina/formats/format.hpp>
+#include <lamina/formats/weight_matrix.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/weights/file_error.hpp>
 #include <lamina/weights/gguf_metadata.hpp>
@@ -28,11 +29,15 @@ struct TensorView {
   Format format = Format::f32;
   std::array<std::uint64_t, 4> dims{1, 1, 1, 1};  ///< columns, rows, stack, 1: fastest-varying first
   std::span<const std::byte> bytes;
+  Packing packing = Packing::rows;  ///< interleaved by `pack_weights` (runtime/)
 };
 
 /// Owns mapped or loaded bytes for as long as views into them live.
 struct ByteOwner {
   virtual ~ByteOwner() = default;
+
+  /// Is told that `bytes`, wherever they lie, will hardly be read again.
+  virtual void release(std::span<const std::byte> /*bytes*/) const noexcept {}
 };
 
 /// What a file says about generating text; fields it does not set have the values published with Gemma 4.
@@ -76,6 +81,8 @@ struct WeightFile {
   std::span<const std::byte> tokenizer_json;  ///< tokenizer.json of a directory; empty if there is none
   std::string chat_template;                  ///< Jinja source as the file carries it; empty if there is none
   GenerationDefaults generation;
+  const char* interleaved_for =
+      nullptr;                      ///< target whose kernels read the interleaved tensors; null: none are
   std::size_t ignored_tensors = 0;  ///< left out or unused: media towers, K/V of shared layers, unknown ones
 
   /// Finds a tensor by its canonical name; null if absent.

@@ -160,6 +160,48 @@ void check_shape(Format format, std::uint32_t rows, std::uint32_t columns, Preci
   CHECK(compared == static_cast<std::size_t>(targets) * rows * most_tokens);
 }
 
+/// Compares products and rows of an interleaved matrix with those of the stored one, bit for bit.
+void check_interleaved(Format format, std::uint32_t rows, std::uint32_t columns) {
+  const LinearKernels& kernels = *HWY_DYNAMIC_DISPATCH(kernels_of_target)();
+  const testing::RandomMatrix weights(format, rows, columns, 7);
+  const WeightMatrix stored = weights.matrix();
+  INFO("target ", kernels.target, " format ", info_of(format).name, " ", rows, " x ", columns);
+  // In two parts, as threads do it, to an odd address.
+  std::vector<std::byte> memory(stored.bytes() + 2, std::byte{0x5A});
+  const std::uint32_t half = rows / 2 / kernels.interleave_height * kernels.interleave_height;
+  kernels.interleave(stored, half, rows - half, memory.data() + 1);
+  kernels.interleave(stored, 0, half, memory.data() + 1);
+  CHECK(memory.front() == std::byte{0x5A});
+  CHECK(memory.back() == std::byte{0x5A});
+  WeightMatrix interleaved = stored;
+  interleaved.data = memory.data() + 1;
+  interleaved.packing = Packing::interleaved;
+  CHECK(std::memcmp(interleaved.data, stored.data, stored.bytes()) != 0);
+
+  Activations activations(columns, 23);
+  for (const Precision precision : {Precision::fast, Precision::exact}) {
+    for (const std::uint32_t width : widths) {
+      const ActivationRows x = activations.rows(kernels, width, activation_kind(format, precision));
+      std::vector<float> expected(std::size_t{width} * rows, untouched);
+      std::vector<float> got(expected.size(), untouched);
+      multiply(kernels, stored, x, precision, expected, rows, 0, rows);
+      multiply(kernels, interleaved, x, precision, got, rows, half, rows - half);
+      multiply(kernels, interleaved, x, precision, got, rows, 0, half);
+      INFO(width, " tokens, ", name_of(precision));
+      CHECK(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0);
+    }
+  }
+  std::vector<float> expected(columns);
+  std::vector<float> got(columns);
+  bool same = true;
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    kernels.embed_row(stored, row, 2.5F, expected.data());
+    kernels.embed_row(interleaved, row, 2.5F, got.data());
+    same = same && got == expected;
+  }
+  CHECK(same);
+}
+
 /// More than one step of 1024 columns, and not a multiple of it, in whole blocks of the format.
 std::uint32_t long_columns(Format format) {
   const std::uint32_t block = info_of(format).block_elements;
@@ -199,6 +241,24 @@ TEST_CASE("matmul: blocks of 32 in any number") {
     for (std::uint32_t columns = 32; columns <= 320; columns += 32)
       check_shape(format, 5, columns, Precision::fast);
   }
+}
+
+TEST_CASE("interleaved rows: the same bits in products and tables") {
+  int with_groups = 0;
+  testing::for_each_target([&] {
+    const std::uint32_t height = HWY_DYNAMIC_DISPATCH(kernels_of_target)()->interleave_height;
+    if (height == 0) return;
+    ++with_groups;
+    int formats = 0;
+    for (const FormatInfo& info : all_formats) {
+      if (!can_interleave(info.format)) continue;
+      check_interleaved(info.format, 5 * height, long_columns(info.format));
+      check_interleaved(info.format, height, info.block_elements);
+      ++formats;
+    }
+    CHECK(formats == 6);
+  });
+  CHECK(with_groups > 0);
 }
 
 }  // namespace lamina
