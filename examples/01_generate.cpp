@@ -52,7 +52,7 @@ lamina::Status generate(const std::string& path, const char* question) {
   const auto tokenizer = lamina::Tokenizer::create(std::move(*vocabulary));
   if (!tokenizer) return tokenizer.error();
   const auto& model = lamina::native::make_model_entry<lamina::models::Demo>();
-  if (const auto packed = lamina::pack_weights(model, *file); !packed) return packed.error();
+  LAMINA_TRY(lamina::pack_weights(model, *file));
   auto session = lamina::Session::create(model, *file, {.context = 1024});
   if (!session) return session.error();
   const auto prompt = ask(*tokenizer, question);

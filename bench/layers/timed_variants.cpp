@@ -4,16 +4,26 @@
 
 namespace bench {
 
+#if defined(LAMINA_BENCH_ALL_LAYERS)
 const TimedVariant& timed_e2b();
 const TimedVariant& timed_e4b();
 const TimedVariant& timed_12b();
 const TimedVariant& timed_26b_a4b();
 const TimedVariant& timed_31b();
+#endif
 const TimedVariant& timed_demo();
 
 std::span<const TimedVariant* const> timed_variants() {
-  static const TimedVariant* const variants[] = {&timed_e2b(),     &timed_e4b(), &timed_12b(),
-                                                 &timed_26b_a4b(), &timed_31b(), &timed_demo()};
+  static const TimedVariant* const variants[] = {
+#if defined(LAMINA_BENCH_ALL_LAYERS)
+    &timed_e2b(),
+    &timed_e4b(),
+    &timed_12b(),
+    &timed_26b_a4b(),
+    &timed_31b(),
+#endif
+    &timed_demo()
+  };
   return variants;
 }
 
