@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <lamina/simd/prelude.hpp>
+#include <lamina/simd/compat-inl.hpp>
 #include <lamina/kernels/attend_load-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -43,6 +43,14 @@ HWY_INLINE void pack_queries(const float* const* q, float* packed) noexcept {
   }
 }
 
+/// Loads a vector of queries for all its products: as an operand in memory it would be loaded for each.
+template <class D>
+HWY_INLINE hn::Vec<D> load_query(D d, const float* packed) noexcept {
+  auto q = hn::LoadU(d, packed);
+  compat::pin(q);
+  return q;
+}
+
 /// Adds the products of Q query vectors and K rows over `count` columns to Q·K ≤ 8 accumulators, a[q·K + k].
 ///
 /// Eight accumulators cover FMA latency 4 at two a cycle and leave half of 16 registers for operands. They
@@ -58,51 +66,51 @@ HWY_INLINE void add_products(D d, const float* packed, const std::byte* rows, st
     widen<Format>(d, rows, column + i, k0, l0);
     widen<Format>(d, rows + stride, column + i, k1, l1);
     if constexpr (K == 2) {
-      V q = hn::LoadU(d, packed);
+      V q = load_query(d, packed);
       a0 = hn::MulAdd(q, k0, a0);
       a1 = hn::MulAdd(q, k1, a1);
-      q = hn::LoadU(d, packed + lanes);
+      q = load_query(d, packed + lanes);
       a2 = hn::MulAdd(q, k0, a2);
       a3 = hn::MulAdd(q, k1, a3);
-      q = hn::LoadU(d, packed + 2 * lanes);
+      q = load_query(d, packed + 2 * lanes);
       a4 = hn::MulAdd(q, k0, a4);
       a5 = hn::MulAdd(q, k1, a5);
-      q = hn::LoadU(d, packed + 3 * lanes);
+      q = load_query(d, packed + 3 * lanes);
       a6 = hn::MulAdd(q, k0, a6);
       a7 = hn::MulAdd(q, k1, a7);
-      q = hn::LoadU(d, packed + 4 * lanes);
+      q = load_query(d, packed + 4 * lanes);
       a0 = hn::MulAdd(q, l0, a0);
       a1 = hn::MulAdd(q, l1, a1);
-      q = hn::LoadU(d, packed + 5 * lanes);
+      q = load_query(d, packed + 5 * lanes);
       a2 = hn::MulAdd(q, l0, a2);
       a3 = hn::MulAdd(q, l1, a3);
-      q = hn::LoadU(d, packed + 6 * lanes);
+      q = load_query(d, packed + 6 * lanes);
       a4 = hn::MulAdd(q, l0, a4);
       a5 = hn::MulAdd(q, l1, a5);
-      q = hn::LoadU(d, packed + 7 * lanes);
+      q = load_query(d, packed + 7 * lanes);
       a6 = hn::MulAdd(q, l0, a6);
       a7 = hn::MulAdd(q, l1, a7);
     } else {
       V k2, l2, k3, l3;
       widen<Format>(d, rows + 2 * stride, column + i, k2, l2);
       widen<Format>(d, rows + 3 * stride, column + i, k3, l3);
-      V q = hn::LoadU(d, packed);
+      V q = load_query(d, packed);
       a0 = hn::MulAdd(q, k0, a0);
       a1 = hn::MulAdd(q, k1, a1);
       a2 = hn::MulAdd(q, k2, a2);
       a3 = hn::MulAdd(q, k3, a3);
-      q = hn::LoadU(d, packed + Q * lanes);
+      q = load_query(d, packed + Q * lanes);
       a0 = hn::MulAdd(q, l0, a0);
       a1 = hn::MulAdd(q, l1, a1);
       a2 = hn::MulAdd(q, l2, a2);
       a3 = hn::MulAdd(q, l3, a3);
       if constexpr (Q == 2) {
-        q = hn::LoadU(d, packed + lanes);
+        q = load_query(d, packed + lanes);
         a4 = hn::MulAdd(q, k0, a4);
         a5 = hn::MulAdd(q, k1, a5);
         a6 = hn::MulAdd(q, k2, a6);
         a7 = hn::MulAdd(q, k3, a7);
-        q = hn::LoadU(d, packed + 3 * lanes);
+        q = load_query(d, packed + 3 * lanes);
         a4 = hn::MulAdd(q, l0, a4);
         a5 = hn::MulAdd(q, l1, a5);
         a6 = hn::MulAdd(q, l2, a6);

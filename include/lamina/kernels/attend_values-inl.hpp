@@ -41,20 +41,22 @@ HWY_INLINE void add_value_columns(const KvBlock& block, std::uint32_t lo, std::u
   V s10 = start(second, 0), s11 = start(second, lanes);
   V s20 = start(third, 0), s21 = start(third, lanes);
   V s30 = start(fourth, 0), s31 = start(fourth, lanes);
-  for (std::uint32_t key = lo; key < hi; ++key) {
+  const std::byte* row = block.values + std::size_t{lo} * Layout::value_row_bytes;
+  const float* const end = weights + hi;
+  for (const float* weight = weights + lo; weight < end; ++weight, row += Layout::value_row_bytes) {
     V v0, v1;
-    widen<Layout::format>(d, block.values + std::size_t{key} * Layout::value_row_bytes, column, v0, v1);
-    const V w0 = hn::Set(d, weights[key]);
+    widen<Layout::format>(d, row, column, v0, v1);
+    const V w0 = hn::Set(d, *weight);
     s00 = hn::MulAdd(w0, v0, s00);
     s01 = hn::MulAdd(w0, v1, s01);
     if constexpr (Q > 1) {
-      const V w1 = hn::Set(d, weights[kv_block + key]);
+      const V w1 = hn::Set(d, weight[kv_block]);
       s10 = hn::MulAdd(w1, v0, s10);
       s11 = hn::MulAdd(w1, v1, s11);
     }
     if constexpr (Q > 2) {
-      const V w2 = hn::Set(d, weights[2 * kv_block + key]);
-      const V w3 = hn::Set(d, weights[3 * kv_block + key]);
+      const V w2 = hn::Set(d, weight[2 * kv_block]);
+      const V w3 = hn::Set(d, weight[3 * kv_block]);
       s20 = hn::MulAdd(w2, v0, s20);
       s21 = hn::MulAdd(w2, v1, s21);
       s30 = hn::MulAdd(w3, v0, s30);
