@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -17,7 +18,7 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace {
 
 void test_embed_row() {
-  INFO("target ", hwy::TargetName(HWY_TARGET));
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   constexpr std::uint32_t columns = 256;
   constexpr std::uint32_t row = 2;
   const float scale = 39.1918358F;

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -92,8 +93,8 @@ std::size_t check_matrix(const WeightMatrix& w, Precision precision, Activations
   const int lanes = HWY_DYNAMIC_DISPATCH(lanes_of_target)();
   const ActivationKind kind = activation_kind(w.format, precision);
   REQUIRE(kind == reference_kind);
-  INFO("target ", kernels.target, " format ", info_of(w.format).name, " ", name_of(precision), " ", w.rows,
-       " x ", w.columns);
+  INFO("target ", std::string(kernels.target), " format ", std::string(info_of(w.format).name), " ",
+       std::string(name_of(precision)), " ", w.rows, " x ", w.columns);
   const std::size_t stride = w.rows + 5;
 
   // All tokens, all rows: against the reference.
@@ -165,7 +166,8 @@ void check_interleaved(Format format, std::uint32_t rows, std::uint32_t columns)
   const LinearKernels& kernels = *HWY_DYNAMIC_DISPATCH(kernels_of_target)();
   const testing::RandomMatrix weights(format, rows, columns, 7);
   const WeightMatrix stored = weights.matrix();
-  INFO("target ", kernels.target, " format ", info_of(format).name, " ", rows, " x ", columns);
+  INFO("target ", std::string(kernels.target), " format ", std::string(info_of(format).name), " ", rows,
+       " x ", columns);
   // In two parts, as threads do it, to an odd address.
   std::vector<std::byte> memory(stored.bytes() + 2, std::byte{0x5A});
   const std::uint32_t half = rows / 2 / kernels.interleave_height * kernels.interleave_height;

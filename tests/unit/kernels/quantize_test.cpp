@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -36,7 +37,7 @@ std::vector<float> spread_values() {
 }
 
 void test_blocks() {
-  INFO("target ", hwy::TargetName(HWY_TARGET));
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   const std::vector<float> values = spread_values();
   std::vector<std::byte> memory(quantized_bytes(rows, columns));
   quantize_rows(values.data(), stride, columns, rows, memory.data(), 0, rows);
@@ -70,7 +71,7 @@ void test_blocks() {
 }
 
 void test_tiny_blocks() {
-  INFO("target ", hwy::TargetName(HWY_TARGET));
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   // The step would be subnormal and its inverse infinite: such blocks are zero.
   std::vector<float> values(32, 1e-40F);
   std::int8_t codes[32];
@@ -86,7 +87,7 @@ void test_tiny_blocks() {
 }
 
 void test_parts() {
-  INFO("target ", hwy::TargetName(HWY_TARGET));
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   const std::vector<float> values = spread_values();
   std::vector<std::byte> whole(quantized_bytes(rows, columns));
   std::vector<std::byte> parts(whole.size() + 1);

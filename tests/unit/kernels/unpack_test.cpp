@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -71,7 +72,7 @@ int wrong_panel_entries(Format format, std::uint32_t columns) {
 }
 
 void test_unpack() {
-  INFO("target ", hwy::TargetName(HWY_TARGET));
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   int formats = 0;
   for (const FormatInfo& info : all_formats) {
     if (!has_codes(info.format)) continue;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 #include <doctest/doctest.h>
 
@@ -86,7 +87,7 @@ int wrong_in_range(int least, int most) {
 }
 
 void test_byte_products() {
-  INFO("target ", hwy::TargetName(HWY_TARGET));
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   using compat::CodeRange;
   CHECK(wrong_in_range<CodeRange::nibble, 8>(0, 15) == 0);
   CHECK(wrong_in_range<CodeRange::nibble, 4>(0, 15) == 0);
@@ -97,7 +98,7 @@ void test_byte_products() {
 }
 
 void test_reduce_sum() {
-  INFO("target ", hwy::TargetName(HWY_TARGET));
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   const compat::TagF32 df;
   const compat::TagI32 di;
   const float sum = compat::ReduceSum(df, hn::Iota(df, 1.0f));
