@@ -5,7 +5,7 @@ option(LAMINA_NATIVE "Compile lamina's own programs for this machine's CPU" ${PR
 option(LAMINA_BUILD_EXAMPLES "Build the program `lamina` and the examples" ${PROJECT_IS_TOP_LEVEL})
 option(LAMINA_BUILD_TESTS "Build the tests" OFF)
 option(LAMINA_BUILD_BENCH "Build the benches" OFF)
-option(LAMINA_BENCH_ALL_LAYERS "Compile the layer benches of every model, not only of the demo" ON)
+option(LAMINA_BENCH_ALL_LAYERS "Compile the layer benches of every model, not only of those that tests run" ON)
 option(LAMINA_BUILD_FUZZ "Build the fuzz targets (clang)" OFF)
 option(LAMINA_SMALL_MODELS "Compile the small test models into the program `lamina`" ON)
 option(LAMINA_SANITIZE "Compile everything with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)

@@ -8,9 +8,9 @@ namespace bench {
 const TimedVariant& timed_e2b();
 const TimedVariant& timed_e4b();
 const TimedVariant& timed_12b();
-const TimedVariant& timed_26b_a4b();
 const TimedVariant& timed_31b();
 #endif
+const TimedVariant& timed_26b_a4b();
 const TimedVariant& timed_demo();
 
 std::span<const TimedVariant* const> timed_variants() {
@@ -19,9 +19,9 @@ std::span<const TimedVariant* const> timed_variants() {
     &timed_e2b(),
     &timed_e4b(),
     &timed_12b(),
-    &timed_26b_a4b(),
     &timed_31b(),
 #endif
+    &timed_26b_a4b(),
     &timed_demo()
   };
   return variants;
