@@ -14,13 +14,12 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <type_traits>
 
 #include <lamina/core/config.hpp>
 #include <lamina/kernels/code_products-inl.hpp>
-#include <lamina/kernels/interleave-inl.hpp>
 #include <lamina/kernels/linear.hpp>
 #include <lamina/kernels/matvec_codes-inl.hpp>
+#include <lamina/kernels/row_group-inl.hpp>
 #include <lamina/kernels/unpack_k-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -152,33 +151,6 @@ using MultiplyTokens = void (*)(std::uint32_t, const Panel&, std::size_t, const 
                                      : &multiply_tokens<CodeClass{false, false, CodeRange::full}>;
 }
 
-/// Some consecutive rows of a matrix, at most `panel_rows`.
-struct RowGroup {
-  const WeightMatrix& matrix;
-  std::size_t first;
-  std::uint32_t rows;
-  [[nodiscard]] const std::byte* begin() const noexcept { return matrix.row(first); }
-  [[nodiscard]] const std::byte* end() const noexcept { return matrix.row(first + panel_rows); }
-};
-
-/// The rows of vector `v` of a panel, at `column`. Rows past the group repeat its last one; their results are
-/// dropped.
-inline void point_at_rows(const RowGroup& group, std::size_t column, int v, RowPointers& rows) noexcept {
-  const std::byte* first = group.begin() + row_bytes(group.matrix.format, column);
-  for (int lane = 0; lane < compat::lanes32; ++lane) {
-    const auto row = static_cast<std::uint32_t>(v * compat::lanes32 + lane);
-    rows[lane] = first + std::min(row, group.rows - 1) * group.matrix.bytes_per_row();
-  }
-}
-
-#if !LAMINA_ONE_LANE
-/// The same of interleaved rows. Requires group.rows to be a multiple of `interleave_height`.
-inline InterleavedRows interleaved_at(const RowGroup& group, std::size_t column, int v) noexcept {
-  const std::size_t row = group.rows > interleave_height ? static_cast<std::size_t>(v * compat::lanes32) : 0;
-  return {group.matrix.row(group.first + row) + row_bytes(group.matrix.format, column) * interleave_height};
-}
-#endif
-
 /// Unpacks `columns` columns of a group, from `column` on.
 inline void unpack_group(const RowGroup& group, std::size_t column, std::size_t columns,
                          const Panel& panel) noexcept {
@@ -224,58 +196,6 @@ inline void multiply_partial(MultiplyTokens multiply, std::uint32_t tokens, cons
   for (std::uint32_t t = 0; t < tokens; ++t)
     std::memcpy(y + t * y_stride, part + t * panel_rows, rows * sizeof(float));
 }
-
-#if !LAMINA_ONE_LANE
-
-/// Multiplies a group of rows with one token, by the format's kernel: y [group.rows]. 1024 columns at a time,
-/// so that their scales stay in the nearest cache.
-template <class Rows>
-inline void multiply_one_token(MultiplyRows<Rows> multiply, const RowGroup& group, const ActivationRows& x,
-                               const Panel& panel, float* y) noexcept {
-  constexpr std::size_t step = matmul_column_step;
-  constexpr bool is_interleaved = std::is_same_v<Rows, InterleavedRows>;
-  const std::size_t columns = group.matrix.columns;
-  const std::byte* next = group.end();
-  float sums[panel_rows] = {};
-  const auto add_columns = [&](std::size_t column, int v) {
-    const std::size_t first_block = column / code_block_elements;
-    const std::size_t blocks = std::min(step, columns - column) / code_block_elements;
-    const CodeTile tile{x.codes + column, x.blocks + first_block, 0, 0};
-    Rows rows;
-    if constexpr (is_interleaved) {
-      rows = interleaved_at(group, column, v);
-    } else {
-      point_at_rows(group, column, v, rows.first);
-    }
-    next = multiply(rows, blocks, panel, tile, next, sums + v * compat::lanes32);
-  };
-  // Each in the order of its bytes.
-  if constexpr (is_interleaved) {
-    for (int v = 0; v < panel_vectors; ++v) {
-      for (std::size_t column = 0; column < columns; column += step) add_columns(column, v);
-    }
-  } else {
-    for (std::size_t column = 0; column < columns; column += step) {
-      for (int v = 0; v < panel_vectors; ++v) add_columns(column, v);
-    }
-  }
-  std::memcpy(y, sums, group.rows * sizeof(float));
-}
-
-/// Multiplies a group with one token if the format has a kernel for that.
-inline bool multiply_single(const RowGroup& group, const ActivationRows& x, const Panel& panel,
-                            float* y) noexcept {
-  const Format format = group.matrix.format;
-  if (group.matrix.packing == Packing::interleaved) {
-    multiply_one_token(multiply_rows_of<InterleavedRows>(format), group, x, panel, y);
-    return true;
-  }
-  const MultiplyRows<StoredRows> multiply = multiply_rows_of<StoredRows>(format);
-  if (multiply != nullptr) multiply_one_token(multiply, group, x, panel, y);
-  return multiply != nullptr;
-}
-
-#endif  // !LAMINA_ONE_LANE
 
 /// Multiplies a group of rows with all tokens of `x`: y [x.rows, group.rows] with `y_stride`. 16 KiB of codes
 /// at a time (256 columns for one token), so that they stay in the first-level cache while all tokens pass

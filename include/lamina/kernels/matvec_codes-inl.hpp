@@ -12,8 +12,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #include <lamina/kernels/code_products-inl.hpp>
+#include <lamina/kernels/row_group-inl.hpp>
 #include <lamina/kernels/unpack_k-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -105,6 +108,54 @@ template <class Rows>
     default:
       return nullptr;
   }
+}
+
+/// Multiplies a group of rows with one token, by the format's kernel: y [group.rows]. 1024 columns at a time,
+/// so that their scales stay in the nearest cache.
+template <class Rows>
+inline void multiply_one_token(MultiplyRows<Rows> multiply, const RowGroup& group, const ActivationRows& x,
+                               const Panel& panel, float* y) noexcept {
+  constexpr std::size_t step = matmul_column_step;
+  constexpr bool is_interleaved = std::is_same_v<Rows, InterleavedRows>;
+  const std::size_t columns = group.matrix.columns;
+  const std::byte* next = group.end();
+  float sums[panel_rows] = {};
+  const auto add_columns = [&](std::size_t column, int v) {
+    const std::size_t first_block = column / code_block_elements;
+    const std::size_t blocks = std::min(step, columns - column) / code_block_elements;
+    const CodeTile tile{x.codes + column, x.blocks + first_block, 0, 0};
+    Rows rows;
+    if constexpr (is_interleaved) {
+      rows = interleaved_at(group, column, v);
+    } else {
+      point_at_rows(group, column, v, rows.first);
+    }
+    next = multiply(rows, blocks, panel, tile, next, sums + v * compat::lanes32);
+  };
+  // Each in the order of its bytes.
+  if constexpr (is_interleaved) {
+    for (int v = 0; v < panel_vectors; ++v) {
+      for (std::size_t column = 0; column < columns; column += step) add_columns(column, v);
+    }
+  } else {
+    for (std::size_t column = 0; column < columns; column += step) {
+      for (int v = 0; v < panel_vectors; ++v) add_columns(column, v);
+    }
+  }
+  std::memcpy(y, sums, group.rows * sizeof(float));
+}
+
+/// Multiplies a group with one token if the format has a kernel for that.
+inline bool multiply_single(const RowGroup& group, const ActivationRows& x, const Panel& panel,
+                            float* y) noexcept {
+  const Format format = group.matrix.format;
+  if (group.matrix.packing == Packing::interleaved) {
+    multiply_one_token(multiply_rows_of<InterleavedRows>(format), group, x, panel, y);
+    return true;
+  }
+  const MultiplyRows<StoredRows> multiply = multiply_rows_of<StoredRows>(format);
+  if (multiply != nullptr) multiply_one_token(multiply, group, x, panel, y);
+  return multiply != nullptr;
 }
 
 #endif  // !LAMINA_ONE_LANE

@@ -143,14 +143,11 @@ struct AttentionKernel {
       if (tiles == 1 && kv_heads < pass.team.width() && attend_along_context<CacheLayout>(pass, cache, rows))
         continue;
       const std::uint32_t units = kv_heads * tiles;
-      pass.team.run(units, [&](std::uint32_t part, std::uint32_t parts) HWY_ATTR {
+      pass.team.deal(units, [&](std::uint32_t unit, std::uint32_t part) HWY_ATTR {
         float* scratch = pass.work.attention + part * pass.work.attention_floats;
-        // Later rows see more keys: dealing units out in turn balances the threads.
-        for (std::uint32_t unit = part; unit < units; unit += parts) {
-          const std::uint32_t begin = unit / kv_heads * tile;
-          const std::uint32_t end = begin + tile < run.rows ? begin + tile : run.rows;
-          attend<CacheLayout>(cache, rows, unit % kv_heads, begin, end, scratch);
-        }
+        const std::uint32_t begin = unit / kv_heads * tile;
+        const std::uint32_t end = begin + tile < run.rows ? begin + tile : run.rows;
+        attend<CacheLayout>(cache, rows, unit % kv_heads, begin, end, scratch);
       });
     }
   }
@@ -162,14 +159,11 @@ struct AttentionKernel {
     const std::size_t stride = attend_partial_floats<CacheLayout>(heads / kv_heads, rows.rows);
     const std::uint32_t units = kv_heads * spans.count();
     if (spans.count() < 2 || units * stride > pass.work.partial_floats) return false;
-    pass.team.run(units, [&](std::uint32_t part, std::uint32_t parts) HWY_ATTR {
+    pass.team.deal(units, [&](std::uint32_t unit, std::uint32_t part) HWY_ATTR {
       float* scratch = pass.work.attention + part * pass.work.attention_floats;
-      const IndexRange share = share_of(units, 1, part, parts);
-      for (std::uint32_t unit = share.first; unit < share.first + share.count; ++unit) {
-        const std::uint32_t span = spans.first + unit % spans.count();
-        attend_spans<CacheLayout>(cache, rows, unit / spans.count(), 0, rows.rows, {span, span + 1},
-                                  pass.work.partials + unit * stride, scratch);
-      }
+      const std::uint32_t span = spans.first + unit % spans.count();
+      attend_spans<CacheLayout>(cache, rows, unit / spans.count(), 0, rows.rows, {span, span + 1},
+                                pass.work.partials + unit * stride, scratch);
     });
     pass.team.run(kv_heads, [&](std::uint32_t part, std::uint32_t parts) HWY_ATTR {
       float* scratch = pass.work.attention + part * pass.work.attention_floats;

@@ -2,6 +2,7 @@
 // Matrix products, split over threads by output rows.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -61,9 +62,8 @@ class ProductInput {
   return part;
 }
 
-/// Runs products with one hand-over to the threads. Each thread takes an equal share of the work of all, in
-/// order, so that small matrices leave no thread idle. Requires weights with `stack` 1; absent ones multiply
-/// nothing.
+/// Runs products with one hand-over to the threads. Units are equal shares of the work of all, in order, so
+/// that small matrices leave no thread idle. Requires weights with `stack` 1; absent ones multiply nothing.
 inline void run_products(const Pass& pass, std::span<const BoundProduct> products) noexcept {
   // Work of one output row: reading its weights costs about as much as multiplying them with a few rows.
   const auto row_work = [](const BoundProduct& product) -> std::uint64_t {
@@ -73,11 +73,17 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
   std::uint64_t total = 0;
   for (const BoundProduct& product : products) total += row_work(product) * product.weight.rows;
   if (total == 0) return;
-  pass.team.run(pass.team.width(), [&](std::uint32_t part, std::uint32_t parts) noexcept {
+  // Eight for each thread even out its delays; a unit of less than some microseconds is not worth taking.
+  constexpr std::uint64_t least_work = std::uint64_t{1} << 19;
+  const std::uint32_t width = pass.team.width();
+  const auto units = width == 1 ? 1U
+                                : static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+                                      total / least_work, 1, std::uint64_t{width} * 8));
+  pass.team.deal(units, [&](std::uint32_t unit, std::uint32_t part) noexcept {
     const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes,
                                        pass.work.product_bytes);
-    const std::uint64_t from = total / parts * part;
-    const std::uint64_t to = part + 1 == parts ? total : total / parts * (part + 1);
+    const std::uint64_t from = total / units * unit;
+    const std::uint64_t to = unit + 1 == units ? total : total / units * (unit + 1);
     std::uint64_t begin = 0;
     for (const BoundProduct& product : products) {
       const std::uint64_t one_row = row_work(product);

@@ -2,6 +2,7 @@
 // Splits loops over the executor's threads; alone, the calling thread does everything.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <type_traits>
@@ -46,6 +47,16 @@ class Team {
     executor_->run([](void* context, std::uint32_t part,
                       std::uint32_t count) noexcept { (*static_cast<Body*>(context))(part, count); },
                    std::addressof(body), parts);
+  }
+
+  /// Calls `body(unit, part)` for every unit; whoever is done with one takes the next, so that a thread that
+  /// gets less of its CPU gets less to do.
+  template <class Body>
+  void deal(std::uint32_t units, Body body) const noexcept {
+    std::atomic<std::uint32_t> next{0};
+    run(units, [&](std::uint32_t part, std::uint32_t) noexcept {
+      for (std::uint32_t unit = next++; unit < units; unit = next++) body(unit, part);
+    });
   }
 
   /// Calls `body(IndexRange, part)` for shares of `total` items cut at multiples of `grain`.

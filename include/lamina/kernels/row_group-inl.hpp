@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of a matrix that are multiplied together, and where vectors find them, stored or interleaved.
+
+// The guard toggles: Highway's foreach_target includes this file once per target.
+#if defined(LAMINA_KERNELS_ROW_GROUP_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_KERNELS_ROW_GROUP_INL_HPP_
+#undef LAMINA_KERNELS_ROW_GROUP_INL_HPP_
+#else
+#define LAMINA_KERNELS_ROW_GROUP_INL_HPP_
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include <lamina/formats/weight_matrix.hpp>
+#include <lamina/kernels/interleave-inl.hpp>
+#include <lamina/kernels/unpack-inl.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+/// Some consecutive rows of a matrix, at most `panel_rows`.
+struct RowGroup {
+  const WeightMatrix& matrix;
+  std::size_t first;
+  std::uint32_t rows;
+  [[nodiscard]] const std::byte* begin() const noexcept { return matrix.row(first); }
+  [[nodiscard]] const std::byte* end() const noexcept { return matrix.row(first + panel_rows); }
+};
+
+/// The rows of vector `v` of a panel, at `column`. Rows past the group repeat its last one; their results are
+/// dropped.
+inline void point_at_rows(const RowGroup& group, std::size_t column, int v, RowPointers& rows) noexcept {
+  const std::byte* first = group.begin() + row_bytes(group.matrix.format, column);
+  for (int lane = 0; lane < compat::lanes32; ++lane) {
+    const auto row = static_cast<std::uint32_t>(v * compat::lanes32 + lane);
+    rows[lane] = first + std::min(row, group.rows - 1) * group.matrix.bytes_per_row();
+  }
+}
+
+#if !LAMINA_ONE_LANE
+/// The same of interleaved rows. Requires group.rows to be a multiple of `interleave_height`.
+inline InterleavedRows interleaved_at(const RowGroup& group, std::size_t column, int v) noexcept {
+  const std::size_t row = group.rows > interleave_height ? static_cast<std::size_t>(v * compat::lanes32) : 0;
+  return {group.matrix.row(group.first + row) + row_bytes(group.matrix.format, column) * interleave_height};
+}
+#endif
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // LAMINA_KERNELS_ROW_GROUP_INL_HPP_
