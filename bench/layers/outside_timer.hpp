@@ -99,17 +99,11 @@ class OutsideTimer final : public LayerTimer {
   }
 
   Status take(const WeightFile& file, Arena& arena) {
-    SessionOptions session;
-    session.context = options_.depth + options_.rows;
-    session.chunk = options_.rows;
-    session.precision = options_.precision;
-    session.cache = options_.cache;
-    session.executor = options_.executor;
     LAMINA_TRY(bind_slots(file, arena, "",
                           global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>()),
                           weights_));
     LAMINA_TRY(rotary_.take(file.description, weights_.rope_factors, options_.rows, arena));
-    work_ = take_workspace<V>(session, arena);
+    work_ = take_workspace<V>(session_options_of(options_), arena);
     return Done{};
   }
 

@@ -132,18 +132,8 @@ class LayerBench final : public LayerTimer {
     Sequence<Model> cache;
   };
 
-  [[nodiscard]] SessionOptions session_options() const noexcept {
-    SessionOptions session;
-    session.context = options_.depth + options_.rows;
-    session.chunk = options_.rows;
-    session.precision = options_.precision;
-    session.cache = options_.cache;
-    session.executor = options_.executor;
-    return session;
-  }
-
   Status take(const WeightFile& file, std::span<const std::uint32_t> layers, Arena& arena) {
-    const SessionOptions session = session_options();
+    const SessionOptions session = session_options_of(options_);
     copies_ = arena.take<Copy>(layers.size());
     for (std::size_t i = 0; i < layers.size(); ++i) {
       Copy measured;

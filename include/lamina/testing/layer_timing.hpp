@@ -11,6 +11,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/executor.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/runtime/model_entry.hpp>
 
 namespace lamina {
 
@@ -30,6 +31,17 @@ struct LayerBenchOptions {
   std::size_t footprint = std::size_t{256} << 20;
   std::uint64_t seed = 1;
 };
+
+/// The plan of a session that passes `options.rows` rows after `options.depth` tokens.
+[[nodiscard]] inline SessionOptions session_options_of(const LayerBenchOptions& options) noexcept {
+  SessionOptions session;
+  session.context = options.depth + options.rows;
+  session.chunk = options.rows;
+  session.precision = options.precision;
+  session.cache = options.cache;
+  session.executor = options.executor;
+  return session;
+}
 
 /// Times and cost of one layer, for all rows of a pass together.
 struct LayerTiming {
