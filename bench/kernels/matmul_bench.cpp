@@ -26,15 +26,15 @@ const lamina::LinearKernels& kernels() { return lamina::HWY_STATIC_DISPATCH(line
 /// Random activations [rows, columns], with their quantised copy.
 struct Activations {
   explicit Activations(std::uint32_t rows)
-      : values(std::size_t{rows} * columns), memory(lamina::quantized_bytes(rows, columns)) {
+      : values(std::size_t{rows} * columns), memory(rows * lamina::quantized_row_bytes(columns)) {
     lamina::testing::RandomNumbers random(1);
     for (float& value : values) value = random.next_float();
     x.values = values.data();
     x.stride = columns;
     x.rows = rows;
     x.columns = columns;
-    kernels().quantize_rows(values.data(), columns, columns, rows, memory.data(), 0, rows);
-    lamina::attach_quantized(x, memory.data());
+    kernels().quantize_rows(values.data(), columns, columns, rows, memory.data());
+    x.quantized = memory.data();
   }
   std::vector<float> values;
   std::vector<std::byte> memory;
@@ -49,7 +49,7 @@ void multiply(benchmark::State& state, Format format, Precision precision, std::
   const lamina::WeightMatrix w = weights.matrix();
   const Activations activations(tokens);
   std::vector<float> out(std::size_t{rows} * tokens);
-  std::vector<std::byte> scratch(lamina::matmul_scratch_bytes(columns));
+  std::vector<std::byte> scratch(lamina::matmul_scratch_bytes(tokens));
   for ([[maybe_unused]] auto _ : state) {
     kernels().matmul(w, activations.x, precision, out.data(), rows, 0, rows, scratch);
     benchmark::ClobberMemory();

@@ -16,9 +16,7 @@
 #define LAMINA_KERNELS_CODE_PRODUCTS_INL_HPP_
 #endif
 
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include <lamina/kernels/linear.hpp>
 #include <lamina/kernels/unpack-inl.hpp>
@@ -27,37 +25,22 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// A few tokens' part of the quantised activations, at the panel's first column.
-struct CodeTile {
-  const std::int8_t* codes;
-  const ActivationBlock* blocks;
-  std::size_t codes_stride;   ///< columns of a whole row
-  std::size_t blocks_stride;  ///< blocks of 32 of a whole row
-};
-
 /// What a sum of code products starts with, so that the panel's code offset falls out; half -1: a whole
 /// block.
-template <CodeClass shape>
-HWY_INLINE std::int32_t initial_sum(const ActivationBlock& x, int half) noexcept {
+template <CodeClass shape, int rows>
+HWY_INLINE std::int32_t initial_sum(const ActivationBlock<rows>& x, int row, int half) noexcept {
   constexpr int offset = shape.code_offset();
   static_assert(offset == 0 || offset == 8 || offset == 32 || offset == 128);
   if constexpr (offset == 0) return 0;
-  if (half >= 0) return (half == 0 ? x.minus_32_first : x.minus_32_second) * (offset / 32);
-  return x.minus_8_total * (offset / 8);
+  if (half >= 0) return (half == 0 ? x.minus_32_first : x.minus_32_second)[row] * (offset / 32);
+  return x.minus_8_total[row] * (offset / 8);
 }
 
-/// Codes 4 `quad` .. 4 `quad` + 3 of a block, in one word.
-HWY_INLINE std::int32_t four_codes(const std::int8_t* codes, int quad) noexcept {
-  std::int32_t four;
-  std::memcpy(&four, codes + 4 * quad, 4);
-  return four;
-}
-
-/// The result after one more block: the arithmetic at the head of this file. `scale` [scales_per_block,
-/// lanes32].
-template <CodeClass shape>
+/// The result after one more block, with row `row` of `x`: the arithmetic at the head of this file. `scale`
+/// [scales_per_block, lanes32].
+template <CodeClass shape, int rows>
 HWY_INLINE compat::VecF32 add_block(compat::VecF32 result, compat::VecI32 sum, compat::VecI32 second_sum,
-                                    const float* scale, const ActivationBlock& x) noexcept {
+                                    const float* scale, const ActivationBlock<rows>& x, int row) noexcept {
   const compat::TagF32 df;
   constexpr int lanes = compat::lanes32;
   auto s = hn::Mul(hn::Load(df, scale), hn::ConvertTo(df, sum));
@@ -65,16 +48,16 @@ HWY_INLINE compat::VecF32 add_block(compat::VecF32 result, compat::VecI32 sum, c
     s = hn::MulAdd(hn::Load(df, scale + lanes), hn::ConvertTo(df, second_sum), s);
   }
   if constexpr (shape.offsets && !shape.halves) {
-    const auto total = hn::Set(df, static_cast<float>(x.minus_8_total));
+    const auto total = hn::Set(df, static_cast<float>(x.minus_8_total[row]));
     s = hn::MulAdd(hn::Load(df, scale + lanes), total, s);
   }
   if constexpr (shape.offsets && shape.halves) {
-    const auto first = hn::Set(df, static_cast<float>(x.minus_32_first));
-    const auto second = hn::Set(df, static_cast<float>(x.minus_32_second));
+    const auto first = hn::Set(df, static_cast<float>(x.minus_32_first[row]));
+    const auto second = hn::Set(df, static_cast<float>(x.minus_32_second[row]));
     s = hn::MulAdd(hn::Load(df, scale + 2 * lanes), first, s);
     s = hn::MulAdd(hn::Load(df, scale + 3 * lanes), second, s);
   }
-  return hn::MulAdd(s, hn::Set(df, x.step), result);
+  return hn::MulAdd(s, hn::Set(df, x.step[row]), result);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

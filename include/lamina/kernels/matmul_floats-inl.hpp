@@ -147,7 +147,7 @@ template <Format F>
 inline void matmul_floats(const WeightMatrix& w, const ActivationRows& x, float* out, std::size_t out_stride,
                           std::uint32_t first_row, std::uint32_t row_count,
                           std::span<std::byte> scratch) noexcept {
-  LAMINA_DCHECK(x.values != nullptr && scratch.size() >= matmul_scratch_bytes(w.columns));
+  LAMINA_DCHECK(x.values != nullptr && scratch.size() >= matmul_scratch_bytes(x.rows));
   const bool on_the_fly = w.format == Format::f32 || (is_float(w.format) && x.rows <= most_tokens_on_the_fly);
   const std::size_t row_bytes = w.bytes_per_row();
   const auto misalignment = reinterpret_cast<std::uintptr_t>(scratch.data()) % arena_alignment;

@@ -30,31 +30,30 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// so that what is multiplied next comes in at an even pace; returns the end of those.
 template <class Rows>
 using MultiplyRows = const std::byte* (*)(const Rows& rows, std::size_t blocks, const Panel& panel,
-                                          const CodeTile& x, const std::byte* next, float* y);
+                                          const ActivationBlock<1>* x, const std::byte* next, float* y);
 
 /// The exact integer sums of a group of blocks, fed by an unpacker.
 template <CodeClass shape, int blocks>
 struct GroupSums {
   static constexpr int halves = shape.halves ? 2 : 1;
   static constexpr int quads = block_quads / halves;
-  const CodeTile& x;
-  std::size_t first_block;
+  const ActivationBlock<1>* x;  ///< of the group's first block
   compat::VecI32 sums[blocks][halves];
   compat::ByteSums partial[blocks];
 
   HWY_INLINE void operator()(int block, int quad, VecWords words) noexcept {
-    const std::size_t at = first_block + static_cast<std::size_t>(block);
     const int half = quad / quads;
     compat::add_byte_products<shape.range>(
         sums[block][half], partial[block], hn::BitCast(compat::TagI32(), words),
-        hn::Set(compat::TagI32(), four_codes(x.codes + at * code_block_elements, quad)),
-        initial_sum<shape>(x.blocks[at], shape.halves ? half : -1), quad % quads, quads);
+        hn::Set(compat::TagI32(), x[block].quads[quad][0]),
+        initial_sum<shape>(x[block], 0, shape.halves ? half : -1), quad % quads, quads);
   }
 };
 
 template <Format F, class Rows>
 HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t blocks, const Panel& panel,
-                                            const CodeTile& x, const std::byte* next, float* y) noexcept {
+                                            const ActivationBlock<1>* x, const std::byte* next,
+                                            float* y) noexcept {
   const compat::TagF32 df;
   constexpr CodeClass shape = code_class(F);
   constexpr int parts = group_blocks<F>;
@@ -71,7 +70,7 @@ HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t bloc
     for (std::size_t i = 0; i < (group_bytes + line - 1) / line; ++i)
       __builtin_prefetch(next + i * line, 0, 3);
     next += group_bytes;
-    GroupSums<shape, parts> group{x, b, {}, {}};
+    GroupSums<shape, parts> group{x + b, {}, {}};
     unpack_group_codes<F>(rows, b, group);
     HWY_ALIGN float own_scale[compat::lanes32];
     if constexpr (scale_in_block) {
@@ -81,8 +80,8 @@ HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t bloc
     for (int i = 0; i < parts; ++i) {
       const std::size_t block = b + static_cast<std::size_t>(i);
       const float* scale = scale_in_block ? own_scale : panel_slot(panel, shape, 0, block).scales;
-      result = add_block<shape>(result, group.sums[i][0], group.sums[i][shape.halves ? 1 : 0], scale,
-                                x.blocks[block]);
+      result =
+          add_block<shape>(result, group.sums[i][0], group.sums[i][shape.halves ? 1 : 0], scale, x[block], 0);
     }
   }
   hn::StoreU(result, df, y);
@@ -110,27 +109,27 @@ template <class Rows>
   }
 }
 
-/// Multiplies a group of rows with one token, by the format's kernel: y [group.rows]. 1024 columns at a time,
-/// so that their scales stay in the nearest cache.
+/// Multiplies a group of rows with one token, by the format's kernel: y [group.rows]. A panel's columns at
+/// a time, so that their scales stay in the nearest cache.
 template <class Rows>
 inline void multiply_one_token(MultiplyRows<Rows> multiply, const RowGroup& group, const ActivationRows& x,
                                const Panel& panel, float* y) noexcept {
-  constexpr std::size_t step = matmul_column_step;
+  constexpr std::size_t step = panel_columns;
   constexpr bool is_interleaved = std::is_same_v<Rows, InterleavedRows>;
   const std::size_t columns = group.matrix.columns;
   const std::byte* next = group.end();
+  const auto* token = tile_at<1>(x.quantized);
   float sums[panel_rows] = {};
   const auto add_columns = [&](std::size_t column, int v) {
     const std::size_t first_block = column / code_block_elements;
     const std::size_t blocks = std::min(step, columns - column) / code_block_elements;
-    const CodeTile tile{x.codes + column, x.blocks + first_block, 0, 0};
     Rows rows;
     if constexpr (is_interleaved) {
       rows = interleaved_at(group, column, v);
     } else {
       point_at_rows(group, column, v, rows.first);
     }
-    next = multiply(rows, blocks, panel, tile, next, sums + v * compat::lanes32);
+    next = multiply(rows, blocks, panel, token + first_block, next, sums + v * compat::lanes32);
   };
   // Each in the order of its bytes.
   if constexpr (is_interleaved) {

@@ -12,6 +12,7 @@
 #include <cfloat>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <lamina/core/config.hpp>
 #include <lamina/kernels/linear.hpp>
@@ -21,8 +22,10 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Quantises 32 values. Blocks too small for a normal step become zero.
-HWY_INLINE ActivationBlock quantize_block(const float* values, std::int8_t* codes) noexcept {
+/// Quantises 32 values into row `row` of a block of `rows` rows. Blocks too small for a normal step become
+/// zero.
+template <int rows>
+HWY_INLINE void quantize_block(const float* values, ActivationBlock<rows>& to, int row) noexcept {
   const compat::TagF32 df;
   const compat::TagI32 di;
   const hn::Rebind<std::int8_t, compat::TagI32> d8;
@@ -35,6 +38,7 @@ HWY_INLINE ActivationBlock quantize_block(const float* values, std::int8_t* code
   const bool is_normal = step >= FLT_MIN;
   const auto inverse = hn::Set(df, is_normal ? 1.0f / step : 0.0f);
 
+  HWY_ALIGN std::int8_t codes[code_block_elements];
   std::int32_t half_sum[2];
   for (int h = 0; h < 2; ++h) {
     auto sum = hn::Zero(di);
@@ -46,20 +50,47 @@ HWY_INLINE ActivationBlock quantize_block(const float* values, std::int8_t* code
     }
     half_sum[h] = compat::ReduceSum(di, sum);
   }
-  return {is_normal ? step : 0.0f, -8 * (half_sum[0] + half_sum[1]), -32 * half_sum[0], -32 * half_sum[1]};
+  for (int quad = 0; quad < code_block_elements / 4; ++quad) {
+    std::memcpy(&to.quads[quad][row], codes + 4 * quad, 4);
+  }
+  to.step[row] = is_normal ? step : 0.0f;
+  to.minus_8_total[row] = -8 * (half_sum[0] + half_sum[1]);
+  to.minus_32_first[row] = -32 * half_sum[0];
+  to.minus_32_second[row] = -32 * half_sum[1];
 }
 
-/// Quantises a range of rows; see `LinearKernels::quantize_rows`.
+/// Quantises a tile of `rows` rows.
+template <int rows>
+void quantize_tile(const float* values, std::size_t stride, std::size_t blocks,
+                   ActivationBlock<rows>* to) noexcept {
+  for (std::size_t b = 0; b < blocks; ++b) {
+    for (int row = 0; row < rows; ++row) {
+      quantize_block(values + static_cast<std::size_t>(row) * stride + b * code_block_elements, to[b], row);
+    }
+  }
+}
+
+/// Quantises rows; see `LinearKernels::quantize_rows`.
 inline void quantize_rows(const float* values, std::size_t stride, std::uint32_t columns, std::uint32_t rows,
-                          std::byte* memory, std::uint32_t first, std::uint32_t count) noexcept {
-  LAMINA_DCHECK(columns % code_block_elements == 0 && first + count <= rows);
-  const QuantizedRows to = quantized_layout(memory, rows, columns);
+                          std::byte* to) noexcept {
+  LAMINA_DCHECK(columns % code_block_elements == 0);
   const std::size_t blocks = columns / code_block_elements;
-  for (std::size_t row = first; row < std::size_t{first} + count; ++row) {
-    for (std::size_t b = 0; b < blocks; ++b) {
-      const std::size_t index = row * blocks + b;
-      to.blocks[index] = quantize_block(values + row * stride + b * code_block_elements,
-                                        to.codes + index * code_block_elements);
+  static_assert(activation_tile == 4);
+  for (std::size_t row = 0; row < rows; row += activation_tile) {
+    const float* from = values + row * stride;
+    std::byte* tile = to + row * quantized_row_bytes(columns);
+    switch (rows - row) {
+      case 1:
+        quantize_tile(from, stride, blocks, reinterpret_cast<ActivationBlock<1>*>(tile));
+        break;
+      case 2:
+        quantize_tile(from, stride, blocks, reinterpret_cast<ActivationBlock<2>*>(tile));
+        break;
+      case 3:
+        quantize_tile(from, stride, blocks, reinterpret_cast<ActivationBlock<3>*>(tile));
+        break;
+      default:
+        quantize_tile(from, stride, blocks, reinterpret_cast<ActivationBlock<4>*>(tile));
     }
   }
 }

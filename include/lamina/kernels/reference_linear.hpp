@@ -2,9 +2,11 @@
 // Matrix products in plain C++ with double sums: the oracle of the kernels in linear-inl.hpp.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <lamina/formats/decode.hpp>
 #include <lamina/kernels/linear.hpp>
@@ -23,6 +25,23 @@ struct ReferenceProduct {
   }
 };
 
+/// A quantised activation, widened: step * code.
+[[nodiscard]] inline double quantized_activation(const ActivationRows& x, std::uint32_t row,
+                                                 std::size_t column) noexcept {
+  const std::uint32_t first = row / activation_tile * activation_tile;
+  const std::size_t tile_rows = std::min(activation_tile, x.rows - first);
+  const std::size_t in_tile = row - first;
+  const std::size_t block = column / code_block_elements;
+  const std::byte* at =
+      x.quantized + first * quantized_row_bytes(x.columns) + block * tile_rows * sizeof(ActivationBlock<1>);
+  const std::size_t quad = column % code_block_elements / 4;
+  std::int8_t code = 0;
+  std::memcpy(&code, at + (quad * tile_rows + in_tile) * 4 + column % 4, 1);
+  float step = 0;
+  std::memcpy(&step, at + (code_block_elements / 4 * tile_rows + in_tile) * 4, sizeof step);
+  return double{step} * double{static_cast<float>(code)};
+}
+
 /// Multiplies row `row` of `w` with row `token` of `x`, in the form of activations that `kind` names.
 ///
 /// Requires  w.stack == 1, w.columns == x.columns
@@ -35,8 +54,7 @@ struct ReferenceProduct {
   const double second_scale = w.scales != nullptr ? double{*w.scales} : 1.0;
   const auto activation = [&](std::size_t column) noexcept -> double {
     if (kind == ActivationKind::f32) return double{x.values[token * x.stride + column]};
-    const std::size_t index = token * std::size_t{x.columns} + column;
-    return double{x.blocks[index / block_size].step} * double{static_cast<float>(x.codes[index])};
+    return quantized_activation(x, token, column);
   };
   if (has_codes(w.format)) {
     for (std::size_t b = 0; b < w.columns / block_size; ++b) {

@@ -33,7 +33,7 @@ static_assert(matmul_row_step % panel_rows == 0);
 /// Groups of four codes in a block of 32.
 inline constexpr int block_quads = code_block_elements / 4;
 
-/// How a format's blocks enter the product: the fixed arithmetic of matmul_codes-inl.hpp.
+/// How a format's blocks enter the product: the fixed arithmetic of code_products-inl.hpp.
 struct CodeClass {
   bool halves;              ///< the scales of elements 0..15 and 16..31 differ
   bool offsets;             ///< an offset is subtracted; codes are not negative then
@@ -90,6 +90,9 @@ struct Panel {
   float* scales;
 };
 
+/// Columns of a full panel, a multiple of every format's block.
+inline constexpr std::size_t panel_columns = matmul_panel_bytes / panel_rows / 256 * 256;
+static_assert(panel_columns > 0);
 inline constexpr int panel_block_words = panel_rows * block_quads;
 inline constexpr float offset_divisor = 8.0f;
 inline constexpr float half_offset_divisor = 32.0f;

@@ -81,7 +81,8 @@ struct FfnKernel<MoeFfn<S>> {
                     work.expert_input + entry * pass.hidden);
       }
     });
-    ProductInput input(pass, work.codes, work.expert_input, entries, pass.hidden, pass.hidden);
+    const std::span<const std::uint32_t> groups(work.expert_begin, experts + 1);
+    ProductInput input(pass, work.codes, work.expert_input, entries, pass.hidden, pass.hidden, groups);
     if (weights.expert_gate_up) {
       run_each(pass, input, {{weights.expert_gate_up, work.expert_hidden, 2 * width}});
     } else {
@@ -91,7 +92,7 @@ struct FfnKernel<MoeFfn<S>> {
     }
     geglu_rows(pass, {work.expert_hidden, 2 * width}, {work.expert_hidden + width, 2 * width}, width,
                entries);
-    ProductInput hidden(pass, work.codes, work.expert_hidden, entries, width, 2 * width);
+    ProductInput hidden(pass, work.codes, work.expert_hidden, entries, width, 2 * width, groups);
     run_each(pass, hidden, {{weights.expert_down, work.expert_output, pass.hidden}});
   }
 

@@ -18,10 +18,11 @@ namespace lamina {
 /// Rows entering matrix products; quantised once, when the first integer weight asks for it.
 class ProductInput {
  public:
-  /// `codes` is memory for the quantised copy; values [rows, columns] with `stride` floats between rows.
-  ProductInput(const Pass& pass, std::byte* codes, const float* values, std::uint32_t rows,
-               std::uint32_t columns, std::size_t stride) noexcept
-      : pass_(pass), codes_(codes) {
+  /// `quantized` is memory for the quantised copy; values [rows, columns] with `stride` floats between rows.
+  /// Rows groups[i] .. groups[i + 1] enter products of their own; no groups: all rows together.
+  ProductInput(const Pass& pass, std::byte* quantized, const float* values, std::uint32_t rows,
+               std::uint32_t columns, std::size_t stride, std::span<const std::uint32_t> groups = {}) noexcept
+      : pass_(pass), quantized_(quantized), groups_(groups) {
     input_.values = values;
     input_.stride = stride;
     input_.rows = rows;
@@ -30,35 +31,45 @@ class ProductInput {
 
   /// The rows in the form that weights of this format multiply with.
   [[nodiscard]] const ActivationRows& for_format(Format format) noexcept {
-    if (activation_kind(format, pass_.precision) == ActivationKind::int8 && input_.codes == nullptr)
+    if (activation_kind(format, pass_.precision) == ActivationKind::int8 && input_.quantized == nullptr) {
       quantize();
+      input_.quantized = quantized_;
+    }
     return input_;
   }
 
  private:
   void quantize() noexcept {
+    static_assert(rows_per_share % activation_tile == 0);
     pass_.team.split(input_.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
-      pass_.linear.quantize_rows(input_.values, input_.stride, input_.columns, input_.rows, codes_,
-                                 range.first, range.count);
+      if (groups_.empty()) return quantize_rows(range.first, range.count);
+      // Tiles do not reach from group to group: whoever has a group's first row does all of it.
+      for (std::size_t i = 0; i + 1 < groups_.size(); ++i) {
+        if (groups_[i] >= range.first && groups_[i] < range.first + range.count) {
+          quantize_rows(groups_[i], groups_[i + 1] - groups_[i]);
+        }
+      }
     });
-    attach_quantized(input_, codes_);
+  }
+
+  void quantize_rows(std::uint32_t first, std::uint32_t count) const noexcept {
+    pass_.linear.quantize_rows(input_.values + first * input_.stride, input_.stride, input_.columns, count,
+                               quantized_ + first * quantized_row_bytes(input_.columns));
   }
 
   const Pass& pass_;
-  std::byte* codes_;
+  std::byte* quantized_;
+  std::span<const std::uint32_t> groups_;
   ActivationRows input_{};
 };
 
-/// Rows first .. first + count of `x`.
+/// Rows first .. first + count of `x`: one of the groups of its `ProductInput`.
 [[nodiscard]] inline ActivationRows rows_of(const ActivationRows& x, std::uint32_t first,
                                             std::uint32_t count) noexcept {
   ActivationRows part = x;
   part.rows = count;
   part.values += first * x.stride;
-  if (x.codes != nullptr) {
-    part.codes += std::size_t{first} * x.columns;
-    part.blocks += std::size_t{first} * (x.columns / code_block_elements);
-  }
+  if (x.quantized != nullptr) part.quantized += first * quantized_row_bytes(x.columns);
   return part;
 }
 

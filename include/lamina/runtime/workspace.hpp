@@ -86,7 +86,7 @@ template <Variant V>
   work.logits = floats(std::size_t{options.logits_rows} * V::dims.vocab);
   work.visible = arena.take<KeyRange>(rows).data();
 
-  work.product_bytes = aligned_size(matmul_scratch_bytes(widest));
+  work.product_bytes = aligned_size(matmul_scratch_bytes(rows));
   work.products = arena.take<std::byte>(threads * work.product_bytes).data();
   work.attention_floats = aligned_size(widths.attention_scratch * sizeof(float)) / sizeof(float);
   work.attention = floats(threads * work.attention_floats);
@@ -94,7 +94,7 @@ template <Variant V>
   work.partial_floats = threads > 1 ? (options.context / kv_span + 2) * widths.span_partials : 0;
   work.partials = floats(work.partial_floats);
 
-  std::size_t code_bytes = quantized_bytes(rows, widest);
+  std::size_t code_bytes = rows * quantized_row_bytes(widest);
   if constexpr (widths.experts > 0) {
     const std::size_t entries = rows * widths.active;
     work.router_logits = floats(rows * widths.experts);
@@ -107,7 +107,7 @@ template <Variant V>
     work.expert_input = floats(entries * hidden);
     work.expert_hidden = floats(entries * 2 * widths.expert_width);
     work.expert_output = floats(entries * hidden);
-    code_bytes = std::max(code_bytes, quantized_bytes(entries, std::max(hidden, widths.expert_width)));
+    code_bytes = std::max(code_bytes, entries * quantized_row_bytes(std::max(hidden, widths.expert_width)));
   }
   work.codes = arena.take<std::byte>(code_bytes).data();
   return work;

@@ -61,9 +61,9 @@ struct Activations {
     x.rows = count;
     x.columns = columns;
     if (kind == ActivationKind::int8) {
-      memory.assign(quantized_bytes(count, columns), std::byte{0});
-      kernels.quantize_rows(values.data(), stride(), columns, count, memory.data(), 0, count);
-      attach_quantized(x, memory.data());
+      memory.assign(count * quantized_row_bytes(columns), std::byte{0});
+      kernels.quantize_rows(values.data(), stride(), columns, count, memory.data());
+      x.quantized = memory.data();
     }
     return x;
   }
@@ -73,7 +73,7 @@ struct Activations {
 void multiply(const LinearKernels& kernels, const WeightMatrix& w, const ActivationRows& x,
               Precision precision, std::vector<float>& out, std::size_t stride, std::uint32_t first,
               std::uint32_t count) {
-  const std::size_t bytes = matmul_scratch_bytes(w.columns);
+  const std::size_t bytes = matmul_scratch_bytes(x.rows);
   std::vector<std::byte> scratch(bytes + 64, std::byte{0x5A});
   kernels.matmul(w, x, precision, out.data(), stride, first, count, {scratch.data(), bytes});
   CHECK(std::all_of(scratch.begin() + static_cast<std::ptrdiff_t>(bytes), scratch.end(),

@@ -36,52 +36,72 @@ std::vector<float> spread_values() {
   return values;
 }
 
-void test_blocks() {
-  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
-  const std::vector<float> values = spread_values();
-  std::vector<std::byte> memory(quantized_bytes(rows, columns));
-  quantize_rows(values.data(), stride, columns, rows, memory.data(), 0, rows);
-  const QuantizedRows got = quantized_layout(memory.data(), rows, columns);
-  int wrong_steps = 0;
-  int wrong_codes = 0;
-  int wrong_sums = 0;
-  for (std::size_t b = 0; b < rows * columns / 32; ++b) {
-    const float* from = values.data() + b / 3 * stride + b % 3 * 32;
+struct Wrong {
+  std::uint32_t blocks_seen = 0;
+  int steps = 0;
+  int codes = 0;
+  int sums = 0;
+};
+
+/// Checks row `row` of a tile against its values.
+template <int tile_rows>
+void check_row(const ActivationBlock<tile_rows>* blocks, int row, const float* values, Wrong& wrong) {
+  for (std::uint32_t b = 0; b < columns / 32; ++b, ++wrong.blocks_seen) {
+    const float* from = values + b * 32;
+    const ActivationBlock<tile_rows>& block = blocks[b];
     float largest = 0;
     for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(from[i]));
     const float step = largest / 127.0F;
-    if (got.blocks[b].step != step) ++wrong_steps;
+    if (block.step[row] != step) ++wrong.steps;
     std::int32_t sum[2] = {};
     for (int i = 0; i < 32; ++i) {
-      const int code = got.codes[b * 32 + static_cast<std::size_t>(i)];
+      std::int8_t codes[4];
+      std::memcpy(codes, &block.quads[i / 4][row], 4);
+      const int code = codes[i % 4];
       const double exact = step > 0 ? double{from[i]} / double{step} : 0.0;
       // Half a step, and two roundings of numbers up to 127.
-      if (std::fabs(code - exact) > 0.5 + 2 * 127 * 0x1p-24 || code < -127) ++wrong_codes;
+      if (std::fabs(code - exact) > 0.5 + 2 * 127 * 0x1p-24 || code < -127) ++wrong.codes;
       sum[i / 16] += code;
     }
-    const ActivationBlock& block = got.blocks[b];
-    if (block.minus_32_first != -32 * sum[0] || block.minus_32_second != -32 * sum[1] ||
-        block.minus_8_total != -8 * (sum[0] + sum[1])) {
-      ++wrong_sums;
+    if (block.minus_32_first[row] != -32 * sum[0] || block.minus_32_second[row] != -32 * sum[1] ||
+        block.minus_8_total[row] != -8 * (sum[0] + sum[1])) {
+      ++wrong.sums;
     }
   }
-  CHECK(wrong_steps == 0);
-  CHECK(wrong_codes == 0);
-  CHECK(wrong_sums == 0);
+}
+
+void test_blocks() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
+  const std::vector<float> values = spread_values();
+  std::vector<std::byte> memory(rows * quantized_row_bytes(columns));
+  quantize_rows(values.data(), stride, columns, rows, memory.data());
+  Wrong wrong;
+  for (int row = 0; row < 4; ++row)
+    check_row(tile_at<4>(memory.data()), row, values.data() + row * stride, wrong);
+  check_row(tile_at<1>(memory.data() + 4 * quantized_row_bytes(columns)), 0, values.data() + 4 * stride,
+            wrong);
+  CHECK(wrong.blocks_seen == rows * columns / 32);
+  CHECK(wrong.steps == 0);
+  CHECK(wrong.codes == 0);
+  CHECK(wrong.sums == 0);
 }
 
 void test_tiny_blocks() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   // The step would be subnormal and its inverse infinite: such blocks are zero.
   std::vector<float> values(32, 1e-40F);
+  ActivationBlock<1> block;
   std::int8_t codes[32];
-  CHECK(quantize_block(values.data(), codes).step == 0.0F);
+  quantize_block(values.data(), block, 0);
+  std::memcpy(codes, block.quads, 32);
+  CHECK(block.step[0] == 0.0F);
   CHECK(std::count(codes, codes + 32, 0) == 32);
   // The largest magnitudes become -127 and 127 without overflow.
   values.assign(32, -3.0e38F);
   values[5] = 3.0e38F;
-  const float step = quantize_block(values.data(), codes).step;
-  CHECK(step == 3.0e38F / 127.0F);
+  quantize_block(values.data(), block, 0);
+  std::memcpy(codes, block.quads, 32);
+  CHECK(block.step[0] == 3.0e38F / 127.0F);
   CHECK(codes[0] == -127);
   CHECK(codes[5] == 127);
 }
@@ -89,17 +109,15 @@ void test_tiny_blocks() {
 void test_parts() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   const std::vector<float> values = spread_values();
-  std::vector<std::byte> whole(quantized_bytes(rows, columns));
-  std::vector<std::byte> parts(whole.size() + 1);
-  quantize_rows(values.data(), stride, columns, rows, whole.data(), 0, rows);
+  constexpr std::size_t row = quantized_row_bytes(columns);
+  std::vector<std::byte> whole(rows * row);
+  std::vector<std::byte> parts(whole.size() + sizeof(float));
+  quantize_rows(values.data(), stride, columns, rows, whole.data());
   // At another alignment, out of order.
-  for (const std::uint32_t row : {3U, 0U, 4U, 2U, 1U}) {
-    quantize_rows(values.data(), stride, columns, rows, parts.data() + 1, row, 1);
-  }
-  const QuantizedRows a = quantized_layout(whole.data(), rows, columns);
-  const QuantizedRows b = quantized_layout(parts.data() + 1, rows, columns);
-  CHECK(std::memcmp(a.codes, b.codes, rows * columns) == 0);
-  CHECK(std::memcmp(a.blocks, b.blocks, rows * columns / 32 * sizeof(ActivationBlock)) == 0);
+  std::byte* to = parts.data() + sizeof(float);
+  quantize_rows(values.data() + activation_tile * stride, stride, columns, 1, to + activation_tile * row);
+  quantize_rows(values.data(), stride, columns, activation_tile, to);
+  CHECK(std::memcmp(whole.data(), to, whole.size()) == 0);
 }
 
 }  // namespace
