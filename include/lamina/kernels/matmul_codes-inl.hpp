@@ -211,7 +211,7 @@ inline void multiply_panels(const RowGroup& group, const ActivationRows& x, std:
       if (column + columns < w.columns) continue;
       // Tile by tile: lines that are far away are fetched while the next tile computes.
       for (std::size_t t = 0; t < count; ++t) {
-        std::memcpy(y + (first + token + t) * y_stride, sums + t * panel_rows, group.rows * sizeof(float));
+        store_results(sums + t * panel_rows, group.rows, y + (first + token + t) * y_stride);
       }
     }
   }

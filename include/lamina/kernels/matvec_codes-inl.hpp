@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include <lamina/kernels/code_products-inl.hpp>
@@ -141,7 +140,7 @@ inline void multiply_one_token(MultiplyRows<Rows> multiply, const RowGroup& grou
       for (int v = 0; v < panel_vectors; ++v) add_columns(column, v);
     }
   }
-  std::memcpy(y, sums, group.rows * sizeof(float));
+  store_results(sums, group.rows, y);
 }
 
 /// Multiplies a group with one token if the format has a kernel for that.

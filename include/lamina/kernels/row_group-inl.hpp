@@ -19,6 +19,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
 /// Some consecutive rows of a matrix, at most `panel_rows`.
 struct RowGroup {
@@ -46,6 +47,16 @@ inline InterleavedRows interleaved_at(const RowGroup& group, std::size_t column,
   return {group.matrix.row(group.first + row) + row_bytes(group.matrix.format, column) * interleave_height};
 }
 #endif
+
+/// Writes what came out for `rows` <= `panel_rows` rows. As memcpy GCC makes a string instruction of it,
+/// which takes 5 % of the time of a prompt.
+HWY_INLINE void store_results(const float* from, std::uint32_t rows, float* to) noexcept {
+  const compat::TagF32 d;
+  constexpr auto lanes = static_cast<std::uint32_t>(compat::lanes32);
+  std::uint32_t row = 0;
+  for (; row + lanes <= rows; row += lanes) hn::StoreU(hn::LoadU(d, from + row), d, to + row);
+  for (; row < rows; ++row) to[row] = from[row];
+}
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
