@@ -26,11 +26,10 @@
 #include <lamina/kernels/matmul_floats-inl.hpp>
 #include <lamina/simd/compat-inl.hpp>
 
+#if defined(LAMINA_BF16_DOT)
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-#if defined(LAMINA_BF16_DOT)
 
 /// Columns that a vector adds up, and numbers in a vector.
 inline constexpr std::size_t bf16_column_step = 1024;
@@ -170,9 +169,8 @@ inline void matmul_bf16(const WeightMatrix& w, const ActivationRows& x, float* o
   }
 }
 
-#endif
-
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+#endif
 
 #endif  // LAMINA_KERNELS_MATMUL_BF16_INL_HPP_

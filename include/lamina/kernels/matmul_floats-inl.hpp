@@ -37,11 +37,10 @@ inline constexpr int float_tile_tokens = 3;
 
 /// Rows that are widened together for many tokens, and columns that a vector adds up. 12 * 512 weights, 24
 /// KiB, and the tile's activations fit the first-level cache, so that the activations of all tokens come from
-/// further away only once for 12 rows. BF16, 1536 columns, 512 tokens, one thread on AVX2 at 103 Gop/s at
-/// most: 80 Gop/s; 8 rows 78, 8 rows of 1024 columns 72, 4 rows of 1024 columns 70; before the registers were
-/// held,
-/// 50. Blocks of 64 or 128 tokens, which the second-level cache holds, and prefetched activations add
-/// nothing.
+/// further away only once for 12 rows. BF16, 1536 columns, 512 tokens, one thread on AVX2 that can do 103
+/// Gop/s, best of 60 runs on a busy machine: 78; 8 rows 78, 8 rows of 1024 columns 73, 4 rows of 1024 columns
+/// 74, before the registers were held 52. Blocks of 64 or 128 tokens, which the second-level cache holds, and
+/// prefetched activations gave no more.
 inline constexpr std::uint32_t float_group_rows = 12;
 inline constexpr std::size_t float_column_step = 512;
 static_assert(float_group_rows * float_column_step * sizeof(float) <=
