@@ -18,6 +18,7 @@
 #if !defined(LAMINA_EXTERN_LINEAR_KERNELS)
 #include <lamina/kernels/embed-inl.hpp>
 #include <lamina/kernels/interleave-inl.hpp>
+#include <lamina/kernels/matmul_bf16-inl.hpp>
 #include <lamina/kernels/matmul_codes-inl.hpp>
 #include <lamina/kernels/matmul_floats-inl.hpp>
 #include <lamina/kernels/quantize-inl.hpp>
@@ -46,6 +47,10 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
   LAMINA_DCHECK(w.stack == 1 && w.columns == x.columns && std::uint64_t{first_row} + row_count <= w.rows);
   if (activation_kind(w.format, precision) == ActivationKind::int8) {
     matmul_codes(w, x, out, out_stride, first_row, row_count, scratch);
+#if defined(LAMINA_BF16_DOT)
+  } else if (w.format == Format::bf16 && precision == Precision::fast) {
+    matmul_bf16(w, x, out, out_stride, first_row, row_count, scratch);
+#endif
   } else {
     matmul_floats(w, x, out, out_stride, first_row, row_count, scratch);
   }

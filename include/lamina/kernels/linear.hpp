@@ -17,7 +17,7 @@ namespace lamina {
 
 /// The form in which activations enter a product.
 enum class ActivationKind : std::uint8_t {
-  f32,   ///< `ActivationRows::values`
+  f32,   ///< `ActivationRows::values`; kernels round them where the target multiplies bf16 natively
   int8,  ///< `ActivationRows::quantized`: in blocks of 32, step = largest magnitude / 127
 };
 

@@ -14,6 +14,7 @@
 
 #include <doctest/doctest.h>
 
+#include <lamina/formats/half.hpp>
 #include <lamina/kernels/interleave.hpp>
 #include <lamina/kernels/linear-inl.hpp>
 #include <lamina/kernels/reference_linear.hpp>
@@ -27,6 +28,7 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace {
 const LinearKernels* kernels_of_target() { return &linear_kernels(); }
 int lanes_of_target() { return compat::lanes32; }
+bool target_rounds_to_bf16() { return compat::has_bf16_dot; }
 }  // namespace
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -37,6 +39,7 @@ namespace {
 
 HWY_EXPORT(kernels_of_target);
 HWY_EXPORT(lanes_of_target);
+HWY_EXPORT(target_rounds_to_bf16);
 
 constexpr std::uint32_t widths[] = {1, 2, 3, 4, 5, 8, 16, 33};
 constexpr std::uint32_t most_tokens = 33;
@@ -80,11 +83,20 @@ void multiply(const LinearKernels& kernels, const WeightMatrix& w, const Activat
                     [](std::byte b) { return b == std::byte{0x5A}; }));
 }
 
+/// True if the current target rounds the activations of such products to bf16.
+bool rounds_activations(Format format, Precision precision) {
+  return format == Format::bf16 && precision == Precision::fast &&
+         HWY_DYNAMIC_DISPATCH(target_rounds_to_bf16)();
+}
+
+float rounded_to_bf16(float value) { return bfloat_to_float(float_to_bfloat(value)); }
+
 /// Roundings that a term can pass through on its way into the sum (see the head of each matmul_*-inl.hpp).
-double roundings(const WeightMatrix& w, ActivationKind kind, int lanes) {
+double roundings(const WeightMatrix& w, ActivationKind kind, bool rounds_to_bf16, int lanes) {
   const double columns = w.columns;
   if (kind == ActivationKind::int8) return columns / 32 + 8;
-  return std::ceil(std::min(columns, 1024.0) / lanes) + lanes + std::ceil(columns / 1024) + 3;
+  const double step = rounds_to_bf16 ? 1024 : 512;
+  return std::ceil(std::min(columns, step) / lanes) + std::log2(lanes) + std::ceil(columns / step) + 2;
 }
 
 /// Checks one matrix on the current target; returns the number of elements compared with the reference.
@@ -100,14 +112,21 @@ std::size_t check_matrix(const WeightMatrix& w, Precision precision, Activations
 
   // All tokens, all rows: against the reference.
   const ActivationRows all = activations.rows(kernels, most_tokens, kind);
+  const bool rounds = rounds_activations(w.format, precision);
   if (reference.empty()) {
+    ActivationRows entering = all;
+    std::vector<float> rounded = activations.values;
+    for (float& value : rounded) value = rounded_to_bf16(value);
+    if (rounds) entering.values = rounded.data();
     for (std::uint32_t t = 0; t < most_tokens; ++t) {
-      for (std::uint32_t r = 0; r < w.rows; ++r) reference.push_back(reference_product(w, r, all, t, kind));
+      for (std::uint32_t r = 0; r < w.rows; ++r) {
+        reference.push_back(reference_product(w, r, entering, t, kind));
+      }
     }
   }
   std::vector<float> wide(most_tokens * stride, untouched);
   multiply(kernels, w, all, precision, wide, stride, 0, w.rows);
-  const double relative = 1.01 * roundings(w, kind, lanes) * 0x1p-24;
+  const double relative = 1.01 * roundings(w, kind, rounds, lanes) * 0x1p-24;
   double worst = 0;
   std::size_t compared = 0;
   bool past_the_rows = false;
@@ -237,6 +256,70 @@ TEST_CASE("matmul: float formats of any number of columns") {
       check_shape(format, 3, columns, Precision::fast);
     }
   }
+}
+
+TEST_CASE("matmul: small integers give exact sums") {
+  constexpr std::uint32_t rows = 9;
+  constexpr std::uint32_t columns = 2 * 1024 + 45;
+  std::vector<std::uint16_t> bits(rows * columns);
+  test::Random random(3);
+  for (std::uint16_t& b : bits) b = float_to_bfloat(std::floor(random.uniform() * 8));
+  WeightMatrix w;
+  w.format = Format::bf16;
+  w.data = reinterpret_cast<const std::byte*>(bits.data());
+  w.rows = rows;
+  w.columns = columns;
+  Activations activations(columns, 5);
+  for (float& value : activations.values) value = std::floor(value * 40);  // 8 bits hold them
+  const int targets = testing::for_each_target([&] {
+    const LinearKernels& kernels = *HWY_DYNAMIC_DISPATCH(kernels_of_target)();
+    const ActivationRows x = activations.rows(kernels, most_tokens, ActivationKind::f32);
+    for (const Precision precision : {Precision::fast, Precision::exact}) {
+      INFO("target ", std::string(kernels.target), " ", std::string(name_of(precision)));
+      std::vector<float> out(std::size_t{most_tokens} * rows);
+      multiply(kernels, w, x, precision, out, rows, 0, rows);
+      int wrong = 0;
+      for (std::uint32_t t = 0; t < most_tokens; ++t) {
+        for (std::uint32_t r = 0; r < rows; ++r) {
+          const ReferenceProduct expected = reference_product(w, r, x, t, ActivationKind::f32);
+          REQUIRE(expected.magnitude < 0x1p24);
+          wrong += double{out[t * rows + r]} != expected.value;
+        }
+      }
+      CHECK(wrong == 0);
+    }
+  });
+  CHECK(targets > 0);
+}
+
+TEST_CASE("matmul: activations of BF16 weights are rounded only where bf16 is multiplied natively") {
+  // Products with 1: halfway to even below and above, a carry into the exponent, the largest number, NaN.
+  const std::vector<float> values = {1.00390625F,   1.01171875F, -3.1415927F,  1.9999999F,
+                                     3.4028235e38F, 0.0F,        std::nanf("")};
+  const std::uint16_t one = float_to_bfloat(1.0F);
+  WeightMatrix w;
+  w.format = Format::bf16;
+  w.data = reinterpret_cast<const std::byte*>(&one);
+  w.rows = 1;
+  w.columns = 1;
+  ActivationRows x;
+  x.values = values.data();
+  x.stride = 1;
+  x.rows = static_cast<std::uint32_t>(values.size());
+  x.columns = 1;
+  const int targets = testing::for_each_target([&] {
+    const LinearKernels& kernels = *HWY_DYNAMIC_DISPATCH(kernels_of_target)();
+    for (const Precision precision : {Precision::fast, Precision::exact}) {
+      INFO("target ", std::string(kernels.target), " ", std::string(name_of(precision)));
+      std::vector<float> out(values.size(), untouched);
+      multiply(kernels, w, x, precision, out, 1, 0, 1);
+      for (std::size_t i = 0; i + 1 < values.size(); ++i) {
+        CHECK(out[i] == (rounds_activations(w.format, precision) ? rounded_to_bf16(values[i]) : values[i]));
+      }
+      CHECK(std::isnan(out.back()));
+    }
+  });
+  CHECK(targets > 0);
 }
 
 TEST_CASE("matmul: blocks of 32 in any number") {

@@ -107,6 +107,18 @@ void test_reduce_sum() {
   CHECK(integer_sum == lanes * (lanes + 1) / 2);
 }
 
+void test_store_sums() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
+  const compat::TagF32 df;
+  const auto first = hn::Iota(df, 1.0f);  // 1 .. lanes
+  const auto shifted = [&](float by) HWY_ATTR { return hn::Add(first, hn::Set(df, by)); };
+  float sums[5] = {0, 0, 0, 0, -1.0f};
+  compat::StoreSums(first, shifted(100.0f), shifted(200.0f), shifted(300.0f), sums);
+  const int sum = lanes * (lanes + 1) / 2;
+  for (int i = 0; i < 4; ++i) CHECK(sums[i] == static_cast<float>(sum + lanes * 100 * i));
+  CHECK(sums[4] == -1.0f);
+}
+
 }  // namespace
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -115,7 +127,9 @@ HWY_AFTER_NAMESPACE();
 namespace lamina {
 HWY_EXPORT(test_byte_products);
 HWY_EXPORT(test_reduce_sum);
+HWY_EXPORT(test_store_sums);
 TEST_CASE("compat: sums of byte products are exact") { CHECK(LAMINA_ON_EACH_TARGET(test_byte_products) > 0); }
 TEST_CASE("compat: ReduceSum adds all lanes") { CHECK(LAMINA_ON_EACH_TARGET(test_reduce_sum) > 0); }
+TEST_CASE("compat: StoreSums adds all lanes") { CHECK(LAMINA_ON_EACH_TARGET(test_store_sums) > 0); }
 }  // namespace lamina
 #endif
