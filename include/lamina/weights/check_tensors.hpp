@@ -236,9 +236,11 @@ namespace detail {
           interleaved ? has_non_finite_scale_interleaved(tensor.format, file.interleave_height, at, columns)
                       : has_non_finite_scale(tensor.format, at, columns);
       if (bad) {
-        return bad_file(place(file_name_of(file.path), tensor.name), "tensor holds an infinite or NaN number",
-                        "finite numbers", text("one in row %zu or the %zu after it", row, step - 1),
-                        "the file is damaged: download it again");
+        return bad_file(
+            place(file_name_of(file.path), tensor.name), "tensor holds an infinite or NaN number",
+            "finite numbers",
+            interleaved ? text("one in rows %zu to %zu", row, row + step - 1) : text("one in row %zu", row),
+            "the file is damaged: download it again");
       }
     }
   }
