@@ -24,6 +24,7 @@ void add_tokenize(Program& program);
 void add_prompt(Program& program);
 void add_plan(Program& program);
 void add_bench(Program& program);
+void add_pack(Program& program);
 /// Sub-commands of later versions: they answer with a clear error.
 void add_later(Program& program);
 

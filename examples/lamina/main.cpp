@@ -37,6 +37,7 @@ int main(int count, char** arguments) {
   program::add_prompt(program);
   program::add_plan(program);
   program::add_bench(program);
+  program::add_pack(program);
   program::add_later(program);
 
   try {

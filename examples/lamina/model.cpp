@@ -74,11 +74,12 @@ namespace {
 constexpr std::uint64_t big_file = std::uint64_t{1} << 29;
 
 /// Touches the weights so that the pages are in memory before the first token, under a progress bar. Tables
-/// that are read row by row stay on disk. Only done when there is somebody to watch it.
-void read_ahead(const lamina::WeightFile& file, const CommonOptions& common) {
+/// that are read row by row stay on disk; what was `packed` just now is in memory. Only done when there is
+/// somebody to watch it.
+void read_ahead(const lamina::WeightFile& file, bool packed, const CommonOptions& common) {
   constexpr std::string_view row_table = "per_layer_token_embd.weight";
-  const auto stays = [](const lamina::TensorView& tensor) {
-    return tensor.name == row_table || tensor.packing == lamina::Packing::interleaved;
+  const auto stays = [packed](const lamina::TensorView& tensor) {
+    return tensor.name == row_table || (packed && tensor.packing == lamina::Packing::interleaved);
   };
   std::uint64_t total = 0;
   for (const lamina::TensorView& tensor : file.tensors) {
@@ -104,22 +105,22 @@ void read_ahead(const lamina::WeightFile& file, const CommonOptions& common) {
 }
 
 /// Packs the weights where that pays: for `fast`, when they fit into memory. Shows a bar for big files.
-lamina::Status pack(Engine& engine, const CommonOptions& common) {
-  if (common.no_pack || common.precision_value() == lamina::Precision::exact) return lamina::Done{};
+/// Returns the bytes packed; of a packed file there is nothing left to pack.
+Result<std::size_t> pack(Engine& engine, const CommonOptions& common) {
+  if (common.no_pack || common.precision_value() == lamina::Precision::exact) return std::size_t{0};
   const std::uint64_t bytes = lamina::packable_bytes(*engine.entry, engine.file);
   if (bytes > available_memory_bytes() / 10 * 9) {
     note(common, "the packed weights would not fit into memory: computing from the mapped file");
-    return lamina::Done{};
+    return std::size_t{0};
   }
   ProgressBar bar("packing weights", bytes, bytes >= big_file && common.talks());
   const auto report = [](void* context, std::uint64_t done, std::uint64_t) {
     static_cast<ProgressBar*>(context)->at(done);
     return !interrupted();
   };
-  const auto packed = lamina::pack_weights(*engine.entry, engine.file, engine.pool.get(), {report, &bar});
-  if (!packed) return packed.error();
-  bar.at(*packed);
-  return lamina::Done{};
+  auto packed = lamina::pack_weights(*engine.entry, engine.file, engine.pool.get(), {report, &bar});
+  if (packed) bar.at(*packed);
+  return packed;
 }
 
 }  // namespace
@@ -137,8 +138,9 @@ lamina::Status start(Engine& engine, const CommonOptions& common, const SessionN
     engine.pool = std::move(*pool);
     options.executor = engine.pool.get();
   }
-  LAMINA_TRY(pack(engine, common));
-  read_ahead(engine.file, common);
+  const auto packed = pack(engine, common);
+  if (!packed) return packed.error();
+  read_ahead(engine.file, *packed > 0, common);
   auto session = lamina::Session::create(*engine.entry, engine.file, options);
   if (!session) return session.error();
   engine.session.emplace(std::move(*session));

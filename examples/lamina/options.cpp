@@ -34,7 +34,7 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
   const std::string group = "Common flags";
   command
       .add_option("-m,--model", options.model,
-                  "GGUF file or Hugging Face directory (default: the demo model)")
+                  "GGUF file (plain or packed) or Hugging Face directory (default: the demo model)")
       ->group(group);
   command.add_option("--mmproj", options.mmproj, "GGUF with the vision and audio towers")->group(group);
   command.add_option("-t,--threads", options.threads, "Worker threads (default: physical cores)")
@@ -58,7 +58,9 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
       ->group(group);
   command
       .add_flag("--no-pack", options.no_pack,
-                "Compute from the mapped file: starts at once and takes no memory, but answers slower")
+                "Compute from the mapped file: starts at once and takes no memory, but answers slower unless "
+                "the file "
+                "is a packed one")
       ->group(group);
   command.add_flag("--json", options.json, "JSON on stdout, nothing else")->group(group);
   command

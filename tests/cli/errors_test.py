@@ -28,7 +28,7 @@ class Usage(Case):
         self.assertIn("absent.gguf", error["where"])
 
     def test_help_and_version(self):
-        for command in ("run", "chat", "logits", "tokenize", "prompt", "plan", "bench", "media", "verify", "serve"):
+        for command in ("run", "chat", "logits", "tokenize", "prompt", "plan", "bench", "pack", "media", "verify", "serve"):
             outcome = self.good(command, "--help")
             for flag in ("--model", "--mmproj", "--threads", "--context", "--cache", "--precision", "--json", "--quiet"):
                 self.assertIn(flag, outcome.out, command)

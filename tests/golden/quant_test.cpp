@@ -115,7 +115,7 @@ TEST_CASE("packing stops when it is told to, and what is packed serves one targe
   lamina::Session b = packed.session(options_for(lamina::Precision::fast));
   CHECK(all_logits(a, prompt, 4) == all_logits(b, prompt, 4));
 
-  packed.file.interleaved_for = "another";
+  packed.file.interleave_height *= 2;
   const auto session =
       lamina::Session::create(*packed.entry, packed.file, options_for(lamina::Precision::fast));
   REQUIRE_FALSE(static_cast<bool>(session));

@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <lamina/kernels/interleave.hpp>
+#include <lamina/formats/interleave.hpp>
 #include <lamina/simd/compat-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();

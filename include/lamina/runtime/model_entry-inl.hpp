@@ -8,9 +8,9 @@
 #endif
 
 #include <cstddef>
-#include <cstring>
 
 #include <lamina/kernels/linear-inl.hpp>
+#include <lamina/layers/check_interleaving.hpp>
 #include <lamina/runtime/model_entry.hpp>
 #include <lamina/runtime/runner-inl.hpp>
 #include <lamina/schedule/describe.hpp>
@@ -43,10 +43,7 @@ struct EntryOf {
           ErrorCode::mismatch, file.path.c_str(),           "the file is no model of this type", V::name,
           "another structure", "see `lamina plan` for both"};
     }
-    if (file.interleaved_for != nullptr && std::strcmp(file.interleaved_for, linear_kernels().target) != 0) {
-      return Error{ErrorCode::mismatch,     file.path.c_str(),    "weights are packed for another target",
-                   linear_kernels().target, file.interleaved_for, "pack them with this model's entry"};
-    }
+    LAMINA_TRY(check_interleaving(file, linear_kernels()));
     ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
     if (runner == nullptr) {
       return Error{ErrorCode::out_of_memory,       "session", "the memory block is too small", "", "",

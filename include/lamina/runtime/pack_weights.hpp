@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packs the weights of a file: the rows of its integer matrices interleaved once, so that every product reads
-// them as one stream. Source: architecture.md 10; kernels/interleave.hpp (the layout).
+// them as one stream. Source: architecture.md 10; formats/interleave.hpp (the layout).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -15,7 +14,7 @@
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/executor.hpp>
-#include <lamina/kernels/interleave.hpp>
+#include <lamina/layers/check_interleaving.hpp>
 #include <lamina/layers/team.hpp>
 #include <lamina/runtime/model_entry.hpp>
 #include <lamina/weights/huge_block.hpp>
@@ -33,8 +32,7 @@ namespace detail {
 
 /// Whether the kernels have an interleaved form of a tensor that is not interleaved yet.
 [[nodiscard]] inline bool can_pack(const TensorView& tensor, std::uint32_t height) noexcept {
-  return tensor.packing == Packing::rows && can_interleave(tensor.format) && tensor.dims[1] % height == 0 &&
-         tensor.dims[0] <= INT32_MAX && tensor.dims[0] % info_of(tensor.format).block_elements == 0;
+  return tensor.packing == Packing::rows && can_interleave(tensor, height);
 }
 
 struct PackList {
@@ -47,7 +45,6 @@ struct PackList {
 /// The tensors of `file` that a model multiplies with and that can be packed.
 [[nodiscard]] inline PackList list_packable(const ModelEntry& entry, WeightFile& file) {
   PackList list{file, entry.kernels().interleave_height, {}, 0};
-  if (list.height == 0) return list;
   entry.visit_matrices(
       [](void* context, std::string_view name) {
         auto& found = *static_cast<PackList*>(context);
@@ -75,16 +72,13 @@ struct PackList {
 /// Effects   the tensors move to memory that `file` owns, as large as they were; the pages of a mapped file
 ///           that they lay on are given back. Tables read by rows and float matrices stay where they are.
 /// Returns   bytes packed; 0 where this target's kernels have no use for it
-/// Errors    out_of_memory (nothing is changed), mismatch (packed for another target before)
+/// Errors    out_of_memory (nothing is changed), mismatch (packed for another target, here or in the file)
 /// Cost      one pass over the weights, split over `executor`
 [[nodiscard]] inline Result<std::size_t> pack_weights(const ModelEntry& entry, WeightFile& file,
                                                       Executor* executor = nullptr,
                                                       PackProgress progress = {}) {
   const LinearKernels& kernels = entry.kernels();
-  if (file.interleaved_for != nullptr && std::strcmp(file.interleaved_for, kernels.target) != 0) {
-    return Error{ErrorCode::mismatch, file.path.c_str(),    "weights are packed for another target",
-                 kernels.target,      file.interleaved_for, "open the file again"};
-  }
+  LAMINA_TRY(check_interleaving(file, kernels));
   const detail::PackList list = detail::list_packable(entry, file);
   if (list.bytes == 0) return std::size_t{0};
   std::unique_ptr<HugeBlock> block = HugeBlock::create(list.bytes);
@@ -96,7 +90,7 @@ struct PackList {
                  "none",
                  "use the weights as they are"};
   }
-  file.interleaved_for = kernels.target;
+  file.interleave_height = list.height;
   std::byte* to = block->bytes().data();
   file.owners.push_back(std::move(block));
   const Team team(executor);

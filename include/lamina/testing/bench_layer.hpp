@@ -21,6 +21,7 @@
 #include <lamina/kernels/kv_rows-inl.hpp>
 #include <lamina/kernels/linear-inl.hpp>
 #include <lamina/layers/attention_kind.hpp>
+#include <lamina/layers/check_interleaving.hpp>
 #include <lamina/layers/layer-inl.hpp>
 #include <lamina/layers/pass.hpp>
 #include <lamina/layers/rows.hpp>
@@ -58,6 +59,7 @@ class LayerBench final : public LayerTimer {
       return Error{ErrorCode::bad_argument,    "bench_layer", "nothing to time",
                    "layers, rows and repeats", "none",        ""};
     }
+    LAMINA_TRY(check_interleaving(file, linear_kernels()));
     options_ = options;
     Arena measuring = Arena::measuring();
     LAMINA_TRY(take(file, layers, measuring));

@@ -14,6 +14,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/formats/decode.hpp>
+#include <lamina/formats/interleave.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/schedule/slots.hpp>
 #include <lamina/weights/file_error.hpp>
@@ -227,11 +228,19 @@ namespace detail {
     const std::size_t row_size = row_bytes(tensor.format, columns);
     if (row_size == 0) continue;  // an unused tensor of a safetensors file may be empty
     const std::size_t rows = tensor.bytes.size() / row_size;
-    for (std::size_t row = 0; row < rows; ++row) {
-      if (has_non_finite_scale(tensor.format, tensor.bytes.data() + row * row_size, columns)) {
-        return bad_file(place(file_name_of(file.path), tensor.name), "tensor holds an infinite or NaN number",
-                        "finite numbers", text("one in row %zu", row),
-                        "the file is damaged: download it again");
+    const bool interleaved = tensor.packing == Packing::interleaved;
+    const std::size_t step = interleaved ? file.interleave_height : 1;
+    for (std::size_t row = 0; row < rows; row += step) {
+      const std::byte* at = tensor.bytes.data() + row * row_size;
+      const bool bad =
+          interleaved ? has_non_finite_scale_interleaved(tensor.format, file.interleave_height, at, columns)
+                      : has_non_finite_scale(tensor.format, at, columns);
+      if (bad) {
+        return bad_file(
+            place(file_name_of(file.path), tensor.name), "tensor holds an infinite or NaN number",
+            "finite numbers",
+            interleaved ? text("one in rows %zu to %zu", row, row + step - 1) : text("one in row %zu", row),
+            "the file is damaged: download it again");
       }
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The GGUF container: one file's bytes -> checked metadata and tensors, or an error that names the rule.
-// Source: weight-files.md §1.3 to §1.5; "rule n" below is its §1.9.
+// Source: weight-files.md §1.3 to §1.5; "rule n" below is its §1.9. Packed files are read too:
+// gguf_packing.hpp.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include <lamina/weights/file_error.hpp>
 #include <lamina/weights/gguf_entries.hpp>
 #include <lamina/weights/gguf_metadata.hpp>
+#include <lamina/weights/gguf_packing.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {
@@ -28,15 +30,19 @@ struct GgufContents {
   GgufMetadata metadata;
   std::vector<TensorView> tensors;  ///< in the order of the file; names are unique
   std::uint32_t version = 0;
-  std::uint64_t alignment = 0;  ///< bytes
+  std::uint64_t alignment = 0;          ///< bytes
+  std::uint32_t interleave_height = 0;  ///< rows of a group of the interleaved tensors; 0: there are none
+  std::uint64_t metadata_end = 0;       ///< first byte after the metadata: the descriptors of tensors
+  std::uint64_t descriptors_end = 0;    ///< first byte after the descriptors
 };
 
-/// True when `bytes` start like a GGUF file.
+/// True when `bytes` start like a plain GGUF file.
 [[nodiscard]] inline bool looks_like_gguf(std::span<const std::byte> bytes) noexcept {
   return bytes.size() >= 4 && load_unaligned<std::uint32_t>(bytes.data()) == 0x46554747;
 }
 
-/// Parses and checks one GGUF file of version 2 or 3. Nothing is allocated from an unchecked number.
+/// Parses and checks one GGUF file of version 2 or 3, plain or packed. Nothing is allocated from an unchecked
+/// number.
 ///
 /// Shapes    tensor views point into `bytes`, which must outlive the result
 /// Errors    bad_file (rules 1 to 15), unsupported (version, byte order, encoding id); `source` names the
@@ -58,11 +64,18 @@ class GgufParser : private GgufEntryReader {
     std::uint64_t entry_count = 0;
     LAMINA_TRY(read_header(tensor_count, entry_count));
     LAMINA_TRY(read_metadata(entry_count, contents_.metadata));
+    contents_.metadata_end = cursor_.position();
     LAMINA_TRY(read_alignment(contents_.metadata, contents_.alignment));
     std::vector<std::uint64_t> offsets;
     LAMINA_TRY(read_descriptors(tensor_count, offsets));
+    contents_.descriptors_end = cursor_.position();
     LAMINA_TRY(check_names());
     LAMINA_TRY(place_tensors(offsets));
+    if (looks_like_packed_gguf(bytes_)) {
+      const auto height = apply_packing(contents_.metadata, contents_.tensors);
+      if (!height) return height.error();
+      contents_.interleave_height = *height;
+    }
     return std::move(contents_);
   }
 
@@ -72,7 +85,7 @@ class GgufParser : private GgufEntryReader {
       return bad_file(place(source_), "file is too short for GGUF", "at least 24 bytes",
                       text("%zu", bytes_.size()));
     }
-    if (!looks_like_gguf(bytes_)) return wrong_magic();
+    if (!looks_like_gguf(bytes_) && !looks_like_packed_gguf(bytes_)) return wrong_magic();
     std::uint32_t magic = 0;
     std::uint32_t version = 0;
     (void)cursor_.read(magic);

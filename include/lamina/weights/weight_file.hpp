@@ -15,6 +15,7 @@
 
 #include <lamina/core/types.hpp>
 #include <lamina/formats/format.hpp>
+#include <lamina/formats/interleave.hpp>
 #include <lamina/formats/weight_matrix.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/weights/file_error.hpp>
@@ -29,8 +30,14 @@ struct TensorView {
   Format format = Format::f32;
   std::array<std::uint64_t, 4> dims{1, 1, 1, 1};  ///< columns, rows, stack, 1: fastest-varying first
   std::span<const std::byte> bytes;
-  Packing packing = Packing::rows;  ///< interleaved by `pack_weights` (runtime/)
+  Packing packing = Packing::rows;  ///< interleaved by `pack_weights` (runtime/), or in the file
 };
+
+/// Whether a tensor's rows can lie interleaved in groups of `height`, none across two matrices of a stack.
+[[nodiscard]] constexpr bool can_interleave(const TensorView& tensor, std::uint32_t height) noexcept {
+  return height > 0 && can_interleave(tensor.format) && tensor.dims[1] % height == 0 &&
+         tensor.dims[0] <= INT32_MAX && tensor.dims[0] % info_of(tensor.format).block_elements == 0;
+}
 
 /// Owns mapped or loaded bytes for as long as views into them live.
 struct ByteOwner {
@@ -81,8 +88,7 @@ struct WeightFile {
   std::span<const std::byte> tokenizer_json;  ///< tokenizer.json of a directory; empty if there is none
   std::string chat_template;                  ///< Jinja source as the file carries it; empty if there is none
   GenerationDefaults generation;
-  const char* interleaved_for =
-      nullptr;                      ///< target whose kernels read the interleaved tensors; null: none are
+  std::uint32_t interleave_height = 0;  ///< rows of a group of the interleaved tensors; 0: there are none
   std::size_t ignored_tensors = 0;  ///< left out or unused: media towers, K/V of shared layers, unknown ones
 
   /// Finds a tensor by its canonical name; null if absent.

@@ -10,7 +10,7 @@
 
 #include "checkpoint_builder.hpp"
 #include "support/golden.hpp"
-#include "unit/weights/expect_error.hpp"
+#include "support/expect_error.hpp"
 
 using builder::replaced;
 using builder::small_config;

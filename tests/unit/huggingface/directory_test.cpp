@@ -10,8 +10,8 @@
 
 #include "checkpoint_builder.hpp"
 #include "support/golden.hpp"
-#include "unit/weights/expect_error.hpp"
-#include "unit/weights/temporary_directory.hpp"
+#include "support/expect_error.hpp"
+#include "support/temporary_directory.hpp"
 
 using builder::replaced;
 using builder::Safetensors;

@@ -5,7 +5,7 @@
 
 #include <lamina/huggingface/json.hpp>
 
-#include "unit/weights/expect_error.hpp"
+#include "support/expect_error.hpp"
 #include "unit/weights/gguf_builder.hpp"
 
 using lamina::ErrorCode;

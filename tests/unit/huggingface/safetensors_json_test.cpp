@@ -9,7 +9,7 @@
 #include <lamina/huggingface/safetensors.hpp>
 
 #include "checkpoint_builder.hpp"
-#include "unit/weights/expect_error.hpp"
+#include "support/expect_error.hpp"
 
 using lamina::ErrorCode;
 

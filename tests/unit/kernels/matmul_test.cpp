@@ -15,7 +15,7 @@
 #include <doctest/doctest.h>
 
 #include <lamina/formats/half.hpp>
-#include <lamina/kernels/interleave.hpp>
+#include <lamina/formats/interleave.hpp>
 #include <lamina/kernels/linear-inl.hpp>
 #include <lamina/kernels/reference_linear.hpp>
 #include <lamina/simd/compat-inl.hpp>

@@ -8,7 +8,7 @@
 #include <lamina/weights/gguf.hpp>
 
 #include "demo_path.hpp"
-#include "expect_error.hpp"
+#include "support/expect_error.hpp"
 #include "expected/lamina_demo.hpp"
 #include "expected/q_e2b.hpp"
 #include "expected/tiny_26b_a4b.hpp"

@@ -9,7 +9,7 @@
 #include <lamina/weights/bind.hpp>
 #include <lamina/weights/gguf.hpp>
 
-#include "expect_error.hpp"
+#include "support/expect_error.hpp"
 #include "gguf_builder.hpp"
 #include "support/golden.hpp"
 

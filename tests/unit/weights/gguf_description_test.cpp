@@ -7,7 +7,7 @@
 
 #include <lamina/weights/gguf.hpp>
 
-#include "expect_error.hpp"
+#include "support/expect_error.hpp"
 #include "gguf_builder.hpp"
 
 using lamina::ErrorCode;

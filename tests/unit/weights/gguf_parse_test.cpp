@@ -9,7 +9,7 @@
 
 #include <lamina/weights/gguf_parse.hpp>
 
-#include "expect_error.hpp"
+#include "support/expect_error.hpp"
 #include "gguf_builder.hpp"
 
 using lamina::ErrorCode;

@@ -11,10 +11,10 @@
 #include <lamina/weights/gguf_vocabulary.hpp>
 
 #include "demo_path.hpp"
-#include "expect_error.hpp"
+#include "support/expect_error.hpp"
 #include "gguf_builder.hpp"
 #include "support/golden.hpp"
-#include "temporary_directory.hpp"
+#include "support/temporary_directory.hpp"
 
 using lamina::ErrorCode;
 

@@ -6,7 +6,7 @@
 
 #include <lamina/weights/recognise.hpp>
 
-#include "expect_error.hpp"
+#include "support/expect_error.hpp"
 #include "gguf_builder.hpp"
 
 using lamina::Candidate;

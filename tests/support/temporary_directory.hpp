@@ -2,9 +2,11 @@
 // A directory for the files of one test; removed with everything in it.
 #pragma once
 
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,11 @@ class TemporaryDirectory {
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string path(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+  /// How many files lie in it.
+  [[nodiscard]] std::size_t files() const {
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
+  }
 
   /// Writes a file and returns its path.
   std::string write(std::string_view name, std::string_view content) const {

@@ -85,6 +85,24 @@ inline void interleave_rows(Format format, std::size_t columns, std::uint32_t he
   }
 }
 
+/// Looks for scales or elements that are infinite or NaN in `height` interleaved rows.
+///
+/// Requires  can_interleave(format); `columns` is a multiple of the format's block
+[[nodiscard]] inline bool has_non_finite_scale_interleaved(Format format, std::uint32_t height,
+                                                           const std::byte* group,
+                                                           std::size_t columns) noexcept {
+  const std::size_t elements = info_of(format).block_elements;
+  std::byte block[256];
+  LAMINA_DCHECK(info_of(format).block_bytes <= sizeof block);
+  for (std::size_t column = 0; column < columns; column += elements) {
+    for (std::uint32_t lane = 0; lane < height; ++lane) {
+      detail::take_block(format, height, group, lane, row_bytes(format, column), block);
+      if (has_non_finite_scale(format, block, elements)) return true;
+    }
+  }
+  return false;
+}
+
 /// Decodes columns first .. first + count of a row of `w`, whatever its packing; `height` is the kernels'
 /// own.
 ///
