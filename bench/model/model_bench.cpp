@@ -171,7 +171,13 @@ class ModelBench {
     auto session = lamina::Session::create(entry_, file_, session_options());
     if (!session) return session.error();
     session_.emplace(std::move(*session));
-    LAMINA_TRY(session_->prompt(tokens_.take(32, true)));  // pages come in, clocks rise
+    // Pages come in and clocks rise: of the weights with any prompt, of the session with a whole pass.
+    std::uint32_t warm_up = 32;
+    for (const Test& test : request_.tests) {
+      if (test.is_prefill) warm_up = std::max(warm_up, test.tokens);
+    }
+    const std::uint32_t most = std::min(session_->options().chunk, session_->context() - 1);
+    LAMINA_TRY(session_->prompt(tokens_.take(std::min(warm_up, most), true)));
     return session_->prompt(tokens_.take(1, false));
   }
 
