@@ -5,8 +5,9 @@
     python3 bench/plot.py RESULTS.json [RESULTS.json ...] --out FOLDER
 
 Results are what `bench_model --json` or `bench/peers/run.py --json` wrote. Writes depth.svg (decoded tokens per second
-against depth), prefill.svg (prompt tokens per second against length) and kinds.svg (time of each layer kind in one
-pass, from `bench_model --explain`), each only if the results have something for it. Exit status 1 if none has.
+against depth), prefill.svg (prompt tokens per second against length), depth_time.svg and prefill_time.svg (the same in
+milliseconds per token, where growth with the context is a straight line) and kinds.svg (time of each layer kind in
+one pass, from `bench_model --explain`), each only if the results have something for it. Exit status 1 if none has.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import sys
 
 COLOURS = ("#0b6e4f", "#c44536", "#2f5d8a", "#b8860b", "#6a4c93", "#4a4a4a", "#2a9d8f", "#a05195")
 WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 80, 210, 46, 56
+LEFT, RIGHT, TOP, BOTTOM = 80, 210, 58, 56
 
 
 class Drawing:
@@ -86,7 +87,7 @@ def draw_lines(title, series, x_title, y_title, path):
         drawing.line(x, y, x, y + 5, "#222")
         drawing.text(x, y + 18, short(tick), "middle")
     drawing.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, x_title, "middle")
-    drawing.text(LEFT - 60, TOP - 8, y_title)
+    drawing.text(LEFT, TOP - 14, y_title)
     for index, (name, points) in enumerate(series.items()):
         colour = COLOURS[index % len(COLOURS)]
         drawing.curve([place(x, y) for x, y in sorted(points)], colour)
@@ -141,7 +142,7 @@ def collect(documents):
             what = f"{row['tokens']} tokens" if row["test"] == "prefill" else "1 token"
             name = f"{file}, {row['test']} of {what} after {row['depth']}, {row['threads']} threads"
             milliseconds = 1e3 * row["seconds_per_layer"]["median"] * row["layers"]
-            bars.setdefault(name, []).append((f"{row['kind']} ({row['layers']:g} layers)", milliseconds))
+            bars.setdefault(name, []).append((f"{row['kind']} ({row['layers']:g} layer{'' if row['layers'] == 1 else 's'})", milliseconds))
     return decode, prefill, bars
 
 
@@ -155,12 +156,15 @@ def main():
     arguments.out.mkdir(parents=True, exist_ok=True)
     drawn = 0
     for found, title, x_title, name in (
-            (decode, "Decoding against depth", "tokens in the cache", "depth.svg"),
-            (prefill, "Prefill against length", "tokens of the prompt", "prefill.svg")):
-        if found:
-            series = {key: list(points.items()) for key, points in found.items()}
-            draw_lines(title, series, x_title, "tokens per second", arguments.out / name)
-            drawn += 1
+            (decode, "Decoding against depth", "tokens in the cache", "depth"),
+            (prefill, "Prefill against length", "tokens of the prompt", "prefill")):
+        if not found:
+            continue
+        speeds = {key: list(points.items()) for key, points in found.items()}
+        times = {key: [(x, 1e3 / speed) for x, speed in points] for key, points in speeds.items()}
+        draw_lines(title, speeds, x_title, "tokens per second", arguments.out / f"{name}.svg")
+        draw_lines(title, times, x_title, "milliseconds per token", arguments.out / f"{name}_time.svg")
+        drawn += 2
     if bars:
         draw_kinds(bars, arguments.out / "kinds.svg")
         drawn += 1
