@@ -76,8 +76,9 @@ void test_blocks() {
   std::vector<std::byte> memory(rows * quantized_row_bytes(columns));
   quantize_rows(values.data(), stride, columns, rows, memory.data());
   Wrong wrong;
-  for (int row = 0; row < 4; ++row)
-    check_row(tile_at<4>(memory.data()), row, values.data() + row * stride, wrong);
+  for (int row = 0; row < 4; ++row) {
+    check_row(tile_at<4>(memory.data()), row, values.data() + static_cast<std::size_t>(row) * stride, wrong);
+  }
   check_row(tile_at<1>(memory.data() + 4 * quantized_row_bytes(columns)), 0, values.data() + 4 * stride,
             wrong);
   CHECK(wrong.blocks_seen == rows * columns / 32);
