@@ -142,7 +142,8 @@ def collect(documents):
             what = f"{row['tokens']} tokens" if row["test"] == "prefill" else "1 token"
             name = f"{file}, {row['test']} of {what} after {row['depth']}, {row['threads']} threads"
             milliseconds = 1e3 * row["seconds_per_layer"]["median"] * row["layers"]
-            bars.setdefault(name, []).append((f"{row['kind']} ({row['layers']:g} layer{'' if row['layers'] == 1 else 's'})", milliseconds))
+            layers = "1 layer" if row["layers"] == 1 else f"{row['layers']:g} layers"
+            bars.setdefault(name, []).append((f"{row['kind']} ({layers})", milliseconds))
     return decode, prefill, bars
 
 

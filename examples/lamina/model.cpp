@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <lamina/huggingface/directory.hpp>
-#include <lamina/runtime/pack_weights.hpp>
 #include <lamina/weights/gguf.hpp>
 #include <lamina/weights/recognise.hpp>
 
@@ -17,7 +16,6 @@
 #include "machine.hpp"
 #include "registry.hpp"
 #include "report.hpp"
-#include "terminal.hpp"
 
 namespace program {
 
@@ -114,16 +112,26 @@ Result<std::size_t> pack(Engine& engine, const CommonOptions& common) {
     return std::size_t{0};
   }
   ProgressBar bar("packing weights", bytes, bytes >= big_file && common.talks());
-  const auto report = [](void* context, std::uint64_t done, std::uint64_t) {
-    static_cast<ProgressBar*>(context)->at(done);
-    return !interrupted();
-  };
-  auto packed = lamina::pack_weights(*engine.entry, engine.file, engine.pool.get(), {report, &bar});
+  auto packed = lamina::pack_weights(*engine.entry, engine.file, engine.pool.get(), show_packing(bar));
   if (packed) bar.at(*packed);
   return packed;
 }
 
 }  // namespace
+
+Result<std::unique_ptr<lamina::ThreadPool>> start_threads(const CommonOptions& common) {
+  const std::uint32_t threads = common.thread_count();
+  if (threads <= 1) return std::unique_ptr<lamina::ThreadPool>();
+  return lamina::ThreadPool::create(threads);
+}
+
+lamina::PackProgress show_packing(ProgressBar& bar) noexcept {
+  return {[](void* context, std::uint64_t done, std::uint64_t) {
+            static_cast<ProgressBar*>(context)->at(done);
+            return !interrupted();
+          },
+          &bar};
+}
 
 lamina::Status start(Engine& engine, const CommonOptions& common, const SessionNeeds& needs) {
   const Stopwatch watch;
@@ -131,13 +139,10 @@ lamina::Status start(Engine& engine, const CommonOptions& common, const SessionN
   if (!entry) return entry.error();
   engine.entry = *entry;
   lamina::SessionOptions options = session_options(common, engine.file.description, needs);
-  const std::uint32_t threads = common.thread_count();
-  if (threads > 1) {
-    auto pool = lamina::ThreadPool::create(threads);
-    if (!pool) return pool.error();
-    engine.pool = std::move(*pool);
-    options.executor = engine.pool.get();
-  }
+  auto pool = start_threads(common);
+  if (!pool) return pool.error();
+  engine.pool = std::move(*pool);
+  options.executor = engine.pool.get();
   const auto packed = pack(engine, common);
   if (!packed) return packed.error();
   read_ahead(engine.file, *packed > 0, common);

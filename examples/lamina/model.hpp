@@ -12,11 +12,13 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/runtime/model_entry.hpp>
+#include <lamina/runtime/pack_weights.hpp>
 #include <lamina/runtime/session.hpp>
 #include <lamina/runtime/threads.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 #include "options.hpp"
+#include "terminal.hpp"
 
 namespace program {
 
@@ -56,6 +58,12 @@ struct SessionNeeds {
 [[nodiscard]] lamina::SessionOptions session_options(const CommonOptions& common,
                                                      const lamina::ModelDescription& description,
                                                      const SessionNeeds& needs = {});
+
+/// The threads that the flags ask for; null for one alone. Errors: as `ThreadPool::create`.
+[[nodiscard]] lamina::Result<std::unique_ptr<lamina::ThreadPool>> start_threads(const CommonOptions& common);
+
+/// Shows packing on `bar`, which must outlive it; stops when Ctrl-C was pressed.
+[[nodiscard]] lamina::PackProgress show_packing(ProgressBar& bar) noexcept;
 
 /// Makes the session of an engine whose `file` is open: finds the type, starts threads, plans, binds weights.
 [[nodiscard]] lamina::Status start(Engine& engine, const CommonOptions& common,

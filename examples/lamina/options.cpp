@@ -59,8 +59,7 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
   command
       .add_flag("--no-pack", options.no_pack,
                 "Compute from the mapped file: starts at once and takes no memory, but answers slower unless "
-                "the file "
-                "is a packed one")
+                "the file is a packed one")
       ->group(group);
   command.add_flag("--json", options.json, "JSON on stdout, nothing else")->group(group);
   command

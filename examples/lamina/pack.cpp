@@ -36,21 +36,13 @@ int pack(const PackFlags& flags) {
   if (!file) return fail(file.error(), json);
   const auto entry = find_entry(*file);
   if (!entry) return fail(entry.error(), json);
-  std::unique_ptr<lamina::ThreadPool> pool;
-  if (const std::uint32_t threads = flags.common.thread_count(); threads > 1) {
-    auto made = lamina::ThreadPool::create(threads);
-    if (!made) return fail(made.error(), json);
-    pool = std::move(*made);
-  }
+  const auto pool = start_threads(flags.common);
+  if (!pool) return fail(pool.error(), json);
   std::uint64_t total = 0;
   for (const lamina::TensorView& tensor : file->tensors) total += tensor.bytes.size();
   ProgressBar bar("packing", total, flags.common.talks());
-  const auto report = [](void* context, std::uint64_t done, std::uint64_t) {
-    static_cast<ProgressBar*>(context)->at(done);
-    return !interrupted();
-  };
   const auto packed =
-      lamina::write_packed(**entry, flags.common.model, flags.out, pool.get(), {report, &bar});
+      lamina::write_packed(**entry, flags.common.model, flags.out, pool->get(), show_packing(bar));
   if (!packed) return fail(packed.error(), json);
   if (packed->bytes == 0) return exit_interrupted;
   if (json) {

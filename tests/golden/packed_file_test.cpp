@@ -26,15 +26,6 @@ namespace {
 
 using lamina::TokenId;
 
-lamina::SessionOptions options_for(lamina::Precision precision) {
-  lamina::SessionOptions options;
-  options.context = 512;
-  options.chunk = 128;
-  options.logits_rows = 128;
-  options.precision = precision;
-  return options;
-}
-
 std::string read_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};

@@ -16,14 +16,10 @@ namespace {
 
 using lamina::TokenId;
 
-lamina::SessionOptions options_for(lamina::Precision precision) {
-  lamina::SessionOptions options;
-  options.context = 512;
-  options.chunk = 128;
-  options.logits_rows = 128;
-  options.precision = precision;
-  options.cache =
-      lamina::CacheFormat::f32;  // the figures are for rounded matrix inputs, not for a rounded cache
+/// With a cache that is not rounded: the figures are for rounded matrix inputs.
+lamina::SessionOptions exact_cache_options(lamina::Precision precision) {
+  lamina::SessionOptions options = options_for(precision);
+  options.cache = lamina::CacheFormat::f32;
   return options;
 }
 
@@ -39,8 +35,8 @@ TEST_CASE("quantised files give the reference's logits") {
     const auto name = file["file"].get<std::string>();
     CAPTURE(name);
     const LoadedModel model(golden_path("quant/" + name));
-    lamina::Session exact = model.session(options_for(lamina::Precision::exact));
-    lamina::Session fast = model.session(options_for(lamina::Precision::fast));
+    lamina::Session exact = model.session(exact_cache_options(lamina::Precision::exact));
+    lamina::Session fast = model.session(exact_cache_options(lamina::Precision::fast));
     for (const nlohmann::json& one : file["cases"]) {
       CAPTURE(one["name"].get<std::string>());
       const auto prompt = one["prompt"].get<std::vector<TokenId>>();
@@ -88,8 +84,8 @@ TEST_CASE("packed weights give the same bits, in both precisions, split over thr
     const auto again = lamina::pack_weights(*packed.entry, packed.file);
     CHECK((again && *again == 0));
     for (const auto precision : {lamina::Precision::fast, lamina::Precision::exact}) {
-      lamina::Session a = stored.session(options_for(precision));
-      lamina::Session b = packed.session(options_for(precision));
+      lamina::Session a = stored.session(exact_cache_options(precision));
+      lamina::Session b = packed.session(exact_cache_options(precision));
       CHECK(all_logits(a, prompt, 128) == all_logits(b, prompt, 128));
       CHECK(all_logits(a, prompt, 1) == all_logits(b, prompt, 1));
     }
@@ -111,13 +107,13 @@ TEST_CASE("packing stops when it is told to, and what is packed serves one targe
   REQUIRE(static_cast<bool>(bytes));
   CHECK(calls == 4);
   CHECK(*bytes > 0);
-  lamina::Session a = stored.session(options_for(lamina::Precision::fast));
-  lamina::Session b = packed.session(options_for(lamina::Precision::fast));
+  lamina::Session a = stored.session(exact_cache_options(lamina::Precision::fast));
+  lamina::Session b = packed.session(exact_cache_options(lamina::Precision::fast));
   CHECK(all_logits(a, prompt, 4) == all_logits(b, prompt, 4));
 
   packed.file.interleave_height *= 2;
   const auto session =
-      lamina::Session::create(*packed.entry, packed.file, options_for(lamina::Precision::fast));
+      lamina::Session::create(*packed.entry, packed.file, exact_cache_options(lamina::Precision::fast));
   REQUIRE_FALSE(static_cast<bool>(session));
   CHECK(session.error().code == lamina::ErrorCode::mismatch);
   const auto more = lamina::pack_weights(*packed.entry, packed.file);

@@ -49,6 +49,16 @@ struct LoadedModel {
   }
 };
 
+/// Options for tests that want the logits of up to 128 tokens at a time.
+inline lamina::SessionOptions options_for(lamina::Precision precision) {
+  lamina::SessionOptions options;
+  options.context = 512;
+  options.chunk = 128;
+  options.logits_rows = 128;
+  options.precision = precision;
+  return options;
+}
+
 /// A pool of `threads` that have all started (AddressSanitizer allocates when a thread starts); the test
 /// stops if the system refuses.
 inline std::unique_ptr<lamina::ThreadPool> make_pool(std::uint32_t threads) {

@@ -120,41 +120,6 @@ HWY_INLINE void add_products(D d, const float* packed, const std::byte* rows, st
   }
 }
 
-/// Adds the blocks of four lanes of v and writes the four sums.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE void add_blocks(D d, V v, float* out) noexcept {
-#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
-  if constexpr (hn::MaxLanes(D()) > 4) {
-    const hn::Half<D> half;
-    add_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), out);
-    return;
-  }
-#endif
-  hn::StoreU(v, d, out);
-}
-
-/// Writes the sums over lanes of four accumulators to out[0 .. 4).
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE void sum_lanes_of_four(D d, V a, V b, V c, V e, float* out) noexcept {
-#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
-  if constexpr (hn::MaxLanes(D()) >= 4) {
-    // Transposes while adding: 9 operations for four sums in each block of 4 lanes, instead of 5 or more for
-    // each one.
-    const hn::Repartition<double, D> wide;
-    const auto ab = hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b));
-    const auto ce = hn::Add(hn::InterleaveLower(d, c, e), hn::InterleaveUpper(d, c, e));
-    const auto low = hn::InterleaveLower(wide, hn::BitCast(wide, ab), hn::BitCast(wide, ce));
-    const auto high = hn::InterleaveUpper(wide, hn::BitCast(wide, ab), hn::BitCast(wide, ce));
-    add_blocks(d, hn::Add(hn::BitCast(d, low), hn::BitCast(d, high)), out);
-    return;
-  }
-#endif
-  out[0] = hn::GetLane(hn::SumOfLanes(d, a));
-  out[1] = hn::GetLane(hn::SumOfLanes(d, b));
-  out[2] = hn::GetLane(hn::SumOfLanes(d, c));
-  out[3] = hn::GetLane(hn::SumOfLanes(d, e));
-}
-
 /// Writes the dot products of Q packed query vectors with K keys from `key` on to scores[q, key].
 template <class Layout, int Q, int K>
 HWY_INLINE void score_tile(const KvBlock& block, const float* packed, std::uint32_t key,
@@ -203,8 +168,8 @@ HWY_INLINE void score_tile(const KvBlock& block, const float* packed, std::uint3
     }
   }
   float sums[8];
-  sum_lanes_of_four(d, a0, a1, a2, a3, sums);
-  if constexpr (Q > 1) sum_lanes_of_four(d, a4, a5, a6, a7, sums + 4);
+  compat::StoreSums(d, a0, a1, a2, a3, sums);
+  if constexpr (Q > 1) compat::StoreSums(d, a4, a5, a6, a7, sums + 4);
   for (std::size_t q = 0; q < Q; ++q) {
     for (std::size_t k = 0; k < K; ++k) scores[q * kv_block + key + k] = sums[q * K + k];
   }

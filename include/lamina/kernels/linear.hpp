@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products as plain C++: activation rows, their quantised copy, and the table of kernels a target
-// offers. Source: architecture.md 10 and 11; the arithmetic is fixed in code_products-inl.hpp and
-// matmul_floats-inl.hpp.
+// offers. Source: architecture.md 10 and 11; the arithmetic is fixed in code_products-inl.hpp,
+// matmul_floats-inl.hpp and matmul_bf16-inl.hpp.
 #pragma once
 
 #include <cstddef>
@@ -75,23 +75,27 @@ static_assert(sizeof(ActivationBlock<activation_tile>) == activation_tile * size
 /// this. Other divisions give the same bits, only slower.
 inline constexpr std::uint32_t matmul_row_step = 32;
 
-/// Columns of weights that products with float32 activations take at a time.
-inline constexpr std::uint32_t matmul_column_step = 1024;
-
 /// Bytes of codes that are unpacked at a time, to stay in the nearest cache while tokens pass by. One thread
 /// of an AVX2 machine with 32 KiB of it, Q4_0, 512 tokens: with 16 KiB 1.05 times as long as with 24 KiB.
 inline constexpr std::size_t matmul_panel_bytes = 24576;
+/// Bytes of their scales and offsets: at most four numbers per block of 32.
+inline constexpr std::size_t matmul_scale_bytes =
+    matmul_panel_bytes / code_block_elements * 4 * sizeof(float);
 
 /// Tokens that pass by an unpacked part at most; their sums stay in the second-level cache.
 inline constexpr std::uint32_t matmul_token_step = 512;
 
 /// Scratch bytes that each thread needs for `matmul` of at most `rows` rows of activations, alignment slack
-/// included, whatever the number of columns: codes, per block of 32 two scales and two offsets, and sums.
+/// included, whatever the number of columns: codes, their scales, and sums.
 [[nodiscard]] constexpr std::size_t matmul_scratch_bytes(std::size_t rows) noexcept {
-  constexpr std::size_t panel =
-      matmul_panel_bytes + matmul_panel_bytes / code_block_elements * 4 * sizeof(float);
   const std::size_t tokens = rows < matmul_token_step ? rows : matmul_token_step;
-  return panel + tokens * matmul_row_step * sizeof(float) + arena_alignment;
+  return matmul_panel_bytes + matmul_scale_bytes + tokens * matmul_row_step * sizeof(float) + arena_alignment;
+}
+
+/// The first byte of `scratch` at a multiple of `arena_alignment`.
+[[nodiscard]] inline std::byte* aligned_scratch(std::span<std::byte> scratch) noexcept {
+  const auto misalignment = reinterpret_cast<std::uintptr_t>(scratch.data()) % arena_alignment;
+  return scratch.data() + (arena_alignment - misalignment) % arena_alignment;
 }
 
 /// The products that one target offers. All are noexcept and allocate nothing.

@@ -39,14 +39,8 @@ static_assert(bf16_column_step % bf16_lanes == 0 &&
               bf16_column_step * sizeof(std::uint16_t) * float_tile_tokens <=
                   matmul_scratch_bytes(0) - arena_alignment);
 
-/// One segment of at most `bf16_column_step` columns of a few rows and tokens.
-struct Bf16Tile {
-  const std::byte* rows[float_tile_rows];  ///< first weight of the segment in each row
-  const std::uint16_t* x;                  ///< first activation; zeros up to a multiple of `bf16_lanes`
-  std::size_t x_stride;
-  std::size_t columns;
-  std::size_t next_rows;  ///< bytes from a row to the one that is multiplied after it
-};
+/// At most `bf16_column_step` columns; activations are zeros up to a multiple of `bf16_lanes`.
+using Bf16Tile = SegmentTile<std::uint16_t>;
 
 /// The products of a segment: sums [tokens, float_tile_rows].
 template <int tokens>
@@ -93,7 +87,7 @@ HWY_NOINLINE void multiply_bf16_segment(const Bf16Tile& tile, float* sums) noexc
   }
   HWY_UNROLL(3)
   for (int t = 0; t < tokens; ++t)
-    compat::StoreSums(sum[t][0], sum[t][1], sum[t][2], sum[t][3], sums + t * float_tile_rows);
+    compat::StoreSums(df, sum[t][0], sum[t][1], sum[t][2], sum[t][3], sums + t * float_tile_rows);
 }
 
 /// Rounds columns first .. first + count of all tokens: to [x.rows, count rounded up to whole vectors].

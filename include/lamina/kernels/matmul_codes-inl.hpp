@@ -222,10 +222,9 @@ inline void matmul_codes(const WeightMatrix& w, const ActivationRows& x, float* 
                          std::uint32_t first_row, std::uint32_t row_count,
                          std::span<std::byte> scratch) noexcept {
   LAMINA_DCHECK(x.quantized != nullptr && scratch.size() >= matmul_scratch_bytes(x.rows));
-  const auto misalignment = reinterpret_cast<std::uintptr_t>(scratch.data()) % arena_alignment;
-  std::byte* memory = scratch.data() + (arena_alignment - misalignment) % arena_alignment;
+  std::byte* memory = aligned_scratch(scratch);
   std::byte* scales = memory + matmul_panel_bytes;
-  std::byte* sums = scales + matmul_panel_bytes / code_block_elements * 4 * sizeof(float);
+  std::byte* sums = scales + matmul_scale_bytes;
   const PanelScratch parts{{reinterpret_cast<std::uint32_t*>(memory), reinterpret_cast<float*>(scales)},
                            reinterpret_cast<float*>(sums)};
   for (std::uint32_t token = 0; token < x.rows; token += matmul_token_step) {

@@ -76,14 +76,18 @@ HWY_INLINE compat::VecF32 load_widened_part(const std::byte* at, std::size_t cou
   return hn::Load(compat::TagF32(), lanes);
 }
 
-/// One segment of at most `float_column_step` columns of a few rows and tokens.
-struct FloatTile {
+/// One segment of the columns of a few rows and tokens.
+template <class Activation>
+struct SegmentTile {
   const std::byte* rows[float_tile_rows];  ///< first weight of the segment in each row
-  const float* x;                          ///< first activation of the segment
+  const Activation* x;                     ///< first activation of the segment
   std::size_t x_stride;
   std::size_t columns;
   std::size_t next_rows;  ///< bytes from a row to the one that is multiplied after it
 };
+
+/// At most `float_column_step` columns.
+using FloatTile = SegmentTile<float>;
 
 /// The products of a segment: sums [tokens, float_tile_rows]. `stored` weights come from memory, others from
 /// the nearest cache.
@@ -136,7 +140,7 @@ HWY_NOINLINE void multiply_segment(const FloatTile& tile, float* sums) noexcept 
   }
   HWY_UNROLL(3)
   for (int t = 0; t < tokens; ++t)
-    compat::StoreSums(sum[t][0], sum[t][1], sum[t][2], sum[t][3], sums + t * float_tile_rows);
+    compat::StoreSums(df, sum[t][0], sum[t][1], sum[t][2], sum[t][3], sums + t * float_tile_rows);
 }
 
 /// Tokens up to which 16-bit weights are widened again for every tile of tokens: less work than a pass of its
@@ -152,12 +156,6 @@ template <Format F, bool stored>
   return tokens == 1   ? &multiply_segment<F, 1, stored>
          : tokens == 2 ? &multiply_segment<F, 2, stored>
                        : &multiply_segment<F, 3, stored>;
-}
-
-/// The first byte of `scratch` at a multiple of `arena_alignment`.
-[[nodiscard]] inline std::byte* aligned_scratch(std::span<std::byte> scratch) noexcept {
-  const auto misalignment = reinterpret_cast<std::uintptr_t>(scratch.data()) % arena_alignment;
-  return scratch.data() + (arena_alignment - misalignment) % arena_alignment;
 }
 
 /// Widens `count` weights of the float format `F`.

@@ -38,11 +38,7 @@ struct EntryOf {
   }
 
   static Result<Runner*> make(const WeightFile& file, const SessionOptions& options, Arena& arena) noexcept {
-    if (!file.description.same_structure(describe())) {
-      return Error{
-          ErrorCode::mismatch, file.path.c_str(),           "the file is no model of this type", V::name,
-          "another structure", "see `lamina plan` for both"};
-    }
+    LAMINA_TRY(check_structure(file, describe(), V::name));
     LAMINA_TRY(check_interleaving(file, linear_kernels()));
     ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
     if (runner == nullptr) {

@@ -242,10 +242,7 @@ class PackedWriter {
   LAMINA_TRY(sort_tensors(file.tensors, file_name_of(from)));
   auto weights = make_weight_file(std::move(file));
   if (!weights) return weights.error();
-  if (!weights->description.same_structure(entry.describe())) {
-    return file_error(ErrorCode::mismatch, place(from), "the file is no model of this type", entry.name,
-                      "another structure", "see `lamina plan` for both");
-  }
+  LAMINA_TRY(check_structure(*weights, entry.describe(), entry.name));
   return detail::PackedWriter(entry, **source, std::move(*contents), std::move(*weights), executor, progress)
       .write(to);
 }

@@ -10,6 +10,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -41,7 +42,8 @@ inline constexpr std::uint32_t most_rows = 64;
 
 /// True when `bytes` start like a packed GGUF file.
 [[nodiscard]] inline bool looks_like_packed_gguf(std::span<const std::byte> bytes) noexcept {
-  return bytes.size() >= 4 && load_unaligned<std::uint32_t>(bytes.data()) == 0x4655474C;
+  constexpr std::string_view magic = gguf_packing::magic;
+  return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
 }
 
 namespace detail {

@@ -97,4 +97,12 @@ struct WeightFile {
   }
 };
 
+/// Checks that `file` is a model of the type that `description` and `name` belong to. Errors: mismatch.
+[[nodiscard]] inline Status check_structure(const WeightFile& file, const ModelDescription& description,
+                                            std::string_view name) noexcept {
+  if (file.description.same_structure(description)) return Done{};
+  return file_error(ErrorCode::mismatch, place(file.path), "the file is no model of this type", name,
+                    "another structure", "see `lamina plan` for both");
+}
+
 }  // namespace lamina

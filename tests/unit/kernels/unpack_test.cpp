@@ -22,12 +22,14 @@ namespace {
 /// Differences between a panel and the scalar reader; both vectors of the panel hold the same rows.
 int wrong_panel_entries(Format format, std::uint32_t columns) {
   constexpr std::uint32_t lanes = compat::lanes32;
+  constexpr std::uint32_t most_columns = 1024;
+  REQUIRE(columns <= most_columns);
   const testing::RandomMatrix weights(format, lanes, columns, 5);
   const WeightMatrix w = weights.matrix();
   const std::size_t blocks = columns / 32;
   const CodeClass shape = code_class(format);
-  HWY_ALIGN static std::uint32_t codes[matmul_column_step / 32 * panel_block_words];
-  HWY_ALIGN static float scales[matmul_column_step / 32 * panel_rows * 4];
+  HWY_ALIGN static std::uint32_t codes[most_columns / 32 * panel_block_words];
+  HWY_ALIGN static float scales[most_columns / 32 * panel_rows * 4];
   std::memset(codes, 0xEE, sizeof codes);
   const Panel panel{codes, scales};
   RowPointers rows;

@@ -113,7 +113,7 @@ void test_store_sums() {
   const auto first = hn::Iota(df, 1.0f);  // 1 .. lanes
   const auto shifted = [&](float by) HWY_ATTR { return hn::Add(first, hn::Set(df, by)); };
   float sums[5] = {0, 0, 0, 0, -1.0f};
-  compat::StoreSums(first, shifted(100.0f), shifted(200.0f), shifted(300.0f), sums);
+  compat::StoreSums(df, first, shifted(100.0f), shifted(200.0f), shifted(300.0f), sums);
   const int sum = lanes * (lanes + 1) / 2;
   for (int i = 0; i < 4; ++i) CHECK(sums[i] == static_cast<float>(sum + lanes * 100 * i));
   CHECK(sums[4] == -1.0f);
