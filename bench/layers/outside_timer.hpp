@@ -30,6 +30,7 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 template <Variant V>
 class OutsideTimer final : public LayerTimer {
   static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
+  static constexpr auto first_reader = static_cast<std::uint32_t>(lamina::first_reader<V>());
 
  public:
   /// `file` must outlive the timer. Errors: mismatch, out_of_memory.
@@ -58,7 +59,7 @@ class OutsideTimer final : public LayerTimer {
   }
 
   void run() noexcept override {
-    std::array<RowRun, 1> runs{{{{}, 0, options_.rows, options_.depth, 1}}};
+    std::array<RowRun, 1> runs{{{{}, 0, options_.rows, options_.depth, 1, tokens_}}};
     Pass pass{.linear = linear_kernels(),
               .team = Team(options_.executor),
               .precision = options_.precision,
@@ -71,10 +72,9 @@ class OutsideTimer final : public LayerTimer {
               .rows = options_.rows,
               .rotaries = rotary_.tables()};
     for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
-    embed_tokens(pass, weights_.embedding, tokens_, 0, std::sqrt(static_cast<float>(V::dims.hidden)));
+    embed_tokens(pass, weights_.embedding, std::sqrt(static_cast<float>(V::dims.hidden)));
     if constexpr (per_layer > 0) {
-      project_per_layer_inputs(pass, weights_);
-      mix_per_layer_inputs(pass, weights_, tokens_, 0, per_layer);
+      embed_per_layer_inputs(pass, weights_, per_layer, first_reader);
     }
     if (pass.rows > 1) keep_wanted_rows(pass);
     compute_logits(pass, weights_, cap_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantised models: the float path within the float bound, the integer path within the rounding figures.
 // Tolerances: golden/quant/README.md and cases.json; never wider.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -86,8 +87,13 @@ TEST_CASE("packed weights give the same bits, in both precisions, split over thr
     for (const auto precision : {lamina::Precision::fast, lamina::Precision::exact}) {
       lamina::Session a = stored.session(exact_cache_options(precision));
       lamina::Session b = packed.session(exact_cache_options(precision));
-      CHECK(all_logits(a, prompt, 128) == all_logits(b, prompt, 128));
+      const auto logits = all_logits(a, prompt, 128);
+      CHECK(all_logits(b, prompt, 128) == logits);
       CHECK(all_logits(a, prompt, 1) == all_logits(b, prompt, 1));
+      // Fed without asking for logits, so that rows end at the last KV owner.
+      b.reset();
+      REQUIRE(static_cast<bool>(b.prompt(prompt)));
+      CHECK(std::equal(b.logits().rbegin(), b.logits().rend(), logits.rbegin()));
     }
   }
   CHECK(packed_files >= 4);

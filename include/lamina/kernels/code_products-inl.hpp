@@ -25,15 +25,27 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+/// True if the (first) sum of a block is left as it starts: the bits of the float `sum_bias` + n. One fma
+/// makes of it what a conversion and a product would, scale * n rounded once, because scale * sum_bias is
+/// exact: scales have at most 22 bits (an f16 times at most 8 bits). Formats with offsets need no start
+/// otherwise, so that a conversion costs them no more. One thread of an AVX2 machine, Q4_0 with 512 tokens:
+/// 0.95 of the time.
+[[nodiscard]] constexpr bool has_biased_sums(CodeClass shape) noexcept {
+  return HWY_NATIVE_FMA != 0 && !shape.offsets;
+}
+
 /// What a sum of code products starts with, so that the panel's code offset falls out; half -1: a whole
 /// block.
 template <CodeClass shape, int rows>
 HWY_INLINE std::int32_t initial_sum(const ActivationBlock<rows>& x, int row, int half) noexcept {
   constexpr int offset = shape.code_offset();
   static_assert(offset == 0 || offset == 8 || offset == 32 || offset == 128);
-  if constexpr (offset == 0) return 0;
-  if (half >= 0) return (half == 0 ? x.minus_32_first : x.minus_32_second)[row] * (offset / 32);
-  return x.minus_8_total[row] * (offset / 8);
+  if (half == 1) return x.minus_32_second[row] * (offset / 32);
+  constexpr std::int32_t bias = has_biased_sums(shape) ? sum_bias_bits : 0;
+  if constexpr (offset == 0) return bias;
+  const std::int32_t biased = half == 0 ? x.biased_minus_32_first[row] : x.biased_minus_8_total[row];
+  const std::int32_t factor = half == 0 ? offset / 32 : offset / 8;
+  return factor == 1 && bias != 0 ? biased : (biased - sum_bias_bits) * factor + bias;
 }
 
 /// The result after one more block, with row `row` of `x`: the arithmetic at the head of this file. `scale`
@@ -43,16 +55,22 @@ HWY_INLINE compat::VecF32 add_block(compat::VecF32 result, compat::VecI32 sum, c
                                     const float* scale, const ActivationBlock<rows>& x, int row) noexcept {
   const compat::TagF32 df;
   constexpr int lanes = compat::lanes32;
-  auto s = hn::Mul(hn::Load(df, scale), hn::ConvertTo(df, sum));
+  const auto first_scale = hn::Load(df, scale);
+  compat::VecF32 s;
+  if constexpr (has_biased_sums(shape)) {
+    s = hn::MulAdd(first_scale, hn::BitCast(df, sum), hn::Mul(first_scale, hn::Set(df, -sum_bias)));
+  } else {
+    s = hn::Mul(first_scale, hn::ConvertTo(df, sum));
+  }
   if constexpr (shape.halves) {
     s = hn::MulAdd(hn::Load(df, scale + lanes), hn::ConvertTo(df, second_sum), s);
   }
   if constexpr (shape.offsets && !shape.halves) {
-    const auto total = hn::Set(df, static_cast<float>(x.minus_8_total[row]));
+    const auto total = hn::Set(df, without_bias(x.biased_minus_8_total[row]));
     s = hn::MulAdd(hn::Load(df, scale + lanes), total, s);
   }
   if constexpr (shape.offsets && shape.halves) {
-    const auto first = hn::Set(df, static_cast<float>(x.minus_32_first[row]));
+    const auto first = hn::Set(df, without_bias(x.biased_minus_32_first[row]));
     const auto second = hn::Set(df, static_cast<float>(x.minus_32_second[row]));
     s = hn::MulAdd(hn::Load(df, scale + 2 * lanes), first, s);
     s = hn::MulAdd(hn::Load(df, scale + 3 * lanes), second, s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks up one row of an embedding table of any format.
+// Looks up (part of) one row of an embedding table of any format.
 // Source: text-decoder.md §2.1.
 
 // The guard toggles: Highway's foreach_target includes this file once per target.
@@ -21,12 +21,14 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// Decodes a row and multiplies it by `scale`; see `LinearKernels::embed_row`. Both roundings are float32.
-inline void embed_row(const WeightMatrix& table, std::uint32_t row, float scale, float* out) noexcept {
-  LAMINA_DCHECK(table.stack == 1 && row < table.rows);
-  decode_columns(table, interleave_height, row, 0, table.columns, out);
+/// Decodes part of a row and multiplies it by `scale`; see `LinearKernels::embed_row`. Both roundings are
+/// float32.
+inline void embed_row(const WeightMatrix& table, std::uint32_t row, std::uint32_t first, std::uint32_t count,
+                      float scale, float* out) noexcept {
+  LAMINA_DCHECK(table.stack == 1 && row < table.rows && first + count <= table.columns);
+  decode_columns(table, interleave_height, row, first, count, out);
   const float second_scale = table.scales != nullptr ? *table.scales : 1.0f;
-  for (std::size_t i = 0; i < table.columns; ++i) out[i] = out[i] * second_scale * scale;
+  for (std::size_t i = 0; i < count; ++i) out[i] = out[i] * second_scale * scale;
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

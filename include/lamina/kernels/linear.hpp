@@ -4,6 +4,7 @@
 // matmul_floats-inl.hpp and matmul_bf16-inl.hpp.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -32,16 +33,25 @@ enum class ActivationKind : std::uint8_t {
 /// stream of codes and one of steps for every row.
 inline constexpr std::uint32_t activation_tile = 4;
 
+/// An integer n with |n| < 2^22, added to the bits of this float, gives the bits of this float plus n.
+inline constexpr float sum_bias = 12582912.0F;  // 1.5 * 2^23
+inline constexpr auto sum_bias_bits = std::bit_cast<std::int32_t>(sum_bias);
+
+/// The n of `sum_bias_bits` + n.
+[[nodiscard]] inline float without_bias(std::int32_t biased) noexcept {
+  return std::bit_cast<float>(biased) - sum_bias;
+}
+
 /// Block of 32 columns of a tile of `rows` rows, quantised: value ≈ step * code. The sums are those of codes
 /// times the offsets that kernels add to weight codes to make them unsigned: ready to start an accumulator
-/// with, so that the offset costs nothing in the product.
+/// with, so that the offset costs nothing in the product. Biased ones have `sum_bias_bits` added.
 template <int rows>
 struct ActivationBlock {
   std::int32_t quads[code_block_elements / 4][rows];  ///< four codes each, -127..127
   float step[rows];
-  std::int32_t minus_8_total[rows];
-  std::int32_t minus_32_first[rows];   ///< codes 0..15
-  std::int32_t minus_32_second[rows];  ///< codes 16..31
+  std::int32_t biased_minus_8_total[rows];
+  std::int32_t biased_minus_32_first[rows];  ///< codes 0..15
+  std::int32_t minus_32_second[rows];        ///< codes 16..31
 };
 
 /// Rows of activations `[rows, columns]`, one per token. Owns nothing.
@@ -135,10 +145,11 @@ struct LinearKernels {
                  std::size_t out_stride, std::uint32_t first_row, std::uint32_t row_count,
                  std::span<std::byte> scratch) noexcept;
 
-  /// Decodes one row of `table` and multiplies it by `scale`: out [table.columns].
+  /// Decodes columns first .. first + count of a row of `table` and multiplies them by `scale`: out [count].
   ///
-  /// Requires  table.stack == 1, row < table.rows
-  void (*embed_row)(const WeightMatrix& table, std::uint32_t row, float scale, float* out) noexcept;
+  /// Requires  table.stack == 1, row < table.rows; first and count are multiples of the format's block
+  void (*embed_row)(const WeightMatrix& table, std::uint32_t row, std::uint32_t first, std::uint32_t count,
+                    float scale, float* out) noexcept;
 };
 
 /// The kernels of the translation unit that includes <lamina/kernels/define_linear.hpp>. Translation units

@@ -54,8 +54,8 @@ HWY_INLINE void quantize_block(const float* values, ActivationBlock<rows>& to, i
     std::memcpy(&to.quads[quad][row], codes + 4 * quad, 4);
   }
   to.step[row] = is_normal ? step : 0.0f;
-  to.minus_8_total[row] = -8 * (half_sum[0] + half_sum[1]);
-  to.minus_32_first[row] = -32 * half_sum[0];
+  to.biased_minus_8_total[row] = sum_bias_bits - 8 * (half_sum[0] + half_sum[1]);
+  to.biased_minus_32_first[row] = sum_bias_bits - 32 * half_sum[0];
   to.minus_32_second[row] = -32 * half_sum[1];
 }
 

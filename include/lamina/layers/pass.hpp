@@ -24,6 +24,7 @@ struct RowRun {
   std::uint32_t rows = 0;
   std::uint32_t first_position = 0;  ///< position of `first_row`
   std::uint32_t wanted = 0;          ///< rows at the end whose logits are wanted
+  std::span<const TokenId> tokens;   ///< of all rows, those included that were dropped
 };
 
 /// Rotation of all rows, for attention kinds with the same frequencies.

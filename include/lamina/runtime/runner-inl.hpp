@@ -36,7 +36,7 @@ template <Variant V>
 class ModelRunner final : public Runner {
  public:
   static constexpr auto layers = static_cast<std::uint32_t>(layer_count<V>);
-  static constexpr auto last_owner = static_cast<std::uint32_t>(first_reader<V>() - 1);
+  static constexpr auto first_reader = static_cast<std::uint32_t>(lamina::first_reader<V>());
   static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
   /// Sequences that can share a pass; a session has one.
   static constexpr std::size_t most_runs = 64;
@@ -66,9 +66,9 @@ class ModelRunner final : public Runner {
   std::span<const float> forward(std::span<const Segment> segments) noexcept override {
     std::array<RowRun, most_runs> runs;
     Pass pass = start(segments, runs);
-    embed(pass, segments);
+    embed(pass);
     for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) {
-      run_layer(pass, layer, layer == last_owner && has_unwanted_rows(pass));
+      run_layer(pass, layer, layer + 1 == first_reader && has_unwanted_rows(pass));
     }
     if (pass.rows == 0) return {};
     pass.layer = 0;
@@ -87,8 +87,12 @@ class ModelRunner final : public Runner {
       const std::uint32_t wanted = segments[i].logits == LogitsWanted::all    ? count
                                    : segments[i].logits == LogitsWanted::last ? std::min(count, 1U)
                                                                               : 0;
-      runs[i] = {static_cast<Sequence<V>*>(segments[i].cache)->layers, rows, count,
-                 segments[i].first_position, wanted};
+      runs[i] = {static_cast<Sequence<V>*>(segments[i].cache)->layers,
+                 rows,
+                 count,
+                 segments[i].first_position,
+                 wanted,
+                 segments[i].tokens};
       rows += count;
     }
     Pass pass{.linear = *linear_,
@@ -107,17 +111,11 @@ class ModelRunner final : public Runner {
     return pass;
   }
 
-  void embed(const Pass& pass, std::span<const Segment> segments) noexcept {
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-      embed_tokens(pass, weights_.global.embedding, segments[i].tokens, pass.runs[i].first_row,
-                   embedding_scale_);
-    }
+  void embed(const Pass& pass) noexcept {
+    embed_tokens(pass, weights_.global.embedding, embedding_scale_);
     pass.show(PassValue::embedding, work_.stream, pass.hidden);
     if constexpr (per_layer > 0) {
-      project_per_layer_inputs(pass, weights_.global);
-      for (std::size_t i = 0; i < segments.size(); ++i) {
-        mix_per_layer_inputs(pass, weights_.global, segments[i].tokens, pass.runs[i].first_row, per_layer);
-      }
+      embed_per_layer_inputs(pass, weights_.global, per_layer, first_reader);
       pass.show(PassValue::per_layer_input, work_.per_layer, pass.per_layer_floats);
     }
   }

@@ -95,7 +95,7 @@ class LayerBench final : public LayerTimer {
     std::copy_n(stream_.data(), stream_.size(), work_.stream);
     for (Copy& copy : copies_) {
       const std::uint32_t wanted = drops ? 1 : options_.rows;
-      std::array<RowRun, 1> runs{{{copy.cache.layers, 0, options_.rows, options_.depth, wanted}}};
+      std::array<RowRun, 1> runs{{{copy.cache.layers, 0, options_.rows, options_.depth, wanted, {}}}};
       Pass pass{.linear = linear_kernels(),
                 .team = Team(options_.executor),
                 .precision = options_.precision,

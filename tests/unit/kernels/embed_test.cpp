@@ -3,6 +3,7 @@
 #define HWY_TARGET_INCLUDE "unit/kernels/embed_test.cpp"
 #include <lamina/testing/for_each_target.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -19,7 +20,7 @@ namespace {
 
 void test_embed_row() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
-  constexpr std::uint32_t columns = 256;
+  constexpr std::uint32_t columns = 512;
   constexpr std::uint32_t row = 2;
   const float scale = 39.1918358F;
   const float second_scale = 0.37F;
@@ -33,7 +34,7 @@ void test_embed_row() {
     for (const bool scaled : {false, true}) {
       table.scales = scaled ? &second_scale : nullptr;
       std::vector<float> out(columns + 1, -1.5F);
-      embed_row(table, row, scale, out.data());
+      embed_row(table, row, 0, columns, scale, out.data());
       int wrong = 0;
       for (std::uint32_t i = 0; i < columns; ++i) {
         const float value = scaled ? expected[i] * second_scale : expected[i];
@@ -41,6 +42,10 @@ void test_embed_row() {
       }
       CHECK(wrong == 0);
       CHECK(out[columns] == -1.5F);
+      std::vector<float> part(columns / 2 + 1, -1.5F);
+      embed_row(table, row, columns / 2, columns / 2, scale, part.data());
+      CHECK(std::equal(part.begin(), part.end() - 1, out.begin() + columns / 2));
+      CHECK(part.back() == -1.5F);
     }
     ++formats;
   }
@@ -54,6 +59,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace lamina {
 HWY_EXPORT(test_embed_row);
-TEST_CASE("embed_row: decodes and scales") { CHECK(LAMINA_ON_EACH_TARGET(test_embed_row) > 0); }
+TEST_CASE("embed_row: decodes and scales a row, or a part of one") {
+  CHECK(LAMINA_ON_EACH_TARGET(test_embed_row) > 0);
+}
 }  // namespace lamina
 #endif

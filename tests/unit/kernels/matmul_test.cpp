@@ -217,8 +217,8 @@ void check_interleaved(Format format, std::uint32_t rows, std::uint32_t columns)
   std::vector<float> got(columns);
   bool same = true;
   for (std::uint32_t row = 0; row < rows; ++row) {
-    kernels.embed_row(stored, row, 2.5F, expected.data());
-    kernels.embed_row(interleaved, row, 2.5F, got.data());
+    kernels.embed_row(stored, row, 0, columns, 2.5F, expected.data());
+    kernels.embed_row(interleaved, row, 0, columns, 2.5F, got.data());
     same = same && got == expected;
   }
   CHECK(same);

@@ -63,8 +63,9 @@ void check_row(const ActivationBlock<tile_rows>* blocks, int row, const float* v
       if (std::fabs(code - exact) > 0.5 + 2 * 127 * 0x1p-24 || code < -127) ++wrong.codes;
       sum[i / 16] += code;
     }
-    if (block.minus_32_first[row] != -32 * sum[0] || block.minus_32_second[row] != -32 * sum[1] ||
-        block.minus_8_total[row] != -8 * (sum[0] + sum[1])) {
+    if (without_bias(block.biased_minus_32_first[row]) != static_cast<float>(-32 * sum[0]) ||
+        block.minus_32_second[row] != -32 * sum[1] ||
+        without_bias(block.biased_minus_8_total[row]) != static_cast<float>(-8 * (sum[0] + sum[1]))) {
       ++wrong.sums;
     }
   }
