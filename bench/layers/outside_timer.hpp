@@ -88,7 +88,12 @@ class OutsideTimer final : public LayerTimer {
     const WeightMatrix& head = weights_.head ? weights_.head : weights_.embedding;
     timing.kernel = info_of(head.format).name;
     count(head, 1, timing);
-    if constexpr (per_layer > 0) count(weights_.per_layer_projection, options_.rows, timing);
+    if constexpr (per_layer > 0) {
+      const WeightMatrix& projection = weights_.per_layer_projection;
+      constexpr std::uint32_t owners = first_reader * per_layer;
+      count(projection.slice(0, owners), options_.rows, timing);
+      count(projection.slice(owners, projection.rows - owners), 1, timing);  // for the row that goes on
+    }
     return timing;
   }
 
