@@ -45,7 +45,7 @@ HWY_INLINE std::int32_t initial_sum(const ActivationBlock<rows>& x, int row, int
   if constexpr (offset == 0) return bias;
   const std::int32_t biased = half == 0 ? x.biased_minus_32_first[row] : x.biased_minus_8_total[row];
   const std::int32_t factor = half == 0 ? offset / 32 : offset / 8;
-  return factor == 1 && bias != 0 ? biased : (biased - sum_bias_bits) * factor + bias;
+  return (biased - sum_bias_bits) * factor + bias;
 }
 
 /// The result after one more block, with row `row` of `x`: the arithmetic at the head of this file. `scale`

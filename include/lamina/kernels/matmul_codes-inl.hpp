@@ -207,6 +207,7 @@ inline void multiply_panels(const RowGroup& group, const ActivationRows& x, std:
   const std::size_t step = tokens == 1 ? 256 : panel_columns;
   for (std::size_t column = 0; column < w.columns; column += step) {
     const std::size_t columns = std::min<std::size_t>(step, w.columns - column);
+    const bool is_last = column + columns == w.columns;
     NextGroup next(group, column, columns, (tokens + activation_tile - 1) / activation_tile);
     unpack_group(group, column, columns, scratch.panel);
     for (std::uint32_t token = 0; token < tokens; token += activation_tile) {
@@ -214,7 +215,6 @@ inline void multiply_panels(const RowGroup& group, const ActivationRows& x, std:
       const std::byte* tile = x.quantized + std::size_t{first + token} * quantized_row_bytes(w.columns) +
                               count * quantized_row_bytes(column);
       float* sums = scratch.sums + token * panel_rows;
-      const bool is_last = column + columns >= w.columns;
       next.ask_for_part();
       if (is_last) ask_for_results(y, y_stride, first + token + count, first + tokens);
       if (column == 0) std::memset(sums, 0, count * panel_rows * sizeof(float));

@@ -97,8 +97,9 @@ inline void embed_per_layer_inputs(const Pass& pass, const GlobalWeights& weight
   for (const RowRun& run : pass.runs) {
     mix_per_layer_inputs(pass, weights, run.tokens, {{run.first_row, run.rows}, of_all_rows}, width);
   }
+  if (!some_stop) return;
   for (const RowRun& run : pass.runs) {
-    if (!some_stop || run.wanted == 0) continue;
+    if (run.wanted == 0) continue;
     const PerLayerPart part{{run.first_row + run.rows - run.wanted, run.wanted}, readers};
     project_per_layer_inputs(pass, weights, part);
     mix_per_layer_inputs(pass, weights, run.tokens.last(run.wanted), part, width);

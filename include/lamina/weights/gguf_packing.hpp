@@ -17,7 +17,6 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/formats/format.hpp>
-#include <lamina/weights/byte_cursor.hpp>
 #include <lamina/weights/file_error.hpp>
 #include <lamina/weights/gguf_metadata.hpp>
 #include <lamina/weights/weight_file.hpp>
