@@ -50,11 +50,11 @@ struct SpanRange {
   return {all.first / kv_span, (all.end + kv_span - 1) / kv_span};
 }
 
-/// Rows that share each loaded key and value, for `group` query heads per kv head: 32 query vectors give 32
-/// multiply-adds per widened element, and their partial results (32 · 512 floats, 64 KiB) stay in the
-/// second-level cache beside one block of keys and values.
+/// Rows that share each loaded key and value, for `group` query heads per kv head: 24 query vectors are four
+/// register tiles of six, and their partial results (24 · 512 floats, 48 KiB) stay in the second-level cache
+/// beside one block of keys and values.
 [[nodiscard]] constexpr std::uint32_t attend_tile_rows(std::uint32_t group) noexcept {
-  return group >= 32 ? 1 : 32 / group;
+  return group >= 24 ? 1 : 24 / group;
 }
 
 /// Floats that one span's partial result takes for `rows` rows (at most a tile) of one kv head.

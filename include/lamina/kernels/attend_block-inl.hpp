@@ -114,15 +114,11 @@ HWY_INLINE BlockRange part_of_block(std::uint32_t start, std::uint32_t first, st
 template <class Layout>
 HWY_INLINE void pack_tile(const QueryTile& tile, float* packed) noexcept {
   constexpr std::size_t dim = Layout::head_dim;
-  for (std::uint32_t v = 0; v < tile.vectors;) {
-    const std::uint32_t height = tile_height(tile.vectors - v);
-    const float* q[4] = {};
-    for (std::uint32_t i = 0; i < height; ++i) q[i] = tile.queries + tile.offset_of(v + i);
-    if (height == 4) pack_queries<Layout, 4>(q, packed + v * dim);
-    if (height == 2) pack_queries<Layout, 2>(q, packed + v * dim);
-    if (height == 1) pack_queries<Layout, 1>(q, packed + v * dim);
-    v += height;
-  }
+  for_each_tile(tile.vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
+    const float* q[height()];
+    for (std::uint32_t i = 0; i < height(); ++i) q[i] = tile.queries + tile.offset_of(v + i);
+    pack_queries<Layout, height()>(q, packed + v * dim);
+  });
 }
 
 /// Writes the scores of `part` (and possibly of neighbours inside the block) for all vectors.
@@ -132,14 +128,10 @@ HWY_INLINE void score_block(const KvBlock& block, const float* packed, std::uint
   constexpr std::size_t dim = Layout::head_dim;
   for (std::uint32_t lo = part.lo; lo < part.hi;) {
     const std::uint32_t hi = std::min(part.hi, lo / attend_chunk * attend_chunk + attend_chunk);
-    for (std::uint32_t v = 0; v < vectors;) {
-      const std::uint32_t height = tile_height(vectors - v);
-      float* to = scores + std::size_t{v} * kv_block;
-      if (height == 4) score_keys<Layout, 4>(block, packed + v * dim, lo, hi, to, v == 0);
-      if (height == 2) score_keys<Layout, 2>(block, packed + v * dim, lo, hi, to, v == 0);
-      if (height == 1) score_keys<Layout, 1>(block, packed + v * dim, lo, hi, to, v == 0);
-      v += height;
-    }
+    for_each_tile(vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
+      score_keys<Layout, height()>(block, packed + v * dim, lo, hi, scores + std::size_t{v} * kv_block,
+                                   v == 0);
+    });
     lo = hi;
   }
 }
@@ -193,15 +185,10 @@ HWY_INLINE void add_values(const KvBlock& block, std::uint32_t vectors, BlockRan
   bool first = true;
   for (std::uint32_t lo = part.lo; lo < part.hi;) {
     const std::uint32_t hi = std::min(part.hi, lo / attend_chunk * attend_chunk + attend_chunk);
-    for (std::uint32_t v = 0; v < vectors;) {
-      const std::uint32_t height = tile_height(vectors - v);
-      const float* from = weights + std::size_t{v} * kv_block;
-      const float* older = first ? rescale + v : nullptr;
-      if (height == 4) add_value_rows<Layout, 4>(block, lo, hi, from, older, out + v * dim, v == 0);
-      if (height == 2) add_value_rows<Layout, 2>(block, lo, hi, from, older, out + v * dim, v == 0);
-      if (height == 1) add_value_rows<Layout, 1>(block, lo, hi, from, older, out + v * dim, v == 0);
-      v += height;
-    }
+    for_each_tile(vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
+      add_value_rows<Layout, height()>(block, lo, hi, weights + std::size_t{v} * kv_block,
+                                       first ? rescale + v : nullptr, out + v * dim, v == 0);
+    });
     first = false;
     lo = hi;
   }

@@ -20,71 +20,73 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace detail {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Adds Σ_k weights[q, k] · value[k] to out[q] for Q vectors and one pair of column vectors from `column` on.
+/// Vectors of a row that share a register tile with Q query vectors: one pair, or two pairs of the few that
+/// leave room.
+template <int Q>
+inline constexpr std::size_t tile_vectors = Q >= 4 ? 2 : 4;
+
+/// Adds Σ_k weights[q, k] · value[k] to out[q] for Q vectors and the tile's columns from `column` on.
 template <class Layout, int Q>
 HWY_INLINE void add_value_columns(const KvBlock& block, std::uint32_t lo, std::uint32_t hi,
                                   const float* weights, const float* rescale, float* out,
                                   std::size_t column) noexcept {
-  constexpr std::size_t dim = Layout::head_dim;
+  constexpr CacheFormat format = Layout::format;
+  constexpr std::size_t C = tile_vectors<Q>;
   const ValueTag<Layout> d;
   using V = hn::Vec<ValueTag<Layout>>;
   const std::size_t lanes = hn::Lanes(d);
-  const auto start = [d, out, column, rescale](std::size_t q, std::size_t offset) HWY_ATTR {
-    const V older = hn::LoadU(d, out + q * dim + column + offset);
+  // Accumulators that the tile does not have repeat the first one and are dropped by the compiler.
+  const auto start = [d, out, column, rescale, lanes](std::size_t i) HWY_ATTR {
+    const std::size_t q = i < Q * C ? i / C : 0;
+    const V older = hn::LoadU(d, out + q * Layout::head_dim + column + i % C * lanes);
     return rescale != nullptr ? hn::Mul(older, hn::Set(d, rescale[q])) : older;
   };
-  // Accumulators of absent vectors (Q < 4) repeat present ones and are dropped by the compiler.
-  constexpr std::size_t second = Q > 1 ? 1 : 0;
-  constexpr std::size_t third = Q > 2 ? 2 : 0;
-  constexpr std::size_t fourth = Q > 2 ? 3 : 0;
-  V s00 = start(0, 0), s01 = start(0, lanes);
-  V s10 = start(second, 0), s11 = start(second, lanes);
-  V s20 = start(third, 0), s21 = start(third, lanes);
-  V s30 = start(fourth, 0), s31 = start(fourth, lanes);
+  V a0 = start(0), a1 = start(1), a2 = start(2), a3 = start(3), a4 = start(4), a5 = start(5), a6 = start(6),
+    a7 = start(7), a8 = start(8), a9 = start(9), a10 = start(10), a11 = start(11);
   const std::byte* row = block.values + std::size_t{lo} * Layout::value_row_bytes;
   const float* const end = weights + hi;
   for (const float* weight = weights + lo; weight < end; ++weight, row += Layout::value_row_bytes) {
-    V v0, v1;
-    widen<Layout::format>(d, row, column, v0, v1);
-    const V w0 = hn::Set(d, *weight);
-    s00 = hn::MulAdd(w0, v0, s00);
-    s01 = hn::MulAdd(w0, v1, s01);
-    if constexpr (Q > 1) {
-      const V w1 = hn::Set(d, weight[kv_block]);
-      s10 = hn::MulAdd(w1, v0, s10);
-      s11 = hn::MulAdd(w1, v1, s11);
-    }
-    if constexpr (Q > 2) {
-      const V w2 = hn::Set(d, weight[2 * kv_block]);
-      const V w3 = hn::Set(d, weight[3 * kv_block]);
-      s20 = hn::MulAdd(w2, v0, s20);
-      s21 = hn::MulAdd(w2, v1, s21);
-      s30 = hn::MulAdd(w3, v0, s30);
-      s31 = hn::MulAdd(w3, v1, s31);
+    const V v0 = widen<format, 0>(d, row, column);
+    const V v1 = widen<format, 1>(d, row, column);
+    if constexpr (C == 2) {
+      add_products(hn::Set(d, weight[0]), v0, v1, a0, a1);
+      add_products(hn::Set(d, weight[kv_block]), v0, v1, a2, a3);
+      add_products(hn::Set(d, weight[2 * kv_block]), v0, v1, a4, a5);
+      add_products(hn::Set(d, weight[3 * kv_block]), v0, v1, a6, a7);
+      if constexpr (Q == 6) {
+        add_products(hn::Set(d, weight[4 * kv_block]), v0, v1, a8, a9);
+        add_products(hn::Set(d, weight[5 * kv_block]), v0, v1, a10, a11);
+      }
+    } else {
+      const V v2 = widen<format, 0>(d, row, column + 2 * lanes);
+      const V v3 = widen<format, 1>(d, row, column + 2 * lanes);
+      add_products(hn::Set(d, weight[0]), v0, v1, v2, v3, a0, a1, a2, a3);
+      if constexpr (Q == 2) add_products(hn::Set(d, weight[kv_block]), v0, v1, v2, v3, a4, a5, a6, a7);
     }
   }
-  const auto put = [d, out, column, lanes](V s0, V s1, std::size_t q) HWY_ATTR {
-    hn::StoreU(s0, d, out + q * dim + column);
-    hn::StoreU(s1, d, out + q * dim + column + lanes);
+  const auto put = [d, out, column, lanes](V s0, V s1, V s2, V s3, std::size_t i) HWY_ATTR {
+    const auto place = [out, column, lanes](std::size_t j) {
+      return out + j / C * Layout::head_dim + column + j % C * lanes;
+    };
+    hn::StoreU(s0, d, place(i));
+    hn::StoreU(s1, d, place(i + 1));
+    hn::StoreU(s2, d, place(i + 2));
+    hn::StoreU(s3, d, place(i + 3));
   };
-  put(s00, s01, 0);
-  if constexpr (Q > 1) put(s10, s11, 1);
-  if constexpr (Q > 2) {
-    put(s20, s21, 2);
-    put(s30, s31, 3);
-  }
+  put(a0, a1, a2, a3, 0);
+  if constexpr (Q * C > 4) put(a4, a5, a6, a7, 4);
+  if constexpr (Q * C > 8) put(a8, a9, a10, a11, 8);
 }
 
 /// Adds the weighted value rows lo, ..., hi - 1 to Q vectors, which are first multiplied by `rescale` if
 /// given.
 ///
 /// Shapes    weights [Q, kv_block] · rescale [Q] or null · out [Q, head_dim] in pairs of vectors
-/// Effects   with `fetch`, asks for the rows that are read a chunk later, a few lines with each pair of
-/// columns
+/// Effects   with `fetch`, asks for the rows that are read a chunk later, a few lines with each tile
 template <class Layout, int Q>
 HWY_INLINE void add_value_rows(const KvBlock& block, std::uint32_t lo, std::uint32_t hi, const float* weights,
                                const float* rescale, float* out, bool fetch) noexcept {
-  const std::size_t step = 2 * hn::Lanes(ValueTag<Layout>());
+  const std::size_t step = tile_vectors<Q> * hn::Lanes(ValueTag<Layout>());
   const std::size_t bytes = attend_chunk * step * sizeof(typename Layout::Element);
   const std::byte* later = rows_after_values<Layout>(block, lo);
   for (std::size_t column = 0; column < Layout::head_dim; column += step) {
