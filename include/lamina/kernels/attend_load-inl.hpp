@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include <lamina/simd/compat-inl.hpp>
+#include <lamina/simd/prelude.hpp>
 #include <lamina/kernels/kv_rows.hpp>
 
 #include <hwy/cache_control.h>
@@ -112,15 +112,9 @@ HWY_INLINE hn::Vec<D> widen(D d, const std::byte* row, std::size_t column) noexc
     return hn::LoadU(d, reinterpret_cast<const float*>(row) + offset);
   } else if constexpr (Format == CacheFormat::bf16) {
     const hn::Rebind<std::uint32_t, D> words;
-    if constexpr (Half == 0) {
-      const auto both = hn::LoadU(words, reinterpret_cast<const std::uint32_t*>(row + column * 2));
-      return hn::BitCast(d, hn::ShiftLeft<16>(both));
-    } else {
-      const auto both = hn::LoadU(d, reinterpret_cast<const float*>(row + column * 2));
-      auto second = hn::And(both, hn::BitCast(d, hn::Set(words, 0xFFFF0000U)));
-      compat::pin(second);
-      return second;
-    }
+    const auto both = hn::LoadU(words, reinterpret_cast<const std::uint32_t*>(row + column * 2));
+    if constexpr (Half == 0) return hn::BitCast(d, hn::ShiftLeft<16>(both));
+    return hn::BitCast(d, hn::And(both, hn::Set(words, 0xFFFF0000U)));
   } else {
     const hn::Rebind<std::int8_t, D> narrow;
     const hn::Rebind<std::int32_t, D> wide;
