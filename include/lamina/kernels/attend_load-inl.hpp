@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How attention reads the cache: vectors that fit a row, blocks, widening loads, fetching ahead.
-// Source: text-decoder.md §4.1, §4.3.
+// What scores and values share: vectors that fit a row, blocks, widening loads, fetching ahead, register
+// tiles. Source: text-decoder.md §4.1, §4.3.
 
 #if defined(LAMINA_KERNELS_ATTEND_LOAD_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAMINA_KERNELS_ATTEND_LOAD_INL_HPP

@@ -135,21 +135,18 @@ HWY_NOINLINE void score_tile(const KvBlock& block, const float* packed, std::uin
                              b6, b7, b8, b9, b10, b11);
       const float* ks = block.key_scales + key;
       const float* vs = block.value_scales + key;
-      const auto join = [d, ks, vs](V& a, V b, std::size_t i) HWY_ATTR {
-        a = hn::MulAdd(b, hn::Set(d, ks[i % K]), hn::Mul(a, hn::Set(d, vs[i % K])));
+      const auto join = [d, ks, vs](V& a, V b, std::size_t k)
+                            HWY_ATTR { a = hn::MulAdd(b, hn::Set(d, ks[k]), hn::Mul(a, hn::Set(d, vs[k]))); };
+      // Two or four keys: every four accumulators belong to the same ones.
+      const auto join_four = [&join](V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V y3) HWY_ATTR {
+        join(x0, y0, 0);
+        join(x1, y1, 1);
+        join(x2, y2, 2 % K);
+        join(x3, y3, 3 % K);
       };
-      join(a0, b0, 0);
-      join(a1, b1, 1);
-      join(a2, b2, 2);
-      join(a3, b3, 3);
-      join(a4, b4, 4);
-      join(a5, b5, 5);
-      join(a6, b6, 6);
-      join(a7, b7, 7);
-      join(a8, b8, 8);
-      join(a9, b9, 9);
-      join(a10, b10, 10);
-      join(a11, b11, 11);
+      join_four(a0, a1, a2, a3, b0, b1, b2, b3);
+      join_four(a4, a5, a6, a7, b4, b5, b6, b7);
+      join_four(a8, a9, a10, a11, b8, b9, b10, b11);
     }
   }
   float sums[12];

@@ -35,11 +35,14 @@ HWY_INLINE void add_value_columns(const KvBlock& block, std::uint32_t lo, std::u
   const ValueTag<Layout> d;
   using V = hn::Vec<ValueTag<Layout>>;
   const std::size_t lanes = hn::Lanes(d);
+  const auto place = [out, column, lanes](std::size_t i) {
+    return out + i / C * Layout::head_dim + column + i % C * lanes;
+  };
   // Accumulators that the tile does not have repeat the first one and are dropped by the compiler.
-  const auto start = [d, out, column, rescale, lanes](std::size_t i) HWY_ATTR {
-    const std::size_t q = i < Q * C ? i / C : 0;
-    const V older = hn::LoadU(d, out + q * Layout::head_dim + column + i % C * lanes);
-    return rescale != nullptr ? hn::Mul(older, hn::Set(d, rescale[q])) : older;
+  const auto start = [d, place, rescale](std::size_t i) HWY_ATTR {
+    const std::size_t present = i < Q * C ? i : 0;
+    const V older = hn::LoadU(d, place(present));
+    return rescale != nullptr ? hn::Mul(older, hn::Set(d, rescale[present / C])) : older;
   };
   V a0 = start(0), a1 = start(1), a2 = start(2), a3 = start(3), a4 = start(4), a5 = start(5), a6 = start(6),
     a7 = start(7), a8 = start(8), a9 = start(9), a10 = start(10), a11 = start(11);
@@ -64,10 +67,7 @@ HWY_INLINE void add_value_columns(const KvBlock& block, std::uint32_t lo, std::u
       if constexpr (Q == 2) add_products(hn::Set(d, weight[kv_block]), v0, v1, v2, v3, a4, a5, a6, a7);
     }
   }
-  const auto put = [d, out, column, lanes](V s0, V s1, V s2, V s3, std::size_t i) HWY_ATTR {
-    const auto place = [out, column, lanes](std::size_t j) {
-      return out + j / C * Layout::head_dim + column + j % C * lanes;
-    };
+  const auto put = [d, place](V s0, V s1, V s2, V s3, std::size_t i) HWY_ATTR {
     hn::StoreU(s0, d, place(i));
     hn::StoreU(s1, d, place(i + 1));
     hn::StoreU(s2, d, place(i + 2));
