@@ -59,7 +59,6 @@ class OutsideTimer final : public LayerTimer {
   }
 
   void run() noexcept override {
-    std::array<RowRun, 1> runs{{{{}, 0, options_.rows, options_.depth, 1, tokens_}}};
     Pass pass{.linear = linear_kernels(),
               .team = Team(options_.executor),
               .precision = options_.precision,
@@ -68,15 +67,14 @@ class OutsideTimer final : public LayerTimer {
               .hidden = V::dims.hidden,
               .per_layer_floats = static_cast<std::uint32_t>(layer_count<V>) * per_layer,
               .work = work_,
-              .runs = runs,
-              .rows = options_.rows,
               .rotaries = rotary_.tables()};
+    put_rows(pass, 1, [&](std::size_t) { return RowSource{{}, options_.depth, tokens_, 1}; });
     for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
     embed_tokens(pass, weights_.embedding, std::sqrt(static_cast<float>(V::dims.hidden)));
     if constexpr (per_layer > 0) {
       embed_per_layer_inputs(pass, weights_, per_layer, first_reader);
     }
-    if (pass.rows > 1) keep_wanted_rows(pass);
+    pass.drop_unwanted();
     compute_logits(pass, weights_, cap_);
   }
 

@@ -40,29 +40,31 @@ struct AttentionKernel {
     Workspace& work = pass.work;
     normalise_stream(pass, weights.norm.f32());
     if constexpr (Kind::owns_kv) {
-      if (site.drop_unwanted) {
-        project(pass, {{weights.k, work.key, kv_heads * head_dim}, value_product(weights, work)});
-        store_keys_and_values(pass, weights, site.rotary);
-        keep_wanted_rows(pass);
-        if (pass.rows == 0) return;
-        normalise_stream(pass, weights.norm.f32());
-        project(pass, {{weights.q, work.query, heads * head_dim}});
-      } else {
-        project(pass, {{weights.q, work.query, heads * head_dim},
-                       {weights.k, work.key, kv_heads * head_dim},
-                       value_product(weights, work)});
-        store_keys_and_values(pass, weights, site.rotary);
-      }
+      project(pass, {{weights.q, work.query, heads * head_dim},
+                     {weights.k, work.key, kv_heads * head_dim},
+                     value_product(weights, work)});
+      store_keys_and_values(pass, weights, site.rotary);
     } else {
       project(pass, {{weights.q, work.query, heads * head_dim}});
     }
-    finish_queries(pass, weights, site);
-    with_cache_format(pass.cache, [&](auto format) noexcept { attend_rows<Layout<format()>>(pass); });
-    pass.show(PassValue::attended, work.attended, heads * head_dim);
+    finish(pass, weights, site);
+  }
 
-    ProductInput attended(pass, work.codes, work.attended, pass.rows, heads * head_dim, heads * head_dim);
-    multiply(pass, attended, {{weights.output, work.branch, pass.hidden}});
-    add_branch(pass, weights.post_norm.f32());
+  /// The first half of `run`: only writes keys and values, for rows that may end then.
+  static void store(Pass& pass, const AttentionWeights& weights,
+                    const AttentionSite& site) noexcept requires Kind::owns_kv {
+    Workspace& work = pass.work;
+    normalise_stream(pass, weights.norm.f32());
+    project(pass, {{weights.k, work.key, kv_heads * head_dim}, value_product(weights, work)});
+    store_keys_and_values(pass, weights, site.rotary);
+  }
+
+  /// The second half of `run`, for the rows that go on. Requires `store` has run for them.
+  static void attend_stored(Pass& pass, const AttentionWeights& weights,
+                            const AttentionSite& site) noexcept requires Kind::owns_kv {
+    normalise_stream(pass, weights.norm.f32());
+    project(pass, {{weights.q, pass.work.query, heads * head_dim}});
+    finish(pass, weights, site);
   }
 
  private:
@@ -78,25 +80,35 @@ struct AttentionKernel {
     multiply(pass, input, products);
   }
 
+  /// From raw queries to the stream.
+  static void finish(Pass& pass, const AttentionWeights& weights, const AttentionSite& site) noexcept {
+    Workspace& work = pass.work;
+    finish_queries(pass, weights, site);
+    with_cache_format(pass.cache, [&](auto format) noexcept { attend_rows<Layout<format()>>(pass); });
+    pass.show(PassValue::attended, work.attended, heads * head_dim);
+
+    ProductInput attended(pass, work.codes, work.attended, pass.rows, heads * head_dim, heads * head_dim);
+    multiply(pass, attended, {{weights.output, work.branch, pass.hidden}});
+    add_branch(pass, weights.post_norm.f32());
+  }
+
   /// k = RoPE(RMS(k_raw; k_norm)), v = RMS0(v_raw); both go to the cache.
   static void store_keys_and_values(const Pass& pass, const AttentionWeights& weights,
                                     const RotaryRows& rotary) noexcept {
-    for (const RowRun& run : pass.runs) {
-      pass.team.split(run.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
-        for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
-          const std::size_t row = run.first_row + i;
-          float* key = pass.work.key + row * kv_heads * head_dim;
-          float* value = pass.work.value + row * kv_heads * head_dim;
-          rms_norm_heads(shape.key_is_value ? key : value, nullptr, value, kv_heads, head_dim, pass.epsilon);
-          rms_norm_heads(key, weights.k_norm.f32(), key, kv_heads, head_dim, pass.epsilon);
-          rotate_heads(key, kv_heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
-                       rotary.sines + row * rotary.pairs);
-          with_cache_format(pass.cache, [&](auto format) HWY_ATTR {
-            store_kv<Layout<format()>>(run.caches[pass.layer], run.first_position + i, key, value);
-          });
-        }
-      });
-    }
+    pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+      for (std::size_t row = range.first; row < range.first + range.count; ++row) {
+        const PassRow& place = pass.row(row);
+        float* key = pass.work.key + row * kv_heads * head_dim;
+        float* value = pass.work.value + row * kv_heads * head_dim;
+        rms_norm_heads(shape.key_is_value ? key : value, nullptr, value, kv_heads, head_dim, pass.epsilon);
+        rms_norm_heads(key, weights.k_norm.f32(), key, kv_heads, head_dim, pass.epsilon);
+        rotate_heads(key, kv_heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
+                     rotary.sines + row * rotary.pairs);
+        with_cache_format(pass.cache, [&](auto format) HWY_ATTR {
+          store_kv<Layout<format()>>(pass.cache_of(place), place.position, key, value);
+        });
+      }
+    });
     pass.show(PassValue::key, pass.work.key, kv_heads * head_dim);
     pass.show(PassValue::value, pass.work.value, kv_heads * head_dim);
   }
@@ -121,55 +133,55 @@ struct AttentionKernel {
             site.key_norm);
       });
     }
-    for (const RowRun& run : pass.runs) {
-      for (std::uint32_t i = 0; i < run.rows; ++i) {
-        pass.work.visible[run.first_row + i] = visible_keys<Kind>(run.first_position + i);
+    for (std::uint32_t row = 0; row < pass.rows; ++row) {
+      pass.work.visible[row] = visible_keys<Kind>(pass.row(row).position);
+    }
+  }
+
+  /// Splits over (kv head, tile of rows) of all sequences; where that gives fewer units than threads, along
+  /// the context instead. Both have the same bits.
+  template <class CacheLayout>
+  static void attend_rows(const Pass& pass) noexcept {
+    const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended, pass.rows, heads};
+    const std::uint32_t tiles = cut_tiles(pass, attend_tile_rows(heads / kv_heads));
+    if (kv_heads * tiles >= pass.team.width()) return attend_tiles<CacheLayout>(pass, rows, {0, tiles});
+    for (std::uint32_t tile = 0; tile < tiles; ++tile) {
+      if (!attend_along_context<CacheLayout>(pass, rows, pass.work.tiles[tile])) {
+        attend_tiles<CacheLayout>(pass, rows, {tile, tile + 1});
       }
     }
   }
 
-  /// Splits over (kv head, tile of rows); where that gives fewer units than threads, along the context
-  /// instead. Both have the same bits.
+  /// Attends with the tiles numbered `tiles`, one unit for each kv head of each.
   template <class CacheLayout>
-  static void attend_rows(const Pass& pass) noexcept {
-    constexpr std::uint32_t group = heads / kv_heads;
-    constexpr std::uint32_t tile = attend_tile_rows(group);
-    for (const RowRun& run : pass.runs) {
-      const KvRows& cache = run.caches[pass.layer];
-      const std::size_t first = std::size_t{run.first_row} * heads * head_dim;
-      const AttendRows rows{pass.work.query + first, pass.work.visible + run.first_row,
-                            pass.work.attended + first, run.rows, heads};
-      const std::uint32_t tiles = (run.rows + tile - 1) / tile;
-      if (tiles == 1 && kv_heads < pass.team.width() && attend_along_context<CacheLayout>(pass, cache, rows))
-        continue;
-      const std::uint32_t units = kv_heads * tiles;
-      pass.team.deal(units, [&](std::uint32_t unit, std::uint32_t part) HWY_ATTR {
-        float* scratch = pass.work.attention + part * pass.work.attention_floats;
-        const std::uint32_t begin = unit / kv_heads * tile;
-        const std::uint32_t end = begin + tile < run.rows ? begin + tile : run.rows;
-        attend<CacheLayout>(cache, rows, unit % kv_heads, begin, end, scratch);
-      });
-    }
+  static void attend_tiles(const Pass& pass, const AttendRows& rows, RowTile tiles) noexcept {
+    pass.team.deal(
+        (tiles.end - tiles.first) * kv_heads, [&](std::uint32_t unit, std::uint32_t part) HWY_ATTR {
+          const RowTile tile = pass.work.tiles[tiles.first + unit / kv_heads];
+          attend<CacheLayout>(pass.cache_of(pass.row(tile.first)), rows, unit % kv_heads, tile.first,
+                              tile.end, pass.work.attention + part * pass.work.attention_floats);
+        });
   }
 
   /// Returns false if the partial results do not fit the scratch memory, or there is only one span.
   template <class CacheLayout>
-  static bool attend_along_context(const Pass& pass, const KvRows& cache, const AttendRows& rows) noexcept {
-    const SpanRange spans = spans_of(rows, 0, rows.rows);
-    const std::size_t stride = attend_partial_floats<CacheLayout>(heads / kv_heads, rows.rows);
+  static bool attend_along_context(const Pass& pass, const AttendRows& rows, RowTile tile) noexcept {
+    const KvRows& cache = pass.cache_of(pass.row(tile.first));
+    const SpanRange spans = spans_of(rows, tile.first, tile.end);
+    const std::size_t stride = attend_partial_floats<CacheLayout>(heads / kv_heads, tile.end - tile.first);
     const std::uint32_t units = kv_heads * spans.count();
     if (spans.count() < 2 || units * stride > pass.work.partial_floats) return false;
     pass.team.deal(units, [&](std::uint32_t unit, std::uint32_t part) HWY_ATTR {
-      float* scratch = pass.work.attention + part * pass.work.attention_floats;
       const std::uint32_t span = spans.first + unit % spans.count();
-      attend_spans<CacheLayout>(cache, rows, unit / spans.count(), 0, rows.rows, {span, span + 1},
-                                pass.work.partials + unit * stride, scratch);
+      attend_spans<CacheLayout>(cache, rows, unit / spans.count(), tile.first, tile.end, {span, span + 1},
+                                pass.work.partials + unit * stride,
+                                pass.work.attention + part * pass.work.attention_floats);
     });
     pass.team.run(kv_heads, [&](std::uint32_t part, std::uint32_t parts) HWY_ATTR {
-      float* scratch = pass.work.attention + part * pass.work.attention_floats;
       for (std::uint32_t kv_head = part; kv_head < kv_heads; kv_head += parts) {
-        merge_spans<CacheLayout>(rows, kv_heads, kv_head, 0, rows.rows, spans.count(),
-                                 pass.work.partials + std::size_t{kv_head} * spans.count() * stride, scratch);
+        merge_spans<CacheLayout>(rows, kv_heads, kv_head, tile.first, tile.end, spans.count(),
+                                 pass.work.partials + std::size_t{kv_head} * spans.count() * stride,
+                                 pass.work.attention + part * pass.work.attention_floats);
       }
     });
     return true;

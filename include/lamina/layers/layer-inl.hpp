@@ -22,18 +22,52 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
 /// How a layer runs. An own kind specialises `AttentionKernel`, `FfnKernel` or `PerLayerKernel`; a layer that
-/// is built differently specialises this template.
+/// is built differently specialises this template, with `run` alone.
 template <class LayerType>
 struct LayerKernel {
+  using Attention = AttentionKernel<typename LayerType::attention>;
+  static constexpr bool stores_apart = [] {
+    if constexpr (LayerType::attention::owns_kv) return requires { &Attention::store; };
+    return false;
+  }();
+
   static void run(Pass& pass, const LayerWeights<LayerType>& weights, const AttentionSite& site) noexcept {
-    AttentionKernel<typename LayerType::attention>::run(pass, weights.attention, site);
-    if (pass.rows == 0) return;  // a prompt whose logits nobody wants ends at the last KV owner
+    Attention::run(pass, weights.attention, site);
+    run_after_attention(pass, weights);
+  }
+
+  /// As `run`, but rows whose logits nobody wants end as soon as their keys and values are stored.
+  static void run_last_owner(Pass& pass, const LayerWeights<LayerType>& weights,
+                             const AttentionSite& site) noexcept requires stores_apart {
+    Attention::store(pass, weights.attention, site);
+    pass.drop_unwanted();
+    if (pass.rows == 0) return;
+    Attention::attend_stored(pass, weights.attention, site);
+    run_after_attention(pass, weights);
+  }
+
+ private:
+  static void run_after_attention(Pass& pass, const LayerWeights<LayerType>& weights) noexcept {
     FfnKernel<typename LayerType::ffn>::run(pass, weights.ffn);
     PerLayerKernel<typename LayerType::per_layer>::run(pass, weights.per_layer);
     if (weights.scale.scale) scale_stream(pass, *weights.scale.scale.f32());
     pass.show(PassValue::layer_output, pass.work.stream, pass.hidden);
   }
 };
+
+/// Runs one layer. The last layer that owns keys and values (`is_last_owner`) is where rows end whose logits
+/// nobody wants: here, for kernels of every kind (§2.4.3).
+template <class LayerType>
+void run_layer(Pass& pass, const LayerWeights<LayerType>& weights, const AttentionSite& site,
+               bool is_last_owner) noexcept {
+  using Kernel = LayerKernel<LayerType>;
+  const bool some_stop = is_last_owner && pass.wanted < pass.rows;
+  if constexpr (requires { requires Kernel::stores_apart; }) {
+    if (some_stop) return Kernel::run_last_owner(pass, weights, site);
+  }
+  Kernel::run(pass, weights, site);
+  if (some_stop) pass.drop_unwanted();
+}
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -17,14 +17,20 @@
 
 namespace lamina {
 
-/// Consecutive rows of one sequence.
-struct RowRun {
-  std::span<const KvRows> caches;  ///< keys and values by layer; layers that share hold their owner's view
-  std::uint32_t first_row = 0;
-  std::uint32_t rows = 0;
-  std::uint32_t first_position = 0;  ///< position of `first_row`
-  std::uint32_t wanted = 0;          ///< rows at the end whose logits are wanted
-  std::span<const TokenId> tokens;   ///< of all rows, those included that were dropped
+/// One row of a pass: a token of a sequence at its position.
+struct PassRow {
+  TokenId token = 0;
+  std::uint32_t sequence = 0;  ///< index in `Pass::caches`
+  std::uint32_t position = 0;
+};
+
+/// Keys and values of one sequence by layer; layers that share hold their owner's view.
+using LayerCaches = std::span<const KvRows>;
+
+/// Rows first .. end - 1 of a pass, all of one sequence and at consecutive positions.
+struct RowTile {
+  std::uint32_t first = 0;
+  std::uint32_t end = 0;
 };
 
 /// Rotation of all rows, for attention kinds with the same frequencies.
@@ -63,8 +69,11 @@ struct Workspace {
   std::size_t attention_floats = 0;
   float* partials = nullptr;  ///< partial results of attention split along the context
   std::size_t partial_floats = 0;
-  KeyRange* visible = nullptr;  ///< [T] keys every row sees in the current layer
-  float* logits = nullptr;      ///< [logits_rows, vocab]
+  PassRow* rows = nullptr;        ///< [T]
+  LayerCaches* caches = nullptr;  ///< [T] at most one sequence a row
+  RowTile* tiles = nullptr;       ///< [T] rows that attend together in the current layer
+  KeyRange* visible = nullptr;    ///< [T] keys every row sees in the current layer
+  float* logits = nullptr;        ///< [logits_rows, vocab]
 
   // Mixture of experts; X experts, A active ones, f expert width.
   float* router_logits = nullptr;  ///< [T, X]
@@ -81,6 +90,10 @@ struct Workspace {
 };
 
 /// One pass: everything a layer reads besides its weights.
+///
+/// Rows whose logits are wanted come first, whatever sequence they are of. The others only serve to write
+/// keys and values: after the last layer that does, the pass drops them (`run_layer`), and no kernel has to
+/// know.
 struct Pass {
   const LinearKernels& linear;
   Team team;
@@ -90,11 +103,22 @@ struct Pass {
   std::uint32_t hidden = 0;            ///< width of the stream
   std::uint32_t per_layer_floats = 0;  ///< layers * per-layer width, 0 without per-layer inputs
   Workspace& work;
-  std::span<RowRun> runs;
-  std::uint32_t rows = 0;  ///< of all runs together
+  std::span<const LayerCaches> caches{};  ///< by sequence
+  std::uint32_t rows = 0;               ///< that are still worked on
+  std::uint32_t wanted = 0;             ///< of them, those whose logits are wanted: 0 .. wanted - 1
   std::span<const RotaryRows> rotaries;
   PassObserver* observer = nullptr;
   std::uint32_t layer = 0;  ///< that runs now
+
+  [[nodiscard]] const PassRow& row(std::size_t index) const noexcept { return work.rows[index]; }
+
+  /// Keys and values that a row reads and writes in the current layer.
+  [[nodiscard]] const KvRows& cache_of(const PassRow& row) const noexcept {
+    return caches[row.sequence][layer];
+  }
+
+  /// Ends the rows whose logits nobody wants.
+  void drop_unwanted() noexcept { rows = wanted; }
 
   /// Shows an inner value of all rows to the observer, if there is one.
   void show(PassValue what, const float* values, std::size_t width) const noexcept {
@@ -106,7 +130,6 @@ struct Pass {
 struct AttentionSite {
   const RotaryRows& rotary;
   const float* key_norm;  ///< k_norm weight of the layer whose keys it reads [head_dim]
-  bool drop_unwanted;     ///< the last KV owner: rows without wanted logits end after storing
 };
 
 /// Rows that a thread should have at least before row-wise work is worth handing over.

@@ -9,7 +9,6 @@
 #endif
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -38,8 +37,6 @@ class ModelRunner final : public Runner {
   static constexpr auto layers = static_cast<std::uint32_t>(layer_count<V>);
   static constexpr auto first_reader = static_cast<std::uint32_t>(lamina::first_reader<V>());
   static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
-  /// Sequences that can share a pass; a session has one.
-  static constexpr std::size_t most_runs = 64;
 
   /// Takes all memory from `arena` and binds the weights. Over a measuring arena only counts.
   Status prepare(const WeightFile& file, const SessionOptions& options, const LinearKernels& linear,
@@ -63,38 +60,55 @@ class ModelRunner final : public Runner {
     return Done{};
   }
 
-  std::span<const float> forward(std::span<const Segment> segments) noexcept override {
-    std::array<RowRun, most_runs> runs;
-    Pass pass = start(segments, runs);
+  Result<std::span<const float>> forward(std::span<const Segment> segments) noexcept override {
+    LAMINA_TRY(check(segments));
+    Pass pass = start(segments);
     embed(pass);
-    for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) {
-      run_layer(pass, layer, layer + 1 == first_reader && has_unwanted_rows(pass));
-    }
-    if (pass.rows == 0) return {};
+    for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) run_layer(pass, layer);
+    if (pass.rows == 0) return std::span<const float>{};
     pass.layer = 0;
     compute_logits(pass, weights_.global, description_->final_softcap);
-    return {work_.logits, std::size_t{pass.rows} * V::dims.vocab};
+    return std::span<const float>{work_.logits, std::size_t{pass.rows} * V::dims.vocab};
   }
 
   SequenceCache& first_cache() noexcept override { return sequence_; }
 
  private:
-  Pass start(std::span<const Segment> segments, std::array<RowRun, most_runs>& runs) noexcept {
-    LAMINA_DCHECK(segments.size() <= most_runs);
-    std::uint32_t rows = 0;
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-      const auto count = static_cast<std::uint32_t>(segments[i].tokens.size());
-      const std::uint32_t wanted = segments[i].logits == LogitsWanted::all    ? count
-                                   : segments[i].logits == LogitsWanted::last ? std::min(count, 1U)
-                                                                              : 0;
-      runs[i] = {static_cast<Sequence<V>*>(segments[i].cache)->layers,
-                 rows,
-                 count,
-                 segments[i].first_position,
-                 wanted,
-                 segments[i].tokens};
-      rows += count;
+  static std::uint32_t wanted_of(const Segment& segment) noexcept {
+    const auto count = static_cast<std::uint32_t>(segment.tokens.size());
+    return segment.logits == LogitsWanted::all    ? count
+           : segment.logits == LogitsWanted::last ? std::min(count, 1U)
+                                                  : 0;
+  }
+
+  /// The workspace has room for so many rows, sequences and logits, and no more.
+  Status check(std::span<const Segment> segments) const noexcept {
+    std::size_t rows = 0;
+    std::size_t wanted = 0;
+    for (const Segment& segment : segments) {
+      rows += segment.tokens.size();
+      wanted += wanted_of(segment);
     }
+    if (rows > options_.chunk || segments.size() > options_.chunk) {
+      return Error{ErrorCode::bad_argument,
+                   "pass",
+                   "more rows or segments than a pass has room for",
+                   text("at most %u", options_.chunk),
+                   text("%zu rows in %zu segments", rows, segments.size()),
+                   "raise SessionOptions::chunk"};
+    }
+    if (wanted > options_.logits_rows) {
+      return Error{ErrorCode::bad_argument,
+                   "pass",
+                   "more logits wanted than a pass has room for",
+                   text("at most %u rows", options_.logits_rows),
+                   text("%zu", wanted),
+                   "raise SessionOptions::logits_rows"};
+    }
+    return Done{};
+  }
+
+  Pass start(std::span<const Segment> segments) noexcept {
     Pass pass{.linear = *linear_,
               .team = Team(options_.executor),
               .precision = options_.precision,
@@ -103,10 +117,13 @@ class ModelRunner final : public Runner {
               .hidden = V::dims.hidden,
               .per_layer_floats = layers * per_layer,
               .work = work_,
-              .runs = {runs.data(), segments.size()},
-              .rows = rows,
               .rotaries = rotary_.tables(),
               .observer = options_.observer};
+    put_rows(pass, segments.size(), [&](std::size_t i) {
+      const Segment& segment = segments[i];
+      return RowSource{static_cast<Sequence<V>*>(segment.cache)->layers, segment.first_position,
+                       segment.tokens, wanted_of(segment)};
+    });
     for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
     return pass;
   }
@@ -120,13 +137,13 @@ class ModelRunner final : public Runner {
     }
   }
 
-  void run_layer(Pass& pass, std::uint32_t layer, bool drop_unwanted) noexcept {
+  void run_layer(Pass& pass, std::uint32_t layer) noexcept {
     with_kind_of<V>(layer, [&]<std::size_t K>() {
       using Kind = KindAt<kinds_of<V>, K>;
       pass.layer = layer;
-      const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], key_norm(layer),
-                               drop_unwanted};
-      LayerKernel<Kind>::run(pass, weights_.template layer<K>(layer), site);
+      const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], key_norm(layer)};
+      HWY_NAMESPACE::run_layer<Kind>(pass, weights_.template layer<K>(layer), site,
+                                     layer + 1 == first_reader);
     });
   }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 
 namespace lamina {
@@ -37,11 +38,12 @@ class Runner {
   /// Feeds all segments; writes their keys and values and returns the wanted logits, [wanted rows, vocab], in
   /// order.
   ///
-  /// Requires  tokens < vocabulary; rows of all segments together at most `SessionOptions::chunk`; wanted
-  /// rows at most
-  ///           `SessionOptions::logits_rows`; positions inside the planned context (all checked by `Session`)
+  /// Requires  tokens < vocabulary and positions inside the planned context (checked by `Session`)
   /// Effects   the returned view is valid until the next pass; rows nobody needs stop after the last KV owner
-  virtual std::span<const float> forward(std::span<const Segment> segments) noexcept = 0;
+  /// Errors    bad_argument (more rows or segments than `SessionOptions::chunk`, or more wanted rows than
+  ///           `SessionOptions::logits_rows`); nothing was fed then
+  [[nodiscard]] virtual Result<std::span<const float>> forward(
+      std::span<const Segment> segments) noexcept = 0;
 
   /// The cache made together with the runner.
   virtual SequenceCache& first_cache() noexcept = 0;

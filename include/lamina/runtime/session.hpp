@@ -66,7 +66,7 @@ class Session {
   Session(const SessionOptions& options, std::uint32_t vocab) noexcept : options_(options), vocab_(vocab) {}
 
   [[nodiscard]] Status check(std::span<const TokenId> tokens) const noexcept;
-  std::span<const float> feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept;
+  Result<std::span<const float>> feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept;
 
   SessionOptions options_;
   std::uint32_t vocab_;
@@ -149,10 +149,12 @@ inline Status Session::check(std::span<const TokenId> tokens) const noexcept {
   return Done{};
 }
 
-inline std::span<const float> Session::feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept {
+inline Result<std::span<const float>> Session::feed(std::span<const TokenId> tokens,
+                                                    LogitsWanted wanted) noexcept {
   const Segment segment{&runner_->first_cache(), position_, tokens, wanted};
-  position_ += static_cast<std::uint32_t>(tokens.size());
-  return runner_->forward({&segment, 1});
+  auto rows = runner_->forward({&segment, 1});
+  if (rows) position_ += static_cast<std::uint32_t>(tokens.size());
+  return rows;
 }
 
 inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
@@ -160,7 +162,9 @@ inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
   while (!tokens.empty()) {
     const std::size_t n = tokens.size() < options_.chunk ? tokens.size() : options_.chunk;
     const bool last = n == tokens.size();
-    logits_ = feed(tokens.first(n), last ? LogitsWanted::last : LogitsWanted::none);
+    const auto rows = feed(tokens.first(n), last ? LogitsWanted::last : LogitsWanted::none);
+    if (!rows) return rows.error();
+    logits_ = *rows;
     tokens = tokens.subspan(n);
   }
   return Done{};
@@ -176,8 +180,9 @@ inline Result<std::span<const float>> Session::logits_of(std::span<const TokenId
                  "raise `logits_rows`"};
   }
   if (Status status = check(tokens); !status) return status.error();
-  const std::span<const float> rows = feed(tokens, LogitsWanted::all);
-  logits_ = rows.last(vocab_);
+  auto rows = feed(tokens, LogitsWanted::all);
+  if (!rows) return rows.error();
+  logits_ = rows->last(vocab_);
   return rows;
 }
 

@@ -84,6 +84,9 @@ template <Variant V>
   work.per_layer = floats(rows * per_layer);
   work.table_rows = floats(threads * per_layer);
   work.logits = floats(std::size_t{options.logits_rows} * V::dims.vocab);
+  work.rows = arena.take<PassRow>(rows).data();
+  work.caches = arena.take<LayerCaches>(rows).data();
+  work.tiles = arena.take<RowTile>(rows).data();
   work.visible = arena.take<KeyRange>(rows).data();
 
   work.product_bytes = aligned_size(matmul_scratch_bytes(rows));

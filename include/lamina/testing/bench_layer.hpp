@@ -94,8 +94,6 @@ class LayerBench final : public LayerTimer {
     const bool drops = options_.ends_prompt && options_.rows > 1;
     std::copy_n(stream_.data(), stream_.size(), work_.stream);
     for (Copy& copy : copies_) {
-      const std::uint32_t wanted = drops ? 1 : options_.rows;
-      std::array<RowRun, 1> runs{{{copy.cache.layers, 0, options_.rows, options_.depth, wanted, {}}}};
       Pass pass{.linear = linear_kernels(),
                 .team = Team(options_.executor),
                 .precision = options_.precision,
@@ -104,17 +102,18 @@ class LayerBench final : public LayerTimer {
                 .hidden = Hidden,
                 .per_layer_floats = per_layer,
                 .work = work_,
-                .runs = runs,
-                .rows = options_.rows,
                 .rotaries = rotary_.tables(),
                 .observer = nullptr,
                 .layer = index};
+      put_rows(pass, 1, [&](std::size_t) {
+        return RowSource{copy.cache.layers, options_.depth, tokens_, drops ? 1 : options_.rows};
+      });
       const RotaryRows& rotary =
           pass.rotaries[RotaryTables<Model>::table_of_kind[distinct_layers<Model> - 1]];
-      if (&copy == copies_.data() || drops) fill_rotary(pass, rotary);  // dropping rows moves the angles
+      if (&copy == copies_.data()) fill_rotary(pass, rotary);
       const WeightMatrix& k_norm = copy.weights.attention.k_norm;
-      const AttentionSite site{rotary, k_norm ? k_norm.f32() : ones_.data(), drops};
-      LayerKernel<Kind>::run(pass, copy.weights, site);
+      const AttentionSite site{rotary, k_norm ? k_norm.f32() : ones_.data()};
+      run_layer<Kind>(pass, copy.weights, site, true);
     }
   }
 
@@ -155,6 +154,7 @@ class LayerBench final : public LayerTimer {
     const std::size_t stream_floats = std::size_t{options_.rows} * Hidden;
     stream_ = arena.take<float>(stream_floats);
     checked_ = arena.take<float>(stream_floats);
+    tokens_ = arena.take<TokenId>(options_.rows);
     ones_ = arena.take<float>(static_cast<std::size_t>(Attention::shape.head_dim));
     return Done{};
   }
@@ -236,9 +236,10 @@ class LayerBench final : public LayerTimer {
   std::span<Copy> copies_;
   RotaryTables<Model> rotary_{};
   Workspace work_{};
-  std::span<float> stream_;   ///< [rows, Hidden] what every run starts with
-  std::span<float> checked_;  ///< [rows, Hidden] result of the first run
-  std::span<float> ones_;     ///< [head_dim]
+  std::span<float> stream_;    ///< [rows, Hidden] what every run starts with
+  std::span<float> checked_;   ///< [rows, Hidden] result of the first run
+  std::span<TokenId> tokens_;  ///< [rows] of no importance to a layer
+  std::span<float> ones_;      ///< [head_dim]
   float epsilon_ = 1e-6F;
 };
 
