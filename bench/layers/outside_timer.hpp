@@ -2,7 +2,6 @@
 // Times what surrounds a model's layers: embedding and per-layer inputs of all rows, logits of the last.
 #pragma once
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -105,8 +104,9 @@ class OutsideTimer final : public LayerTimer {
     LAMINA_TRY(bind_slots(file, arena, "",
                           global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>()),
                           weights_));
-    LAMINA_TRY(rotary_.take(file.description, weights_.rope_factors, options_.rows, arena));
-    work_ = take_workspace<V>(session_options_of(options_), arena);
+    LAMINA_TRY(rotary_.take_frequencies(file.description, weights_.rope_factors, arena));
+    rotary_.take_angles(options_.rows, arena);
+    work_ = take_workspace<V>(session_options_of(options_).engine(), arena);
     return Done{};
   }
 

@@ -62,7 +62,7 @@ MemoryNeeds Planner::memory(const lamina::SessionOptions& options) const {
   const auto planned = plan(options);
   MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes, -1};
   if (entry_ != nullptr) {
-    const auto session = static_cast<std::int64_t>(entry_->session_bytes(options));
+    const auto session = static_cast<std::int64_t>(lamina::Session::bytes(*entry_, options));
     needs.workspace = std::max<std::int64_t>(0, session - needs.cache);
   }
   return needs;

@@ -59,7 +59,7 @@ TEST_CASE("nothing is allocated after a session is made") {
 TEST_CASE("a session lives in the caller's memory, of exactly the size that was announced") {
   const LoadedModel model(first_file("tiny-26b-a4b"));
   lamina::SessionOptions options = small_options();
-  const std::size_t bytes = model.entry->session_bytes(options);
+  const std::size_t bytes = lamina::Session::bytes(*model.entry, options);
   // At an odd address: the arena aligns for itself.
   const std::unique_ptr<std::byte[]> block(new std::byte[bytes + 1]);
   for (const std::size_t offset : {std::size_t{0}, std::size_t{1}}) {

@@ -36,6 +36,15 @@ class Arena {
   /// Takes room for `count` objects of the trivial type `T`; zeroed unless measuring.
   template <class T>
   [[nodiscard]] std::span<T> take(std::size_t count) noexcept {
+    const std::span<T> objects = take_untouched<T>(count);
+    for (T& object : objects) ::new (static_cast<void*>(&object)) T{};
+    return objects;
+  }
+
+  /// As `take`, but leaves the memory as it is: pages that the system has not handed out yet stay so until
+  /// they are used. For objects of implicit-lifetime types that are written before they are read.
+  template <class T>
+  [[nodiscard]] std::span<T> take_untouched(std::size_t count) noexcept {
     static_assert(std::is_trivially_destructible_v<T>, "lamina: Arena: objects are never destroyed");
     if (count > (SIZE_MAX / 2 - arena_alignment) / sizeof(T)) return fail<T>();
     const std::size_t bytes = aligned_size(count * sizeof(T));
@@ -44,9 +53,7 @@ class Arena {
     used_ += bytes;
     if (measuring_) return {};
     if (used_ > memory_.size()) return fail<T>();
-    auto* first = reinterpret_cast<T*>(memory_.data() + begin);
-    for (std::size_t i = 0; i < count; ++i) ::new (static_cast<void*>(first + i)) T{};
-    return {first, count};
+    return {reinterpret_cast<T*>(memory_.data() + begin), count};
   }
 
   /// Bytes handed out so far; for a measuring arena, the size a real block needs (alignment slack included).

@@ -103,7 +103,8 @@ struct KvRows {
   }
 };
 
-/// Takes the arrays of one layer from `arena`. Works on a measuring arena too (the view is then empty).
+/// Takes the arrays of one layer from `arena`, untouched: attention reads only rows that were stored, so a
+/// context costs what is used of it. Works on a measuring arena too (the view is then empty).
 ///
 /// Requires  slots is a multiple of kv_block and > 0
 template <class Layout>
@@ -113,11 +114,11 @@ template <class Layout>
   KvRows view;
   view.kv_heads = kv_heads;
   view.slots = slots;
-  view.keys = arena.take<std::byte>(rows * Layout::key_row_bytes).data();
-  view.values = arena.take<std::byte>(rows * Layout::value_row_bytes).data();
+  view.keys = arena.take_untouched<std::byte>(rows * Layout::key_row_bytes).data();
+  view.values = arena.take_untouched<std::byte>(rows * Layout::value_row_bytes).data();
   if constexpr (Layout::scaled) {
-    view.key_scales = arena.take<float>(rows).data();
-    view.value_scales = arena.take<float>(rows).data();
+    view.key_scales = arena.take_untouched<float>(rows).data();
+    view.value_scales = arena.take_untouched<float>(rows).data();
   }
   return view;
 }

@@ -27,7 +27,9 @@ template <class LayerType>
 struct LayerKernel {
   using Attention = AttentionKernel<typename LayerType::attention>;
   static constexpr bool stores_apart = [] {
-    if constexpr (LayerType::attention::owns_kv) return requires { &Attention::store; };
+    if constexpr (LayerType::attention::owns_kv) return requires {
+        &Attention::store;
+      };
     return false;
   }();
 

@@ -104,8 +104,8 @@ struct Pass {
   std::uint32_t per_layer_floats = 0;  ///< layers * per-layer width, 0 without per-layer inputs
   Workspace& work;
   std::span<const LayerCaches> caches{};  ///< by sequence
-  std::uint32_t rows = 0;               ///< that are still worked on
-  std::uint32_t wanted = 0;             ///< of them, those whose logits are wanted: 0 .. wanted - 1
+  std::uint32_t rows = 0;                 ///< that are still worked on
+  std::uint32_t wanted = 0;               ///< of them, those whose logits are wanted: 0 .. wanted - 1
   std::span<const RotaryRows> rotaries;
   PassObserver* observer = nullptr;
   std::uint32_t layer = 0;  ///< that runs now

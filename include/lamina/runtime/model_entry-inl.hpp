@@ -18,6 +18,33 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
+/// The erased model `V`: what makes runners and caches over its weights.
+template <Variant V>
+class ModelCoreOf final : public ModelCore {
+ public:
+  BoundModel<V> bound{};
+
+  Result<Runner*> make_runner(const EngineOptions& options, Arena& arena) const noexcept override {
+    ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
+    if (runner != nullptr) runner->prepare(&bound, options, linear_kernels(), arena);
+    if (arena.overflowed()) return too_small("engine");
+    return static_cast<Runner*>(runner);
+  }
+
+  Result<SequenceCache*> make_cache(const EngineOptions& engine, const SequenceOptions& sequence,
+                                    Arena& arena) const noexcept override {
+    CacheOf<V>* cache = arena.take<CacheOf<V>>(1).data();
+    if (cache != nullptr) cache->take(engine, sequence, arena);
+    if (arena.overflowed()) return too_small("sequence");
+    return static_cast<SequenceCache*>(cache);
+  }
+
+  static Error too_small(const char* what) noexcept {
+    return {ErrorCode::out_of_memory,     what, "the memory block is too small", "", "",
+            "ask how many bytes it takes"};
+  }
+};
+
 /// The entry of model `V` for this translation unit's target. Instantiates every layer kind of `V` once.
 template <Variant V>
 struct EntryOf {
@@ -28,33 +55,47 @@ struct EntryOf {
 
   static const LinearKernels& kernels() noexcept { return linear_kernels(); }
 
-  static std::size_t session_bytes(const SessionOptions& options) noexcept {
+  static std::size_t model_bytes() noexcept {
     Arena arena = Arena::measuring();
-    WeightFile nothing;  // over a measuring arena no tensor is looked up
-    ModelRunner<V> runner;
-    static_cast<void>(arena.take<ModelRunner<V>>(1));
-    static_cast<void>(runner.prepare(nothing, options, linear_kernels(), arena));
+    const WeightFile nothing;  // over a measuring arena no tensor is looked up
+    BoundModel<V> bound;
+    static_cast<void>(arena.take<ModelCoreOf<V>>(1));
+    static_cast<void>(bound.bind(nothing, arena));
     return arena.bytes_needed();
   }
 
-  static Result<Runner*> make(const WeightFile& file, const SessionOptions& options, Arena& arena) noexcept {
-    LAMINA_TRY(check_structure(file, describe(), V::name));
-    LAMINA_TRY(check_interleaving(file, linear_kernels()));
-    ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
-    if (runner == nullptr) {
-      return Error{ErrorCode::out_of_memory,       "session", "the memory block is too small", "", "",
-                   "ask ModelEntry::session_bytes"};
-    }
-    if (Status status = runner->prepare(file, options, linear_kernels(), arena); !status)
-      return status.error();
-    return static_cast<Runner*>(runner);
+  static std::size_t runner_bytes(const EngineOptions& options) noexcept {
+    Arena arena = Arena::measuring();
+    ModelRunner<V> runner;
+    static_cast<void>(arena.take<ModelRunner<V>>(1));
+    runner.prepare(nullptr, options, linear_kernels(), arena);
+    return arena.bytes_needed();
   }
 
-  static constexpr ModelEntry entry{V::name,        &describe, &kernels, &ModelWeights<V>::visit_matrices,
-                                    &session_bytes, &make};
+  static std::size_t cache_bytes(const EngineOptions& engine, const SequenceOptions& sequence) noexcept {
+    Arena arena = Arena::measuring();
+    CacheOf<V> cache;
+    static_cast<void>(arena.take<CacheOf<V>>(1));
+    cache.take(engine, sequence, arena);
+    return arena.bytes_needed();
+  }
+
+  static Result<const ModelCore*> bind(const WeightFile& file, Arena& arena) noexcept {
+    LAMINA_TRY(check_structure(file, describe(), V::name));
+    LAMINA_TRY(check_interleaving(file, linear_kernels()));
+    ModelCoreOf<V>* core = arena.take<ModelCoreOf<V>>(1).data();
+    if (core == nullptr) return ModelCoreOf<V>::too_small("model");
+    LAMINA_TRY(core->bound.bind(file, arena));
+    if (arena.overflowed()) return ModelCoreOf<V>::too_small("model");
+    return static_cast<const ModelCore*>(core);
+  }
+
+  static constexpr ModelEntry entry{
+      V::name,      &describe,     &kernels,     &ModelWeights<V>::visit_matrices,
+      &model_bytes, &runner_bytes, &cache_bytes, &bind};
 };
 
-/// The entry of model `V`, for `Session::create` and for lists of compiled-in models.
+/// The entry of model `V`, for `Model::create`, `Session::create` and for lists of compiled-in models.
 template <Variant V>
 [[nodiscard]] const ModelEntry& make_model_entry() noexcept {
   return EntryOf<V>::entry;

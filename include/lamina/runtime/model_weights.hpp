@@ -74,6 +74,11 @@ class ModelWeights {
     return std::get<K>(layers_)[static_cast<std::size_t>(kind_ordinal<V>[index])];
   }
 
+  template <std::size_t K>
+  [[nodiscard]] const auto& layer(std::uint32_t index) const noexcept {
+    return std::get<K>(layers_)[static_cast<std::size_t>(kind_ordinal<V>[index])];
+  }
+
   /// Calls visit(context, name) for every tensor that enters matrix products.
   static void visit_matrices(void (*visit)(void* context, std::string_view name), void* context) {
     visit_slots("", global_slots_of(), visit, context);

@@ -54,22 +54,20 @@ class RotaryTables {
   static constexpr std::size_t table_count =
       *std::max_element(table_of_kind.begin(), table_of_kind.end()) + 1;
 
-  /// Takes the tables from `arena` and fills the frequencies; `factors` are the file's divisors for layers
+  /// Takes room for the frequencies from `arena` and fills them; `factors` are the file's divisors for layers
   /// without a window, or null. Over a measuring arena only counts.
-  /// Errors   bad_file (a divisor that is not
-  /// positive), unsupported (the file rotates pairs that the kind does not)
-  [[nodiscard]] Status take(const ModelDescription& model, const WeightMatrix& factors, std::size_t rows,
-                            Arena& arena) noexcept {
+  ///
+  /// Errors   bad_file (a divisor that is not positive), unsupported (the file rotates pairs that the kind
+  ///          does not)
+  [[nodiscard]] Status take_frequencies(const ModelDescription& model, const WeightMatrix& factors,
+                                        Arena& arena) noexcept {
     for (std::size_t k = 0; k < kinds; ++k) {
-      if (k > 0 && table_of_kind[k] <= *std::max_element(table_of_kind.begin(), table_of_kind.begin() + k))
-        continue;
+      if (!is_first(k)) continue;
       const Rotation& rotation = rotation_of_kind[k];
       RotaryRows& table = tables_[table_of_kind[k]];
       table.pairs = rotation.pairs;
       table.frequencies = arena.take<float>(rotation.pairs).data();
-      table.cosines = arena.take<float>(rows * rotation.pairs).data();
-      table.sines = arena.take<float>(rows * rotation.pairs).data();
-      if (table.sines == nullptr) continue;  // measuring, or too small: the caller checks
+      if (table.frequencies == nullptr) continue;  // measuring, or too small: the caller checks
       const float* divisors = !rotation.windowed && factors ? factors.f32() : nullptr;
       if (divisors != nullptr) LAMINA_TRY(check_divisors({divisors, factors.columns}, rotation.pairs));
       const float base = rotation.windowed ? model.rope_base_local : model.rope_base_global;
@@ -79,9 +77,25 @@ class RotaryTables {
     return Done{};
   }
 
+  /// Takes room from `arena` for the angles of a pass of `rows` rows. Over a measuring arena only counts.
+  void take_angles(std::size_t rows, Arena& arena) noexcept {
+    for (std::size_t k = 0; k < kinds; ++k) {
+      RotaryRows& table = tables_[table_of_kind[k]];
+      if (!is_first(k)) continue;
+      table.cosines = arena.take<float>(rows * rotation_of_kind[k].pairs).data();
+      table.sines = arena.take<float>(rows * rotation_of_kind[k].pairs).data();
+    }
+  }
+
   [[nodiscard]] std::span<const RotaryRows> tables() const noexcept { return tables_; }
 
  private:
+  /// Whether no earlier kind has the table of kind `k`.
+  static constexpr bool is_first(std::size_t k) noexcept {
+    return std::find(table_of_kind.begin(), table_of_kind.begin() + k, table_of_kind[k]) ==
+           table_of_kind.begin() + k;
+  }
+
   static Status check_divisors(std::span<const float> divisors, std::size_t pairs) noexcept {
     // Files switch a pair off by dividing by 1e30; from 1e20 on an angle stays under 1e-9 at any position.
     constexpr float off = 1e20F;

@@ -1,52 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of one sequence: rings for layers with a window, arrays for the others, nothing for
-// readers. Source: text-decoder.md §4.1 (slots of a ring), §2.4.3 (readers).
+// One conversation's state: its tokens, their keys and values, and how far it is.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
 
-#include <lamina/core/arena.hpp>
-#include <lamina/layers/attention_kind.hpp>
-#include <lamina/runtime/model_entry.hpp>
-#include <lamina/runtime/model_weights.hpp>
+#include <lamina/core/block.hpp>
+#include <lamina/core/types.hpp>
 #include <lamina/runtime/runner.hpp>
-#include <lamina/schedule/variant.hpp>
 
 namespace lamina {
 
-/// Slots that an attention kind needs: the whole context, or its window and the rows that one pass writes
-/// before they attend.
-template <AttentionKind Kind>
-[[nodiscard]] constexpr std::uint32_t slots_for(const SessionOptions& options) noexcept {
-  constexpr auto window = static_cast<std::uint32_t>(Kind::shape.window);
-  return kv_slots(window == 0 ? options.context : std::min(options.context, window - 1 + options.chunk));
-}
-
-/// The cache of one sequence for model `V`.
-template <Variant V>
-class Sequence final : public SequenceCache {
+/// Keys, values and tokens of one sequence, made by an engine (`Engine::sequence`) for its own passes.
+///
+/// Nothing in it points to the engine, so both may be moved; it is fed by that engine only. Moved from, it
+/// holds no tokens and no room for any.
+/// Threads   one at a time
+class Sequence {
  public:
-  /// Views by layer; a reader has its owner's.
-  std::array<KvRows, static_cast<std::size_t>(layer_count<V>)> layers{};
-
-  /// Takes the memory of all owners from `arena`. Over a measuring arena only counts.
-  void take(const SessionOptions& options, Arena& arena) noexcept {
-    for (std::uint32_t i = 0; i < layers.size(); ++i) {
-      const auto owner = static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(i)));
-      layers[i] = owner < i ? layers[owner] : with_kind_of<V>(i, [&]<std::size_t K>() {
-        using Attention = typename KindAt<kinds_of<V>, K>::attention;
-        KvRows rows;
-        with_cache_format(options.cache, [&](auto format) {
-          rows = take_kv_rows<LayoutOf<Attention, format()>>(
-              arena, static_cast<std::uint32_t>(Attention::shape.kv_heads), slots_for<Attention>(options));
-        });
-        return rows;
-      });
-    }
+  Sequence(Sequence&& other) noexcept { *this = std::move(other); }
+  Sequence& operator=(Sequence&& other) noexcept {
+    block_ = std::move(other.block_);
+    cache_ = std::exchange(other.cache_, nullptr);
+    runner_ = std::exchange(other.runner_, nullptr);
+    tokens_ = std::exchange(other.tokens_, {});
+    position_ = std::exchange(other.position_, 0);
+    return *this;
   }
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+  ~Sequence() = default;
+
+  [[nodiscard]] std::uint32_t position() const noexcept { return position_; }  ///< tokens fed so far
+  /// Tokens it has room for.
+  [[nodiscard]] std::uint32_t context() const noexcept { return static_cast<std::uint32_t>(tokens_.size()); }
+  [[nodiscard]] std::span<const TokenId> tokens() const noexcept { return tokens_.first(position_); }
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return block_.bytes().size(); }
+
+  /// Forgets all tokens; keeps memory.
+  void reset() noexcept { position_ = 0; }
+
+ private:
+  friend class Engine;
+  Sequence() noexcept = default;
+
+  void append(std::span<const TokenId> tokens) noexcept {
+    std::copy(tokens.begin(), tokens.end(), tokens_.begin() + position_);
+    position_ += static_cast<std::uint32_t>(tokens.size());
+  }
+
+  Block block_;
+  SequenceCache* cache_ = nullptr;  ///< in the block
+  const Runner* runner_ = nullptr;  ///< whose passes it fits; never called
+  std::span<TokenId> tokens_;       ///< [context], in the block
+  std::uint32_t position_ = 0;
+  bool in_pass_ = false;  ///< while an engine checks that no sequence is fed twice
 };
 
 }  // namespace lamina

@@ -1,36 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an application talks to: a session over one loaded model, erased from the model's type.
+// The short way: one engine and its one sequence over a weight file, erased from the model's type.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
 #include <span>
+#include <utility>
 
-#include <lamina/core/arena.hpp>
+#include <lamina/core/block.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/runtime/engine.hpp>
+#include <lamina/runtime/model.hpp>
 #include <lamina/runtime/model_entry.hpp>
-#include <lamina/runtime/runner.hpp>
+#include <lamina/runtime/options.hpp>
+#include <lamina/runtime/sequence.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {
 
-/// One conversation's state: caches, position and scratch memory, all in one block sized before loading.
+/// One conversation over one model: an engine and a sequence, in one block sized before loading.
 ///
-/// After `create` no member allocates. A session borrows `entry` and `file` (and the executor): they must
-/// outlive it.
-/// Threads   one thread at a time per session; sessions are independent of each other.
+/// After `create` no member allocates.
+/// Threads   one thread at a time per session; sessions are independent of each other, whatever they share.
 class Session {
  public:
   /// Plans, takes one block of memory (from `memory` if given, else from the heap) and binds all weights.
+  /// `file` (and the executor) must outlive the session.
   ///
   /// Errors   mismatch (file and type differ), bad_file, out_of_memory (block too small), bad_argument
   /// (options)
   [[nodiscard]] static Result<Session> create(const ModelEntry& entry, const WeightFile& file,
                                               const SessionOptions& options,
                                               std::span<std::byte> memory = {}) noexcept;
+  static Result<Session> create(const ModelEntry& entry, const WeightFile&& file,
+                                const SessionOptions& options, std::span<std::byte> memory = {}) = delete;
+
+  /// Shares `model`, which may be moved or destroyed afterwards.
+  ///
+  /// Errors   out_of_memory, bad_argument (options)
+  [[nodiscard]] static Result<Session> create(const Model& model, const SessionOptions& options,
+                                              std::span<std::byte> memory = {}) noexcept;
+
+  /// Bytes of the block that `create` takes for a file; exact.
+  [[nodiscard]] static std::size_t bytes(const ModelEntry& entry, const SessionOptions& options) noexcept {
+    return entry.model_bytes() + own_bytes(entry, options);
+  }
 
   /// Feeds `tokens` after what is already there, in chunks of `options.chunk`; `logits()` then belongs to the
   /// last one. Tokens before the last run only through the layers that own keys and values (architecture 7).
@@ -45,35 +60,43 @@ class Session {
   [[nodiscard]] Result<std::span<const float>> step(TokenId token) noexcept;
 
   /// Logits of the last token fed, [vocab]; empty before the first.
-  [[nodiscard]] std::span<const float> logits() const noexcept;
+  [[nodiscard]] std::span<const float> logits() const noexcept { return logits_; }
 
   /// Forgets all tokens; keeps memory.
-  void reset() noexcept;
+  void reset() noexcept {
+    sequence_.reset();
+    logits_ = {};
+  }
 
-  [[nodiscard]] std::uint32_t position() const noexcept;  ///< tokens fed so far
-  [[nodiscard]] std::uint32_t context() const noexcept;   ///< tokens planned for
-  [[nodiscard]] std::uint32_t vocab() const noexcept;
-  [[nodiscard]] const SessionOptions& options() const noexcept;
-  [[nodiscard]] std::size_t memory_bytes() const noexcept;  ///< size of the block
+  [[nodiscard]] std::uint32_t position() const noexcept {
+    return sequence_.position();
+  }  ///< tokens fed so far
+  [[nodiscard]] std::uint32_t context() const noexcept {
+    return sequence_.context();
+  }  ///< tokens planned for
+  [[nodiscard]] std::uint32_t vocab() const noexcept { return engine_.model().vocab(); }
+  [[nodiscard]] const SessionOptions& options() const noexcept { return options_; }
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return block_.bytes().size(); }  ///< of its block
 
  private:
-  struct Free {
-    void operator()(std::byte* block) const noexcept {
-      ::operator delete[](block, std::align_val_t{arena_alignment});
-    }
-  };
+  Session(const SessionOptions& options, Block block, Engine engine, Sequence sequence) noexcept
+      : options_(options),
+        block_(std::move(block)),
+        engine_(std::move(engine)),
+        sequence_(std::move(sequence)) {}
 
-  Session(const SessionOptions& options, std::uint32_t vocab) noexcept : options_(options), vocab_(vocab) {}
-
-  [[nodiscard]] Status check(std::span<const TokenId> tokens) const noexcept;
-  Result<std::span<const float>> feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept;
+  static std::size_t own_bytes(const ModelEntry& entry, const SessionOptions& options) noexcept {
+    return Engine::bytes(entry, options.engine()) +
+           Engine::sequence_bytes(entry, options.engine(), options.sequence());
+  }
+  [[nodiscard]] static Result<Session> create_in(Block block, std::span<std::byte> memory, const Model& model,
+                                                 const SessionOptions& options) noexcept;
+  [[nodiscard]] Result<std::span<const float>> feed(std::span<const TokenId> tokens, Want want) noexcept;
 
   SessionOptions options_;
-  std::uint32_t vocab_;
-  std::unique_ptr<std::byte[], Free> owned_;
-  std::size_t memory_bytes_ = 0;
-  Runner* runner_ = nullptr;  // lives in the block
-  std::uint32_t position_ = 0;
+  Block block_;  ///< of the engine and the sequence, and of a model that is this session's alone
+  Engine engine_;
+  Sequence sequence_;
   std::span<const float> logits_;
 };
 
@@ -81,88 +104,48 @@ class Session {
 
 inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile& file,
                                        const SessionOptions& options, std::span<std::byte> memory) noexcept {
-  const auto limit = static_cast<std::uint32_t>(file.description.max_context);
-  if (options.context == 0 || options.context > limit) {
-    return Error{ErrorCode::bad_argument,
-                 "context",
-                 "tokens of context outside the model's range",
-                 text("1 to %u", limit),
-                 text("%u", options.context),
-                 "choose a smaller context (-c)"};
-  }
-  constexpr std::uint32_t most_rows = 8192;
-  if (options.chunk == 0 || options.chunk > most_rows) {
-    return Error{
-        ErrorCode::bad_argument,   "chunk", "prompt tokens per pass out of range", text("1 to %u", most_rows),
-        text("%u", options.chunk), ""};
-  }
-  if (options.logits_rows == 0 || options.logits_rows > options.chunk) {
-    return Error{ErrorCode::bad_argument,         "logits_rows",
-                 "rows of logits out of range",   text("1 to %u", options.chunk),
-                 text("%u", options.logits_rows), "raise `chunk` or lower `logits_rows`"};
-  }
-
-  Session session(options, static_cast<std::uint32_t>(entry.describe().vocab));
-  session.memory_bytes_ = entry.session_bytes(options);
-  if (memory.data() == nullptr) {
-    session.owned_.reset(new (std::align_val_t{arena_alignment}, std::nothrow)
-                             std::byte[session.memory_bytes_]);
-    if (session.owned_ == nullptr) {
-      return Error{ErrorCode::out_of_memory,
-                   "session",
-                   "the system refused the session's memory",
-                   text("%zu bytes", session.memory_bytes_),
-                   "none",
-                   "choose a smaller context (-c) or cache format"};
-    }
-    memory = {session.owned_.get(), session.memory_bytes_};
-  } else if (memory.size() < session.memory_bytes_) {
-    return Error{ErrorCode::out_of_memory,
-                 "session",
-                 "the caller's memory block is too small",
-                 text("%zu bytes", session.memory_bytes_),
-                 text("%zu bytes", memory.size()),
-                 "ask ModelEntry::session_bytes"};
-  }
-  Arena arena(memory);
-  auto runner = entry.make(file, options, arena);
-  if (!runner) return runner.error();
-  session.runner_ = *runner;
-  return session;
+  LAMINA_TRY(Engine::check_options(options.engine()));
+  LAMINA_TRY(Engine::check_options(options.sequence(), file.description));
+  auto block = Block::take(bytes(entry, options), memory, "session");
+  if (!block) return block.error();
+  const std::span<std::byte> all = block->bytes();
+  const auto model = Model::create_in(all.first(entry.model_bytes()), entry, file);
+  if (!model) return model.error();
+  return create_in(std::move(*block), all.subspan(entry.model_bytes()), *model, options);
 }
 
-inline Status Session::check(std::span<const TokenId> tokens) const noexcept {
-  if (tokens.size() > options_.context - position_) {
-    return Error{ErrorCode::context_full,
-                 "session",
-                 "more tokens than the session was planned for",
-                 text("at most %u tokens", options_.context),
-                 text("%zu", position_ + tokens.size()),
-                 "plan a larger context (-c) or reset"};
-  }
-  for (const TokenId token : tokens) {
-    if (token >= vocab_) {
-      return Error{ErrorCode::bad_argument,  "tokens",          "token id outside the vocabulary",
-                   text("below %u", vocab_), text("%u", token), ""};
-    }
-  }
-  return Done{};
+inline Result<Session> Session::create(const Model& model, const SessionOptions& options,
+                                       std::span<std::byte> memory) noexcept {
+  LAMINA_TRY(Engine::check_options(options.engine()));
+  LAMINA_TRY(Engine::check_options(options.sequence(), model.file().description));
+  auto block = Block::take(own_bytes(model.entry(), options), memory, "session");
+  if (!block) return block.error();
+  const std::span<std::byte> all = block->bytes();
+  return create_in(std::move(*block), all, model, options);
 }
 
-inline Result<std::span<const float>> Session::feed(std::span<const TokenId> tokens,
-                                                    LogitsWanted wanted) noexcept {
-  const Segment segment{&runner_->first_cache(), position_, tokens, wanted};
-  auto rows = runner_->forward({&segment, 1});
-  if (rows) position_ += static_cast<std::uint32_t>(tokens.size());
-  return rows;
+inline Result<Session> Session::create_in(Block block, std::span<std::byte> memory, const Model& model,
+                                          const SessionOptions& options) noexcept {
+  const std::size_t engine_bytes = Engine::bytes(model.entry(), options.engine());
+  auto engine = Engine::create(model, options.engine(), memory.first(engine_bytes));
+  if (!engine) return engine.error();
+  auto sequence = engine->sequence(options.sequence(), memory.subspan(engine_bytes));
+  if (!sequence) return sequence.error();
+  return Session(options, std::move(block), std::move(*engine), std::move(*sequence));
+}
+
+inline Result<std::span<const float>> Session::feed(std::span<const TokenId> tokens, Want want) noexcept {
+  const Feed feed{&sequence_, tokens, want};
+  const auto pass = engine_.run({&feed, 1});
+  if (!pass) return pass.error();
+  return pass->logits(0);
 }
 
 inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
-  LAMINA_TRY(check(tokens));
+  LAMINA_TRY(engine_.check({&sequence_, tokens, Want::last}));
   while (!tokens.empty()) {
     const std::size_t n = tokens.size() < options_.chunk ? tokens.size() : options_.chunk;
-    const bool last = n == tokens.size();
-    const auto rows = feed(tokens.first(n), last ? LogitsWanted::last : LogitsWanted::none);
+    const auto rows = feed(tokens.first(n), n == tokens.size() ? Want::last : Want::none);
     if (!rows) return rows.error();
     logits_ = *rows;
     tokens = tokens.subspan(n);
@@ -179,10 +162,8 @@ inline Result<std::span<const float>> Session::logits_of(std::span<const TokenId
                  text("%zu", tokens.size()),
                  "raise `logits_rows`"};
   }
-  if (Status status = check(tokens); !status) return status.error();
-  auto rows = feed(tokens, LogitsWanted::all);
-  if (!rows) return rows.error();
-  logits_ = rows->last(vocab_);
+  auto rows = feed(tokens, Want::all);
+  if (rows) logits_ = rows->last(vocab());
   return rows;
 }
 
@@ -190,18 +171,5 @@ inline Result<std::span<const float>> Session::step(TokenId token) noexcept {
   if (Status status = prompt({&token, 1}); !status) return status.error();
   return logits_;
 }
-
-inline std::span<const float> Session::logits() const noexcept { return logits_; }
-
-inline void Session::reset() noexcept {
-  position_ = 0;
-  logits_ = {};
-}
-
-inline std::uint32_t Session::position() const noexcept { return position_; }
-inline std::uint32_t Session::context() const noexcept { return options_.context; }
-inline std::uint32_t Session::vocab() const noexcept { return vocab_; }
-inline const SessionOptions& Session::options() const noexcept { return options_; }
-inline std::size_t Session::memory_bytes() const noexcept { return memory_bytes_; }
 
 }  // namespace lamina

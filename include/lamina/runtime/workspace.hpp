@@ -11,7 +11,7 @@
 #include <lamina/kernels/linear.hpp>
 #include <lamina/layers/attention_kind.hpp>
 #include <lamina/layers/pass.hpp>
-#include <lamina/runtime/model_entry.hpp>
+#include <lamina/runtime/options.hpp>
 #include <lamina/schedule/variant.hpp>
 
 namespace lamina {
@@ -60,14 +60,14 @@ template <Variant V>
   }(kinds_of<V>{});
 }
 
-/// Takes all scratch memory of a session from `arena`. Over a measuring arena only counts.
+/// Takes all scratch memory of an engine from `arena`. Over a measuring arena only counts.
 template <Variant V>
-[[nodiscard]] Workspace take_workspace(const SessionOptions& options, Arena& arena) noexcept {
+[[nodiscard]] Workspace take_workspace(const EngineOptions& options, Arena& arena) noexcept {
   constexpr PassWidths widths = pass_widths<V>();
   constexpr auto hidden = static_cast<std::size_t>(V::dims.hidden);
   constexpr std::size_t per_layer = static_cast<std::size_t>(layer_count<V>) * per_layer_width<V>();
   constexpr std::size_t widest = std::max({hidden, widths.query, widths.ffn, per_layer});
-  const std::size_t rows = options.chunk;
+  const std::size_t rows = options.rows;
   const std::size_t threads = options.executor != nullptr ? options.executor->width() : 1;
   const auto floats = [&](std::size_t count) { return arena.take<float>(count).data(); };
 

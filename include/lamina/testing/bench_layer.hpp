@@ -25,9 +25,9 @@
 #include <lamina/layers/layer-inl.hpp>
 #include <lamina/layers/pass.hpp>
 #include <lamina/layers/rows.hpp>
-#include <lamina/runtime/model_entry.hpp>
+#include <lamina/runtime/options.hpp>
 #include <lamina/runtime/rotary_tables.hpp>
-#include <lamina/runtime/sequence.hpp>
+#include <lamina/runtime/layer_caches.hpp>
 #include <lamina/runtime/workspace.hpp>
 #include <lamina/schedule/facts.hpp>
 #include <lamina/schedule/kv_layout.hpp>
@@ -130,7 +130,7 @@ class LayerBench final : public LayerTimer {
   struct Copy {
     Copy() noexcept {}  // an aggregate would need the protected destructor of the cache's base
     LayerWeights<Kind> weights{};
-    Sequence<Model> cache;
+    CacheOf<Model> cache;
   };
 
   Status take(const WeightFile& file, std::span<const std::uint32_t> layers, Arena& arena) {
@@ -147,10 +147,11 @@ class LayerBench final : public LayerTimer {
       LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename Kind::per_layer>::list(Model::dims),
                             copy.weights.per_layer));
       LAMINA_TRY(bind_slots(file, arena, prefix, layer_scale_slots, copy.weights.scale));
-      copy.cache.take(session, arena);
+      copy.cache.take(session.engine(), session.sequence(), arena);
     }
-    LAMINA_TRY(rotary_.take(file.description, {}, options_.rows, arena));
-    work_ = take_workspace<Model>(session, arena);
+    LAMINA_TRY(rotary_.take_frequencies(file.description, {}, arena));
+    rotary_.take_angles(options_.rows, arena);
+    work_ = take_workspace<Model>(session.engine(), arena);
     const std::size_t stream_floats = std::size_t{options_.rows} * Hidden;
     stream_ = arena.take<float>(stream_floats);
     checked_ = arena.take<float>(stream_floats);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// One block of memory that holds everything an object needs: the caller's, or from the heap.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+#include <string_view>
+
+#include <lamina/core/arena.hpp>
+#include <lamina/core/error.hpp>
+
+namespace lamina {
+
+/// Memory of a size that is known before use. Moving it does not move the bytes.
+class Block {
+ public:
+  Block() noexcept = default;
+
+  /// Takes `bytes` bytes: of `memory` if that is given, else from the heap. `what` names the owner in errors.
+  ///
+  /// Errors   out_of_memory (`memory` is too small, or the system refuses)
+  [[nodiscard]] static Result<Block> take(std::size_t bytes, std::span<std::byte> memory,
+                                          std::string_view what) noexcept {
+    Block block;
+    if (memory.data() != nullptr) {
+      if (memory.size() < bytes) {
+        return Error{ErrorCode::out_of_memory,
+                     what,
+                     "the caller's memory block is too small",
+                     text("%zu bytes", bytes),
+                     text("%zu bytes", memory.size()),
+                     "ask how many bytes it takes before giving a block"};
+      }
+      block.bytes_ = memory.first(bytes);
+      return block;
+    }
+    block.owned_.reset(new (std::align_val_t{arena_alignment}, std::nothrow) std::byte[bytes]);
+    if (block.owned_ == nullptr) {
+      return Error{ErrorCode::out_of_memory,
+                   what,
+                   "the system refused memory",
+                   text("%zu bytes", bytes),
+                   "none",
+                   "plan a shorter context, smaller passes or a smaller cache format"};
+    }
+    block.bytes_ = {block.owned_.get(), bytes};
+    return block;
+  }
+
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* block) const noexcept {
+      ::operator delete[](block, std::align_val_t{arena_alignment});
+    }
+  };
+  std::unique_ptr<std::byte[], Free> owned_;
+  std::span<std::byte> bytes_;
+};
+
+}  // namespace lamina
