@@ -55,14 +55,14 @@ void bench_attend(benchmark::State& state) {
   const auto row_count = static_cast<std::uint32_t>(state.range(2));
   const std::size_t cache_bytes = Layout::bytes_per_position * depth;
   const std::size_t layers = row_count > 1 ? 1 : (std::size_t{192} << 20) / cache_bytes + 1;
-  const std::size_t floats = layers * (cache_bytes / sizeof(float) + 4 * 64);
+  const std::size_t floats = layers * (cache_bytes / sizeof(float) + depth + 4 * 64);
   std::vector<float> memory(floats + 64, 0.0F);
   Arena arena(std::as_writable_bytes(std::span<float>(memory)));
   std::vector<KvRows> caches;
   const std::vector<float> source = random_floats(4096 + dim, 5);
   const std::vector<float> key_norm = random_floats(dim, 6);
   for (std::size_t layer = 0; layer < layers; ++layer) {
-    caches.push_back(take_kv_rows<Layout>(arena, 1, depth));
+    caches.push_back(take_kv_ring<Layout>(arena, 1, kv_blocks(depth)));
     for (std::uint32_t p = 0; p < depth; ++p) {
       store_kv<Layout>(caches.back(), p, source.data() + (p * 7 + layer) % 4096,
                        source.data() + (p * 13) % 4096);

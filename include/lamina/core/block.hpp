@@ -50,6 +50,7 @@ class Block {
   }
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] bool is_owned() const noexcept { return owned_ != nullptr; }  ///< not the caller's
 
  private:
   struct Free {

@@ -54,24 +54,25 @@ HWY_INLINE void fetch_ahead(const std::byte* from, std::size_t bytes) noexcept {
   for (std::size_t i = 0; i < bytes; i += line) hwy::Prefetch(from + i);
 }
 
-/// The rows of one block of one kv head.
+/// The rows of one block of one kv head, and where those of the next one begin: only to be asked for ahead.
 struct KvBlock {
   const std::byte* keys;
   const std::byte* values;
   const float* key_scales;    ///< [kv_block]; scaled formats only
   const float* value_scales;  ///< [kv_block]; scaled formats only
+  const std::byte* next_keys;
+  const std::byte* next_values;
 };
 
-/// Finds the block that starts at position `start`: contiguous, since blocks and slots are both multiples of
-/// it.
+/// Finds the block that starts at position `start`, a multiple of `kv_block`.
 template <class Layout>
 HWY_INLINE KvBlock block_of(const KvRows& cache, std::uint32_t kv_head, std::uint32_t start) noexcept {
-  const std::size_t index = cache.row_index(kv_head, start);
-  KvBlock block{cache.keys + index * Layout::key_row_bytes, cache.values + index * Layout::value_row_bytes,
-                nullptr, nullptr};
-  if constexpr (Layout::scaled) {
-    block.key_scales = cache.key_scales + index;
-    block.value_scales = cache.value_scales + index;
+  const KvHeadRows rows = head_rows<Layout>(cache, kv_head, start);
+  KvBlock block{rows.keys, rows.values, rows.key_scales, rows.value_scales, rows.keys, rows.values};
+  if (cache.blocks[cache.block_of(start + kv_block)] != nullptr) {
+    const KvHeadRows next = head_rows<Layout>(cache, kv_head, start + kv_block);
+    block.next_keys = next.keys;
+    block.next_values = next.values;
   }
   return block;
 }
@@ -81,7 +82,7 @@ HWY_INLINE KvBlock block_of(const KvRows& cache, std::uint32_t kv_head, std::uin
 /// key rows.
 template <class Layout>
 HWY_INLINE const std::byte* rows_after_keys(const KvBlock& block, std::size_t key) noexcept {
-  if constexpr (Layout::key_is_value) return block.keys + (key + kv_block) * Layout::key_row_bytes;
+  if constexpr (Layout::key_is_value) return block.next_keys + key * Layout::key_row_bytes;
   const std::size_t later = key + attend_chunk;
   return later < kv_block ? block.keys + later * Layout::key_row_bytes
                           : block.values + (later - kv_block) * Layout::value_row_bytes;
@@ -91,10 +92,10 @@ HWY_INLINE const std::byte* rows_after_keys(const KvBlock& block, std::size_t ke
 /// keys; on K=V layers the next block's values.
 template <class Layout>
 HWY_INLINE const std::byte* rows_after_values(const KvBlock& block, std::size_t key) noexcept {
-  if constexpr (Layout::key_is_value) return block.values + (key + kv_block) * Layout::value_row_bytes;
+  if constexpr (Layout::key_is_value) return block.next_values + key * Layout::value_row_bytes;
   const std::size_t later = key + attend_chunk;
   return later < kv_block ? block.values + later * Layout::value_row_bytes
-                          : block.keys + later * Layout::key_row_bytes;
+                          : block.next_keys + (later - kv_block) * Layout::key_row_bytes;
 }
 
 /// Elements of a row are handled in pairs of vectors. A pair of bf16 vectors holds the even and the odd

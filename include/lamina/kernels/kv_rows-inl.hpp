@@ -47,7 +47,7 @@ HWY_INLINE void store_kv(const KvRows& rows, std::uint32_t position, const float
                          const float* values) noexcept {
   constexpr std::size_t dim = Layout::head_dim;
   for (std::uint32_t head = 0; head < rows.kv_heads; ++head) {
-    const std::size_t index = rows.row_index(head, position);
+    const KvHeadRows to = head_rows<Layout>(rows, head, position);
     const float* key = keys + head * dim;
     float rotated[Layout::key_columns];
     if constexpr (Layout::key_is_value) {
@@ -55,13 +55,11 @@ HWY_INLINE void store_kv(const KvRows& rows, std::uint32_t position, const float
       std::memcpy(rotated + Layout::shared_pairs, key + dim / 2, Layout::shared_pairs * sizeof(float));
       key = rotated;
     }
-    const float key_scale =
-        encode_kv_row<Layout::format>(key, rows.keys + index * Layout::key_row_bytes, Layout::key_columns);
-    const float value_scale = encode_kv_row<Layout::format>(
-        values + head * dim, rows.values + index * Layout::value_row_bytes, dim);
+    const float key_scale = encode_kv_row<Layout::format>(key, to.keys, Layout::key_columns);
+    const float value_scale = encode_kv_row<Layout::format>(values + head * dim, to.values, dim);
     if constexpr (Layout::scaled) {
-      rows.key_scales[index] = key_scale;
-      rows.value_scales[index] = value_scale;
+      *to.key_scales = key_scale;
+      *to.value_scales = value_scale;
     }
   }
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/config.hpp>
@@ -12,9 +13,9 @@
 
 namespace lamina {
 
-/// Positions whose scores are computed together. Blocks start at multiples of it, so that the arithmetic of a
-/// query depends on positions only; 64 keys keep a block of 512-wide bf16 rows (64 KiB) in the second-level
-/// cache.
+/// Positions whose scores are computed together, and the grain of memory: a block of them is contiguous.
+/// Blocks start at multiples of it, so that the arithmetic of a query depends on positions only; 64 keys keep
+/// a block of 512-wide bf16 rows (64 KiB) in the second-level cache.
 inline constexpr std::uint32_t kv_block = 64;
 
 /// Positions whose online softmax is independent of all others: the grain at which a context is split over
@@ -24,10 +25,9 @@ inline constexpr std::uint32_t kv_block = 64;
 inline constexpr std::uint32_t kv_span = 256;
 static_assert(kv_span % kv_block == 0);
 
-/// Slots to allocate for at least `positions`: rings and linear arrays hold whole blocks, so that a block is
-/// always contiguous. A linear array is a ring that never wraps.
-[[nodiscard]] constexpr std::uint32_t kv_slots(std::uint32_t positions) noexcept {
-  return (positions + kv_block - 1) / kv_block * kv_block;
+/// Blocks that hold at least `positions` positions.
+[[nodiscard]] constexpr std::uint32_t kv_blocks(std::uint32_t positions) noexcept {
+  return (positions + kv_block - 1) / kv_block;
 }
 
 /// Element type of a cache format; `scaled` formats keep one float32 factor per row and head.
@@ -84,43 +84,67 @@ struct KvRowLayout {
       key_row_bytes + value_row_bytes + (scaled ? 2 * sizeof(float) : 0);
 };
 
-/// A view of one layer's keys and values; owns nothing. Position p lives in slot p % slots.
-///
-/// Each head's rows are contiguous, [kv_heads, slots, row], because a head is the unit that a thread streams:
-/// one linear walk per head and no stride, at any number of heads.
-struct KvRows {
-  std::byte* keys = nullptr;      ///< [kv_heads, slots, Layout::key_row_bytes]
-  std::byte* values = nullptr;    ///< [kv_heads, slots, Layout::value_row_bytes]
-  float* key_scales = nullptr;    ///< [kv_heads, slots]; scaled formats only
-  float* value_scales = nullptr;  ///< [kv_heads, slots]; scaled formats only
-  std::uint32_t kv_heads = 0;
-  std::uint32_t slots = 0;  ///< multiple of kv_block
+/// Bytes of one layer's block: [kv_heads, kv_block] rows of keys, then of values, then the factors of both. A
+/// head's rows are contiguous, because a head is the unit that a thread streams.
+template <class Layout>
+[[nodiscard]] constexpr std::size_t kv_block_bytes(std::uint32_t kv_heads) noexcept {
+  return std::size_t{kv_heads} * kv_block * Layout::bytes_per_position;
+}
 
-  [[nodiscard]] std::uint32_t slot_of(std::uint32_t position) const noexcept { return position % slots; }
-  /// Index of the row of `position` and `kv_head` in any of the four arrays.
-  [[nodiscard]] std::size_t row_index(std::uint32_t kv_head, std::uint32_t position) const noexcept {
-    return std::size_t{kv_head} * slots + slot_of(position);
+/// A view of one layer's keys and values: blocks of `kv_block` positions, wherever they lie; owns nothing.
+///
+/// Layers with a window keep a ring of blocks; those that keep everything have as many blocks as the context,
+/// which come into being as it fills.
+struct KvRows {
+  std::byte* const* blocks = nullptr;  ///< [block_count]; position p lies in block p / kv_block % block_count
+  std::size_t offset = 0;              ///< of this layer in each block, in bytes
+  std::uint32_t block_count = 0;
+  std::uint32_t kv_heads = 0;
+
+  [[nodiscard]] std::uint32_t block_of(std::uint32_t position) const noexcept {
+    return position / kv_block % block_count;
   }
 };
 
-/// Takes the arrays of one layer from `arena`, untouched: attention reads only rows that were stored, so a
-/// context costs what is used of it. Works on a measuring arena too (the view is then empty).
-///
-/// Requires  slots is a multiple of kv_block and > 0
+/// Rows of one head in one block, from a position on; factors are null where the format has none.
+struct KvHeadRows {
+  std::byte* keys;      ///< [.., Layout::key_row_bytes]
+  std::byte* values;    ///< [.., Layout::value_row_bytes]
+  float* key_scales;    ///< [..]
+  float* value_scales;  ///< [..]
+};
+
+/// Rows of `kv_head` from `position` to the end of its block.
 template <class Layout>
-[[nodiscard]] KvRows take_kv_rows(Arena& arena, std::uint32_t kv_heads, std::uint32_t slots) noexcept {
-  LAMINA_DCHECK(slots > 0 && slots % kv_block == 0);
-  const std::size_t rows = std::size_t{kv_heads} * slots;
-  KvRows view;
-  view.kv_heads = kv_heads;
-  view.slots = slots;
-  view.keys = arena.take_untouched<std::byte>(rows * Layout::key_row_bytes).data();
-  view.values = arena.take_untouched<std::byte>(rows * Layout::value_row_bytes).data();
+[[nodiscard]] inline KvHeadRows head_rows(const KvRows& rows, std::uint32_t kv_head,
+                                          std::uint32_t position) noexcept {
+  std::byte* block = rows.blocks[rows.block_of(position)] + rows.offset;
+  const std::size_t row = std::size_t{kv_head} * kv_block + position % kv_block;
+  const std::size_t all_rows = std::size_t{rows.kv_heads} * kv_block;
+  std::byte* values = block + all_rows * Layout::key_row_bytes;
+  KvHeadRows found{block + row * Layout::key_row_bytes, values + row * Layout::value_row_bytes, nullptr,
+                   nullptr};
   if constexpr (Layout::scaled) {
-    view.key_scales = arena.take_untouched<float>(rows).data();
-    view.value_scales = arena.take_untouched<float>(rows).data();
+    auto* scales = reinterpret_cast<float*>(values + all_rows * Layout::value_row_bytes);
+    found.key_scales = scales + row;
+    found.value_scales = scales + all_rows + row;
   }
-  return view;
+  return found;
+}
+
+/// Takes a ring of `block_count` blocks for one layer from `arena`, untouched: attention reads only rows that
+/// were stored. Works on a measuring arena too (the view is then empty).
+template <class Layout>
+[[nodiscard]] KvRows take_kv_ring(Arena& arena, std::uint32_t kv_heads, std::uint32_t block_count) noexcept {
+  LAMINA_DCHECK(block_count > 0);
+  const std::size_t bytes = kv_block_bytes<Layout>(kv_heads);
+  const std::span<std::byte*> blocks = arena.take<std::byte*>(block_count);
+  std::byte* memory = arena.take_untouched<std::byte>(block_count * bytes).data();
+  if (memory != nullptr) {
+    for (std::byte*& block : blocks)
+      block = memory + static_cast<std::size_t>(&block - blocks.data()) * bytes;
+  }
+  return {blocks.data(), 0, block_count, kv_heads};
 }
 
 }  // namespace lamina

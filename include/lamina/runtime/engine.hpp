@@ -10,10 +10,13 @@
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/block.hpp>
+#include <lamina/core/counted.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/kernels/kv_rows.hpp>
 #include <lamina/runtime/model.hpp>
 #include <lamina/runtime/options.hpp>
+#include <lamina/runtime/page_pool.hpp>
 #include <lamina/runtime/runner.hpp>
 #include <lamina/runtime/sequence.hpp>
 
@@ -103,18 +106,20 @@ class Engine {
       : model_(other.model_),
         options_(other.options_),
         block_(std::move(other.block_)),
+        memory_bytes_(other.memory_bytes_),
         state_(std::exchange(other.state_, nullptr)) {}
   Engine& operator=(Engine&& other) noexcept {
     model_ = other.model_;
     options_ = other.options_;
     block_ = std::move(other.block_);
+    memory_bytes_ = other.memory_bytes_;
     state_ = std::exchange(other.state_, nullptr);
     return *this;
   }
 
   [[nodiscard]] const Model& model() const noexcept { return model_; }
   [[nodiscard]] const EngineOptions& options() const noexcept { return options_; }
-  [[nodiscard]] std::size_t memory_bytes() const noexcept { return block_.bytes().size(); }
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return memory_bytes_; }
 
  private:
   /// What a pass needs besides the runner, in the engine's block: it stays where it is when an engine moves.
@@ -123,6 +128,7 @@ class Engine {
     Runner* runner = nullptr;
     RunnerFeed* feeds = nullptr;          ///< [rows]
     std::uint32_t* first_rows = nullptr;  ///< [rows + 1]
+    PagePool pool;
   };
 
   Engine(const Model& model, const EngineOptions& options) noexcept : model_(model), options_(options) {}
@@ -130,23 +136,31 @@ class Engine {
   [[nodiscard]] static Error moved_from() noexcept {
     return {ErrorCode::bad_argument, "engine", "it was moved from", "", "", ""};
   }
-  static State* take_state(const EngineOptions& options, Arena& arena) noexcept;
+  static State* take_state(const ModelEntry& entry, const EngineOptions& options, Arena& arena) noexcept;
   [[nodiscard]] static Status check_distinct(std::span<const Feed> feeds) noexcept;
+  [[nodiscard]] Status take_pages(std::span<const Feed> feeds) noexcept;
   [[nodiscard]] Result<PassResult> run_alone(std::span<const Feed> feeds) noexcept;
   [[nodiscard]] Status check(std::span<const Feed> feeds) const noexcept;
 
   Model model_;
   EngineOptions options_;
-  Block block_;
+  Counted<Block> block_;  ///< shared with the sequences, whose pages lie in it; empty: the caller's memory
+  std::size_t memory_bytes_ = 0;
   State* state_ = nullptr;  ///< null when moved from
 };
 
 // --- Implementation ---
 
-inline Engine::State* Engine::take_state(const EngineOptions& options, Arena& arena) noexcept {
+inline Engine::State* Engine::take_state(const ModelEntry& entry, const EngineOptions& options,
+                                         Arena& arena) noexcept {
   State* state = arena.take<State>(1).data();
   RunnerFeed* feeds = arena.take<RunnerFeed>(options.rows).data();
   std::uint32_t* first_rows = arena.take<std::uint32_t>(std::size_t{options.rows} + 1).data();
+  const std::size_t page_bytes = entry.page_bytes(options.cache);
+  const std::uint32_t tokens = options.cache_tokens > 0 ? options.cache_tokens : options.context;
+  PagePool measured;
+  PagePool& pool = state != nullptr ? state->pool : measured;
+  pool.take_memory(page_bytes > 0 ? kv_blocks(tokens) : 0, page_bytes, arena);
   if (state != nullptr) {
     state->feeds = feeds;
     state->first_rows = first_rows;
@@ -156,7 +170,7 @@ inline Engine::State* Engine::take_state(const EngineOptions& options, Arena& ar
 
 inline std::size_t Engine::bytes(const ModelEntry& entry, const EngineOptions& options) noexcept {
   Arena arena = Arena::measuring();
-  static_cast<void>(take_state(options, arena));
+  static_cast<void>(take_state(entry, options, arena));
   return arena.bytes_needed() + entry.runner_bytes(options);
 }
 
@@ -173,9 +187,14 @@ inline Result<Engine> Engine::create(const Model& model, const EngineOptions& op
   auto block = Block::take(bytes(model.entry(), options), memory, "engine");
   if (!block) return block.error();
   Engine engine(model, options);
-  engine.block_ = std::move(*block);
-  Arena arena(engine.block_.bytes());
-  engine.state_ = take_state(options, arena);
+  engine.memory_bytes_ = block->bytes().size();
+  Arena arena(block->bytes());
+  if (block->is_owned()) {
+    engine.block_ = Counted<Block>::make(std::move(*block));
+    if (!engine.block_)
+      return Error{ErrorCode::out_of_memory, "engine", "the system refused memory", "", "", ""};
+  }
+  engine.state_ = take_state(model.entry(), options, arena);
   auto runner = model.core().make_runner(options, arena);
   if (!runner) return runner.error();
   engine.state_->runner = *runner;
@@ -196,6 +215,8 @@ inline Result<Sequence> Engine::sequence(const SequenceOptions& options,
   if (!cache) return cache.error();
   sequence.cache_ = *cache;
   sequence.runner_ = state_->runner;
+  sequence.pool_ = &state_->pool;
+  sequence.home_ = block_;
   return sequence;
 }
 
@@ -303,8 +324,26 @@ inline Result<PassResult> Engine::run(std::span<const Feed> feeds) noexcept {
   return result;
 }
 
+inline Status Engine::take_pages(std::span<const Feed> feeds) noexcept {
+  std::size_t missing = 0;
+  for (const Feed& feed : feeds) missing += feed.sequence->missing_pages(feed.tokens.size());
+  const std::uint32_t free = state_->pool.free_pages();
+  if (missing <= free) {
+    // Others only give pages back meanwhile: there is one pass at a time.
+    for (const Feed& feed : feeds) feed.sequence->take_pages(feed.tokens.size());
+    return Done{};
+  }
+  return Error{ErrorCode::out_of_memory,
+               "pages",
+               "the sequences hold more tokens than the engine has pages for",
+               text("at most %u pages more, of %u positions", free, kv_block),
+               text("%zu", missing),
+               "reset or destroy a sequence, or raise EngineOptions::cache_tokens"};
+}
+
 inline Result<PassResult> Engine::run_alone(std::span<const Feed> feeds) noexcept {
   LAMINA_TRY(check(feeds));
+  LAMINA_TRY(take_pages(feeds));
   std::uint32_t row = 0;
   for (std::size_t i = 0; i < feeds.size(); ++i) {
     const Sequence& sequence = *feeds[i].sequence;

@@ -92,7 +92,8 @@ struct EntryOf {
 
   static constexpr ModelEntry entry{
       V::name,      &describe,     &kernels,     &ModelWeights<V>::visit_matrices,
-      &model_bytes, &runner_bytes, &cache_bytes, &bind};
+      &model_bytes, &runner_bytes, &cache_bytes, &CacheOf<V>::page_bytes,
+      &bind};
 };
 
 /// The entry of model `V`, for `Model::create`, `Session::create` and for lists of compiled-in models.

@@ -28,6 +28,7 @@ struct ModelEntry {
   std::size_t (*model_bytes)() noexcept;
   std::size_t (*runner_bytes)(const EngineOptions& options) noexcept;
   std::size_t (*cache_bytes)(const EngineOptions& engine, const SequenceOptions& sequence) noexcept;
+  std::size_t (*page_bytes)(CacheFormat cache) noexcept;  ///< of `kv_block` positions; 0: needs no pages
 
   /// Binds and checks all weights; vectors are widened into `arena`. `file` must outlive the result.
   Result<const ModelCore*> (*bind)(const WeightFile& file, Arena& arena) noexcept;

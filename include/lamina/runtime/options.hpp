@@ -16,6 +16,8 @@ struct EngineOptions {
   std::uint32_t logits_rows = 1;  ///< of them, those whose logits one pass can return
   /// Longest context whose attention is split over threads; longer ones are computed too, by fewer threads.
   std::uint32_t context = 8192;
+  /// Tokens that all sequences together can hold in layers without a window, in pages; 0: `context`.
+  std::uint32_t cache_tokens = 0;
   Precision precision = Precision::fast;
   CacheFormat cache = CacheFormat::bf16;
   EmbeddingScale embedding_scale = EmbeddingScale::automatic;
@@ -42,7 +44,7 @@ struct SessionOptions {
   PassObserver* observer = nullptr;  ///< shown inner values, if given
 
   [[nodiscard]] constexpr EngineOptions engine() const noexcept {
-    return {chunk, logits_rows, context, precision, cache, embedding_scale, executor, observer};
+    return {chunk, logits_rows, context, context, precision, cache, embedding_scale, executor, observer};
   }
   [[nodiscard]] constexpr SequenceOptions sequence() const noexcept { return {context}; }
 };

@@ -14,8 +14,13 @@
 
 namespace lamina {
 
-/// Keys and values of one sequence. Made by the core whose model it belongs to; opaque outside it.
+/// Keys and values of one sequence. Made by the core whose model it belongs to; opaque outside it, but for
+/// the pages that somebody must provide.
 class SequenceCache {
+ public:
+  /// Pages of `kv_block` positions, first to last, null where there is none yet; room for the whole context.
+  std::span<std::byte*> pages;
+
  protected:
   ~SequenceCache() = default;
 };
@@ -43,7 +48,7 @@ class Runner {
  public:
   /// Feeds all of `feeds`: writes their keys and values, and computes what is wanted.
   ///
-  /// Requires  tokens < vocabulary; positions inside the caches' contexts; at most `EngineOptions::rows` rows
+  /// Requires  tokens < vocabulary; positions inside the caches' contexts, with pages for all of them; at most `EngineOptions::rows` rows
   ///           and feeds, and `EngineOptions::logits_rows` wanted rows (all checked by `Engine`)
   /// Effects   rows nobody wants stop after the last layer that owns keys and values
   [[nodiscard]] virtual Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept = 0;

@@ -42,6 +42,21 @@ class Session {
   [[nodiscard]] static Result<Session> create(const Model& model, const SessionOptions& options,
                                               std::span<std::byte> memory = {}) noexcept;
 
+  Session(Session&&) noexcept = default;
+  Session& operator=(Session&& other) noexcept {
+    if (this == &other) return *this;
+    // The sequence gives its pages back to the engine, and both lie in the block.
+    sequence_ = std::move(other.sequence_);
+    engine_ = std::move(other.engine_);
+    block_ = std::move(other.block_);
+    options_ = other.options_;
+    logits_ = std::exchange(other.logits_, {});
+    return *this;
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() = default;
+
   /// Bytes of the block that `create` takes for a file; exact.
   [[nodiscard]] static std::size_t bytes(const ModelEntry& entry, const SessionOptions& options) noexcept {
     return entry.model_bytes() + own_bytes(entry, options);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <lamina/core/arena.hpp>
@@ -148,6 +149,10 @@ class LayerBench final : public LayerTimer {
                             copy.weights.per_layer));
       LAMINA_TRY(bind_slots(file, arena, prefix, layer_scale_slots, copy.weights.scale));
       copy.cache.take(session.engine(), session.sequence(), arena);
+      const std::size_t page_bytes = CacheOf<Model>::page_bytes(session.cache);
+      const std::uint32_t pages = kv_blocks(session.context);
+      std::byte* memory = arena.take_untouched<std::byte>(pages * page_bytes).data();
+      for (std::byte*& page : copy.cache.pages) page = std::exchange(memory, memory + page_bytes);
     }
     LAMINA_TRY(rotary_.take_frequencies(file.description, {}, arena));
     rotary_.take_angles(options_.rows, arena);
@@ -168,7 +173,7 @@ class LayerBench final : public LayerTimer {
     std::fill(ones_.begin(), ones_.end(), 1.0F);
     for (Copy& copy : copies_) {
       const KvRows& rows = copy.cache.layers[index];
-      const std::uint32_t kept = std::min(options_.depth, rows.slots);
+      const std::uint32_t kept = std::min(options_.depth, rows.block_count * kv_block);
       for (std::uint32_t position = options_.depth - kept; position < options_.depth; ++position) {
         for (std::size_t i = 0; i < std::size_t{rows.kv_heads} * Attention::shape.head_dim; ++i) {
           work_.key[i] = random.next_float() / 8.0F;

@@ -25,8 +25,10 @@ namespace {
 
 /// One layout's functions and facts, so that the checks below are compiled once and not for every layout.
 struct Kernel {
-  std::size_t dim, pairs, key_row_bytes, value_row_bytes;
+  std::size_t dim, pairs;
   CacheFormat format;
+  std::size_t (*block_bytes)(std::uint32_t kv_heads);
+  KvHeadRows (*head_rows)(const KvRows&, std::uint32_t kv_head, std::uint32_t position);
   void (*store)(const KvRows&, std::uint32_t, const float*, const float*);
   void (*prepare)(float*, std::size_t, const float*);
   void (*attend)(const KvRows&, const AttendRows&, std::uint32_t, std::uint32_t, std::uint32_t,
@@ -51,9 +53,9 @@ template <class Layout>
 Kernel kernel_of() {
   return {Layout::head_dim,
           Layout::shared_pairs,
-          Layout::key_row_bytes,
-          Layout::value_row_bytes,
           Layout::format,
+          kv_block_bytes<Layout>,
+          head_rows<Layout>,
           store_rows<Layout>,
           prepare_rows<Layout>,
           attend<Layout>,
@@ -63,20 +65,20 @@ Kernel kernel_of() {
           [](std::uint32_t group) { return attend_scratch_floats<Layout>(group); }};
 }
 
-/// A cache of its own whose unwritten bytes are NaN in every float format: what leaks from them is seen.
+/// A cache of its own whose unwritten bytes are NaN in every float format: what leaks from them is seen. Its
+/// blocks lie in memory last to first, with gaps.
 struct OwnedRows {
-  std::vector<std::byte> keys, values;
-  std::vector<float> key_scales, value_scales;
+  std::vector<std::byte> memory;
+  std::vector<std::byte*> table;
   KvRows view;
 
   OwnedRows(const Kernel& kernel, std::uint32_t kv_heads, std::uint32_t positions) {
-    const std::uint32_t slots = kv_slots(positions);
-    const std::size_t rows = std::size_t{kv_heads} * slots;
-    keys.assign(rows * kernel.key_row_bytes, std::byte{0xFF});
-    values.assign(rows * kernel.value_row_bytes, std::byte{0xFF});
-    key_scales.assign(rows, std::bit_cast<float>(0xFFFFFFFFU));
-    value_scales = key_scales;
-    view = {keys.data(), values.data(), key_scales.data(), value_scales.data(), kv_heads, slots};
+    constexpr std::size_t offset = 64;
+    const std::size_t stride = kernel.block_bytes(kv_heads) + 2 * offset;
+    const std::uint32_t blocks = kv_blocks(positions);
+    memory.assign(blocks * stride, std::byte{0xFF});
+    for (std::uint32_t i = blocks; i > 0; --i) table.push_back(memory.data() + (i - 1) * stride);
+    view = {table.data(), offset, blocks, kv_heads};
   }
 };
 
@@ -93,18 +95,17 @@ double decoded(CacheFormat format, const std::byte* row, float scale, std::size_
 std::vector<double> stored_row(const Kernel& kernel, const OwnedRows& rows, std::uint32_t head,
                                std::uint32_t position, bool key, const std::vector<float>& key_norm) {
   const std::size_t half = kernel.dim / 2;
-  const std::size_t index = rows.view.row_index(head, position);
-  const std::byte* key_row = rows.keys.data() + index * kernel.key_row_bytes;
-  const std::byte* value_row = rows.values.data() + index * kernel.value_row_bytes;
-  const float key_scale = rows.key_scales[index];
+  const KvHeadRows row = kernel.head_rows(rows.view, head, position);
+  const float key_scale = row.key_scales != nullptr ? *row.key_scales : 1.0F;
+  const float value_scale = row.value_scales != nullptr ? *row.value_scales : 1.0F;
   std::vector<double> out(kernel.dim);
   for (std::size_t i = 0; i < kernel.dim; ++i) {
-    out[i] = decoded(kernel.format, value_row, rows.value_scales[index], i);
+    out[i] = decoded(kernel.format, row.values, value_scale, i);
     if (!key) continue;
     if (kernel.pairs == 0) {
-      out[i] = decoded(kernel.format, key_row, key_scale, i);
+      out[i] = decoded(kernel.format, row.keys, key_scale, i);
     } else if (i % half < kernel.pairs) {
-      out[i] = decoded(kernel.format, key_row, key_scale, i % half + (i < half ? 0 : kernel.pairs));
+      out[i] = decoded(kernel.format, row.keys, key_scale, i % half + (i < half ? 0 : kernel.pairs));
     } else {
       out[i] *= static_cast<double>(key_norm[i]);
     }

@@ -40,13 +40,14 @@ void check_store() {
        std::string(name_of(Layout::format)), ", shared pairs ", Layout::shared_pairs);
   constexpr std::size_t dim = Layout::head_dim;
   constexpr std::uint32_t heads = 3;
-  constexpr std::uint32_t slots = kv_block;
-  constexpr std::uint32_t positions = 150;
+  constexpr std::uint32_t blocks = 2;
+  constexpr std::uint32_t slots = blocks * kv_block;
+  constexpr std::uint32_t positions = 300;
   Arena measuring = Arena::measuring();
-  static_cast<void>(take_kv_rows<Layout>(measuring, heads, slots));
+  static_cast<void>(take_kv_ring<Layout>(measuring, heads, blocks));
   std::vector<std::byte> memory(measuring.bytes_needed());
   Arena arena(memory);
-  const KvRows rows = take_kv_rows<Layout>(arena, heads, slots);
+  const KvRows rows = take_kv_ring<Layout>(arena, heads, blocks);
   REQUIRE(!arena.overflowed());
   for (std::uint32_t p = 0; p < positions; ++p) {
     const auto keys = test::normal_vector(heads * dim, 2 * p);
@@ -67,10 +68,8 @@ void check_store() {
     const auto keys = test::normal_vector(heads * dim, 2 * p);
     const auto values = test::normal_vector(heads * dim, 2 * p + 1);
     for (std::uint32_t h = 0; h < heads; ++h) {
-      const std::size_t index = rows.row_index(h, p);
-      CHECK(index == std::size_t{h} * slots + p % slots);
-      const std::byte* key = rows.keys + index * Layout::key_row_bytes;
-      const std::byte* value = rows.values + index * Layout::value_row_bytes;
+      const KvHeadRows row = head_rows<Layout>(rows, h, p);
+      CHECK(row.keys == head_rows<Layout>(rows, h, p + slots).keys);
       std::vector<float> expected_key(keys.begin() + static_cast<std::ptrdiff_t>(h * dim),
                                       keys.begin() + static_cast<std::ptrdiff_t>((h + 1) * dim));
       if (Layout::key_is_value) {
@@ -83,12 +82,12 @@ void check_store() {
       REQUIRE(expected_key.size() == static_cast<std::size_t>(Layout::key_columns));
       for (std::size_t i = 0; i < expected_key.size(); ++i, ++checked) {
         const double exact = static_cast<double>(expected_key[i]);
-        const double found = element<Layout>(key, Layout::scaled ? rows.key_scales + index : nullptr, i);
+        const double found = element<Layout>(row.keys, row.key_scales, i);
         wrong += !(std::fabs(found - exact) <= bound(expected_key.data(), expected_key.size(), exact));
       }
       for (std::size_t i = 0; i < dim; ++i, ++checked) {
         const double exact = static_cast<double>(values[h * dim + i]);
-        const double found = element<Layout>(value, Layout::scaled ? rows.value_scales + index : nullptr, i);
+        const double found = element<Layout>(row.values, row.value_scales, i);
         wrong += !(std::fabs(found - exact) <= bound(values.data() + h * dim, dim, exact));
       }
     }
@@ -149,6 +148,7 @@ static_assert(KvRowLayout<512, CacheFormat::bf16>::bytes_per_position == 2048);
 static_assert(KvRowLayout<512, CacheFormat::bf16, 64>::bytes_per_position == 1280);
 static_assert(KvRowLayout<256, CacheFormat::int8>::bytes_per_position == 520);
 static_assert(KvRowLayout<24, CacheFormat::int8>::key_row_bytes == 32);
-static_assert(kv_slots(1) == kv_block && kv_slots(kv_block) == kv_block && kv_slots(513) == 576);
+static_assert(kv_block_bytes<KvRowLayout<256, CacheFormat::bf16>>(2) == 2 * kv_block * 1024);
+static_assert(kv_blocks(0) == 0 && kv_blocks(1) == 1 && kv_blocks(kv_block) == 1 && kv_blocks(513) == 9);
 }  // namespace lamina
 #endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pages of keys and values that the sequences of an engine take as they grow, share, and give back.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <lamina/core/arena.hpp>
+#include <lamina/core/config.hpp>
+
+namespace lamina {
+
+/// A fixed number of pages of one size, each with a count of its users. A page holds `kv_block` positions of
+/// all layers that keep the whole context. Pages are not touched before they are taken.
+///
+/// Threads   safe: sequences may come and go beside a pass
+class PagePool {
+ public:
+  /// Takes the memory of `pages` pages of `page_bytes` bytes from `arena`. Over a measuring arena only
+  /// counts.
+  void take_memory(std::uint32_t pages, std::size_t page_bytes, Arena& arena) noexcept {
+    page_bytes_ = page_bytes;
+    users_ = arena.take<std::uint32_t>(pages);
+    free_ = arena.take<std::uint32_t>(pages);
+    memory_ = arena.take_untouched<std::byte>(pages * page_bytes).data();
+    for (std::uint32_t i = 0; i < free_.size(); ++i) free_[i] = pages - 1 - i;
+    free_count_ = static_cast<std::uint32_t>(free_.size());
+  }
+
+  /// A page with one user; null when all are taken.
+  [[nodiscard]] std::byte* take() noexcept {
+    const Lock lock(busy_);
+    if (free_count_ == 0) return nullptr;
+    const std::uint32_t page = free_[--free_count_];
+    users_[page] = 1;
+    return memory_ + page * page_bytes_;
+  }
+
+  /// Takes one user from a page; the last one gives it back.
+  void release(const std::byte* page) noexcept {
+    const Lock lock(busy_);
+    const auto index = static_cast<std::uint32_t>(static_cast<std::size_t>(page - memory_) / page_bytes_);
+    LAMINA_DCHECK(users_[index] > 0);
+    if (--users_[index] == 0) free_[free_count_++] = index;
+  }
+
+  [[nodiscard]] std::uint32_t free_pages() const noexcept {
+    const Lock lock(busy_);
+    return free_count_;
+  }
+  [[nodiscard]] std::uint32_t pages() const noexcept { return static_cast<std::uint32_t>(free_.size()); }
+
+ private:
+  /// Held for a handful of instructions.
+  class Lock {
+   public:
+    explicit Lock(std::atomic<bool>& busy) noexcept : busy_(busy) {
+      while (busy_.exchange(true, std::memory_order_acquire)) {
+      }
+    }
+    ~Lock() { busy_.store(false, std::memory_order_release); }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+   private:
+    std::atomic<bool>& busy_;
+  };
+
+  std::span<std::uint32_t> users_;  ///< [pages]
+  std::span<std::uint32_t> free_;   ///< [pages] the first `free_count_` are free
+  std::byte* memory_ = nullptr;     ///< [pages, page_bytes]
+  std::size_t page_bytes_ = 0;
+  std::uint32_t free_count_ = 0;
+  mutable std::atomic<bool> busy_{false};
+};
+
+}  // namespace lamina
