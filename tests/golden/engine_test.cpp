@@ -223,6 +223,36 @@ TEST_CASE("options out of range are refused before any memory is taken") {
                "too small");
 }
 
+TEST_CASE("pages come from the engine, are counted before a pass, and go back") {
+  const lamina::Model model = shared_model("tiny-31b");
+  std::vector<TokenId> tokens = random_tokens(130, 9, model.vocab());
+  const auto first = [&](std::size_t n) { return std::span(tokens).first(n); };
+  // Three pages of 64 positions for all.
+  std::optional<lamina::Engine> engine =
+      must(lamina::Engine::create(model, {.rows = 130, .cache_tokens = 130}));
+  std::optional<lamina::Sequence> a = must(engine->sequence({.context = 256}));
+  lamina::Sequence b = must(engine->sequence({.context = 256}));
+  const Feed both[] = {{&*a, first(65)}, {&b, first(65)}};
+  expect_error(engine->run(both), lamina::ErrorCode::out_of_memory, "pages", "more tokens");
+  CHECK(a->position() == 0);
+  const Feed fits[] = {{&*a, first(65)}, {&b, first(64)}};
+  must(engine->run(fits));
+  const Feed one_more[] = {{&b, first(1)}};
+  expect_error(engine->run(one_more), lamina::ErrorCode::out_of_memory, "pages", "more tokens");
+  CHECK(b.position() == 64);
+  a.reset();  // its two pages are free now
+  const auto after = must(engine->run(one_more));
+  const std::vector<float> logits(after.logits(0).begin(), after.logits(0).end());
+  b.reset();
+  std::vector<TokenId> again(tokens.begin(), tokens.begin() + 64);
+  again.push_back(tokens[0]);
+  const Feed whole[] = {{&b, again}};
+  const auto fresh = must(engine->run(whole));
+  CHECK(same_bits(logits, {fresh.logits(0).begin(), fresh.logits(0).end()}));
+  engine.reset();  // a sequence may live longer
+  CHECK(b.position() == 65);
+}
+
 /// An executor that tries to start a pass inside a pass.
 struct Meddler final : lamina::Executor {
   lamina::Engine* engine = nullptr;
