@@ -83,18 +83,21 @@ struct AttentionKernel {
                                     const RotaryRows& rotary) noexcept {
     for (const RowRun& run : pass.runs) {
       pass.team.split(run.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+        bool finite = true;
         for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
           const std::size_t row = run.first_row + i;
           float* key = pass.work.key + row * kv_heads * head_dim;
           float* value = pass.work.value + row * kv_heads * head_dim;
-          rms_norm_heads(shape.key_is_value ? key : value, nullptr, value, kv_heads, head_dim, pass.epsilon);
-          rms_norm_heads(key, weights.k_norm.f32(), key, kv_heads, head_dim, pass.epsilon);
+          finite &= rms_norm_heads(shape.key_is_value ? key : value, nullptr, value, kv_heads, head_dim,
+                                   pass.epsilon);
+          finite &= rms_norm_heads(key, weights.k_norm.f32(), key, kv_heads, head_dim, pass.epsilon);
           rotate_heads(key, kv_heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
                        rotary.sines + row * rotary.pairs);
           with_cache_format(pass.cache, [&](auto format) HWY_ATTR {
             store_kv<Layout<format()>>(run.caches[pass.layer], run.first_position + i, key, value);
           });
         }
+        if (!finite) pass.report_not_finite(PassFault::inside);
       });
     }
     pass.show(PassValue::key, pass.work.key, kv_heads * head_dim);
@@ -106,12 +109,14 @@ struct AttentionKernel {
                              const AttentionSite& site) noexcept {
     const RotaryRows& rotary = site.rotary;
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+      bool finite = true;
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
         float* query = pass.work.query + row * heads * head_dim;
-        rms_norm_heads(query, weights.q_norm.f32(), query, heads, head_dim, pass.epsilon);
+        finite &= rms_norm_heads(query, weights.q_norm.f32(), query, heads, head_dim, pass.epsilon);
         rotate_heads(query, heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
                      rotary.sines + row * rotary.pairs);
       }
+      if (!finite) pass.report_not_finite(PassFault::inside);
     });
     pass.show(PassValue::query, pass.work.query, heads * head_dim);
     if constexpr (shape.key_is_value) {

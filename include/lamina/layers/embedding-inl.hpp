@@ -66,16 +66,18 @@ inline void mix_per_layer_inputs(const Pass& pass, const GlobalWeights& weights,
   const std::uint32_t count = part.floats.count;
   pass.team.split(part.rows.count, rows_per_share, [&](IndexRange range, std::uint32_t thread) HWY_ATTR {
     float* token_row = pass.work.table_rows + thread * std::size_t{pass.per_layer_floats};
+    bool finite = true;
     for (std::size_t i = range.first; i < range.first + range.count; ++i) {
       float* row = pass.work.per_layer + (part.rows.first + i) * pass.per_layer_floats + first;
       pass.linear.embed_row(weights.per_layer_embedding, tokens[i], first, count, token_scale, token_row);
       scale(row, count, context_scale);
       for (std::size_t at = 0; at < count; at += width) {
-        rms_norm(row + at, weights.per_layer_norm.f32(), row + at, width, pass.epsilon);
+        finite &= rms_norm(row + at, weights.per_layer_norm.f32(), row + at, width, pass.epsilon);
       }
       add(row, token_row, count);
       scale(row, count, half_root);
     }
+    if (!finite) pass.report_not_finite(PassFault::inside);
   });
 }
 

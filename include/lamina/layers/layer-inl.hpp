@@ -28,7 +28,9 @@ struct LayerKernel {
   static void run(Pass& pass, const LayerWeights<LayerType>& weights, const AttentionSite& site) noexcept {
     AttentionKernel<typename LayerType::attention>::run(pass, weights.attention, site);
     if (pass.rows == 0) return;  // a prompt whose logits nobody wants ends at the last KV owner
+    pass.step = PassStep::feed_forward;
     FfnKernel<typename LayerType::ffn>::run(pass, weights.ffn);
+    pass.step = PassStep::per_layer_input;
     PerLayerKernel<typename LayerType::per_layer>::run(pass, weights.per_layer);
     if (weights.scale.scale) scale_stream(pass, *weights.scale.scale.f32());
     pass.show(PassValue::layer_output, pass.work.stream, pass.hidden);

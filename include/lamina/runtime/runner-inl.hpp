@@ -63,17 +63,20 @@ class ModelRunner final : public Runner {
     return Done{};
   }
 
-  std::span<const float> forward(std::span<const Segment> segments) noexcept override {
+  Result<std::span<const float>> forward(std::span<const Segment> segments) noexcept override {
     std::array<RowRun, most_runs> runs;
     Pass pass = start(segments, runs);
     embed(pass);
     for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) {
       run_layer(pass, layer, layer + 1 == first_reader && has_unwanted_rows(pass));
+      if (fault_) return fault_.error();
     }
-    if (pass.rows == 0) return {};
+    if (pass.rows == 0) return std::span<const float>();
     pass.layer = 0;
+    pass.step = PassStep::logits;
     compute_logits(pass, weights_.global, description_->final_softcap);
-    return {work_.logits, std::size_t{pass.rows} * V::dims.vocab};
+    if (fault_) return fault_.error();
+    return std::span<const float>(work_.logits, std::size_t{pass.rows} * V::dims.vocab);
   }
 
   SequenceCache& first_cache() noexcept override { return sequence_; }
@@ -106,7 +109,9 @@ class ModelRunner final : public Runner {
               .runs = {runs.data(), segments.size()},
               .rows = rows,
               .rotaries = rotary_.tables(),
-              .observer = options_.observer};
+              .observer = options_.observer,
+              .fault = &fault_};
+    fault_.clear();
     for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
     return pass;
   }
@@ -124,6 +129,7 @@ class ModelRunner final : public Runner {
     with_kind_of<V>(layer, [&]<std::size_t K>() {
       using Kind = KindAt<kinds_of<V>, K>;
       pass.layer = layer;
+      pass.step = PassStep::attention;  // a layer's first block
       const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], key_norm(layer),
                                drop_unwanted};
       LayerKernel<Kind>::run(pass, weights_.template layer<K>(layer), site);
@@ -143,6 +149,7 @@ class ModelRunner final : public Runner {
   ModelWeights<V> weights_{};
   RotaryTables<V> rotary_{};
   Workspace work_{};
+  PassFault fault_{};
   Sequence<V> sequence_;
   float embedding_scale_ = 1.0F;
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 
 namespace lamina {
@@ -40,8 +41,10 @@ class Runner {
   /// Requires  tokens < vocabulary; rows of all segments together at most `SessionOptions::chunk`; wanted
   /// rows at most
   ///           `SessionOptions::logits_rows`; positions inside the planned context (all checked by `Session`)
+  /// Errors    not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its
+  ///           positions are undefined, all others stay as they are
   /// Effects   the returned view is valid until the next pass; rows nobody needs stop after the last KV owner
-  virtual std::span<const float> forward(std::span<const Segment> segments) noexcept = 0;
+  virtual Result<std::span<const float>> forward(std::span<const Segment> segments) noexcept = 0;
 
   /// The cache made together with the runner.
   virtual SequenceCache& first_cache() noexcept = 0;

@@ -35,7 +35,10 @@ class Session {
   /// Feeds `tokens` after what is already there, in chunks of `options.chunk`; `logits()` then belongs to the
   /// last one. Tokens before the last run only through the layers that own keys and values (architecture 7).
   ///
-  /// Errors   context_full, bad_argument (token outside the vocabulary); on error nothing was fed
+  /// Errors   context_full, bad_argument (token outside the vocabulary): nothing was fed. not_finite (a NaN or an
+  ///          infinity arose): the chunk where it did was not fed, those before it were, as `position()`
+  ///          says; `logits()` is empty, and the session goes on from there as if the chunk had not been
+  ///          tried
   [[nodiscard]] Status prompt(std::span<const TokenId> tokens) noexcept;
 
   /// Feeds at most `options.logits_rows` tokens and returns all their logits [n, vocab], row-major.
@@ -44,7 +47,7 @@ class Session {
   /// Feeds one token and returns its logits [vocab] (after the soft cap).
   [[nodiscard]] Result<std::span<const float>> step(TokenId token) noexcept;
 
-  /// Logits of the last token fed, [vocab]; empty before the first.
+  /// Logits of the last token fed, [vocab]; empty before the first, and after a pass that failed.
   [[nodiscard]] std::span<const float> logits() const noexcept;
 
   /// Forgets all tokens; keeps memory.
@@ -66,7 +69,7 @@ class Session {
   Session(const SessionOptions& options, std::uint32_t vocab) noexcept : options_(options), vocab_(vocab) {}
 
   [[nodiscard]] Status check(std::span<const TokenId> tokens) const noexcept;
-  std::span<const float> feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept;
+  Result<std::span<const float>> feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept;
 
   SessionOptions options_;
   std::uint32_t vocab_;
@@ -149,10 +152,17 @@ inline Status Session::check(std::span<const TokenId> tokens) const noexcept {
   return Done{};
 }
 
-inline std::span<const float> Session::feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept {
+inline Result<std::span<const float>> Session::feed(std::span<const TokenId> tokens,
+                                                    LogitsWanted wanted) noexcept {
   const Segment segment{&runner_->first_cache(), position_, tokens, wanted};
+  logits_ = {};
+  auto rows = runner_->forward({&segment, 1});
+  // A pass that failed wrote only keys and values that the next one writes again: rings have room for the
+  // rows of a pass beyond their window.
+  if (!rows) return rows;
   position_ += static_cast<std::uint32_t>(tokens.size());
-  return runner_->forward({&segment, 1});
+  if (!rows->empty()) logits_ = rows->last(vocab_);
+  return rows;
 }
 
 inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
@@ -160,7 +170,7 @@ inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
   while (!tokens.empty()) {
     const std::size_t n = tokens.size() < options_.chunk ? tokens.size() : options_.chunk;
     const bool last = n == tokens.size();
-    logits_ = feed(tokens.first(n), last ? LogitsWanted::last : LogitsWanted::none);
+    LAMINA_TRY(feed(tokens.first(n), last ? LogitsWanted::last : LogitsWanted::none));
     tokens = tokens.subspan(n);
   }
   return Done{};
@@ -176,9 +186,7 @@ inline Result<std::span<const float>> Session::logits_of(std::span<const TokenId
                  "raise `logits_rows`"};
   }
   if (Status status = check(tokens); !status) return status.error();
-  const std::span<const float> rows = feed(tokens, LogitsWanted::all);
-  logits_ = rows.last(vocab_);
-  return rows;
+  return feed(tokens, LogitsWanted::all);
 }
 
 inline Result<std::span<const float>> Session::step(TokenId token) noexcept {
