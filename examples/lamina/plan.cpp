@@ -10,11 +10,13 @@
 #include <CLI/CLI.hpp>
 
 #include <lamina/weights/as_header.hpp>
+#include <lamina/weights/check_tensors.hpp>
 
 #include "commands.hpp"
 #include "machine.hpp"
 #include "model.hpp"
 #include "report.hpp"
+#include "terminal.hpp"
 
 namespace program {
 namespace {
@@ -29,6 +31,7 @@ struct PlanFlags {
   std::string format;
   std::string budget;
   bool as_header = false;
+  bool check_weights = false;
 };
 
 /// Stands for the threads of the session that is planned; never runs anything.
@@ -151,6 +154,23 @@ void print_plan(const Json& document) {
   print_layers(document);
 }
 
+std::uint64_t bytes_of(const lamina::WeightFile& file) {
+  std::uint64_t bytes = 0;
+  for (const lamina::TensorView& tensor : file.tensors) bytes += tensor.bytes.size();
+  return bytes;
+}
+
+/// Scans all tensors for numbers that are not finite, under a progress bar.
+lamina::Status check_weights(const lamina::WeightFile& file, const CommonOptions& common) {
+  ProgressBar bar("checking weights", bytes_of(file), common.talks());
+  std::uint64_t done = 0;
+  for (const lamina::TensorView& tensor : file.tensors) {
+    LAMINA_TRY(lamina::check_numbers(file, tensor));
+    bar.at(done += tensor.bytes.size());
+  }
+  return lamina::Done{};
+}
+
 Error over_budget(const Planner& planner, const lamina::SessionOptions& options, const Budget& budget) {
   Error error{ErrorCode::out_of_memory,
               "--budget",
@@ -186,11 +206,18 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
     budget = Budget{*bytes, static_cast<std::uint64_t>(planner.memory(options).total()) <= *bytes,
                     planner.largest_context(options, *bytes)};
   }
-  const Json document = plan_json(planner, options, name, budget);
+  Json document = plan_json(planner, options, name, budget);
+  if (flags.check_weights)  // whoever gets here passed
+    document["weights_check"] = {
+        {"finite", true}, {"tensors", file->tensors.size()}, {"bytes", bytes_of(*file)}};
   if (flags.common.json) {
     print(document);
   } else {
     print_plan(document);
+    if (flags.check_weights) {
+      std::printf("\nweights are clean: all numbers of %zu tensors, %s, are finite\n", file->tensors.size(),
+                  format_bytes(static_cast<double>(bytes_of(*file))).c_str());
+    }
     if (budget && budget->fits) std::printf("\nfits; the largest context that fits is %u\n", budget->context);
   }
   if (!budget || budget->fits) return exit_done;
@@ -201,6 +228,10 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
 int plan(const PlanFlags& flags) {
   if (!flags.variant.empty() && !flags.file.empty()) {
     return fail_usage("--variant and a file exclude each other", "leave one of them out", flags.common.json);
+  }
+  if (!flags.variant.empty() && flags.check_weights) {
+    return fail_usage("--variant has no weights to check", "name a file: lamina plan -m FILE --check-weights",
+                      flags.common.json);
   }
   if (!flags.variant.empty()) {
     lamina::Format format = lamina::Format::q4_0;
@@ -229,6 +260,10 @@ int plan(const PlanFlags& flags) {
   }
   const auto file = open_weights(flags.file);
   if (!file) return fail(file.error(), flags.common.json);
+  if (flags.check_weights) {
+    if (const auto clean = check_weights(*file, flags.common); !clean)
+      return fail(clean.error(), flags.common.json);
+  }
   if (flags.as_header) {
     std::fputs(lamina::as_header(file->description, lamina::header_name(file->path)).c_str(), stdout);
     return exit_done;
@@ -253,6 +288,8 @@ void add_plan(Program& program) {
                       "Memory to fit into, such as 2GiB; exit code 1 if it does not fit");
   command->add_flag("--as-header", flags->as_header,
                     "Print the C++ header of a variant with the file's structure");
+  command->add_flag("--check-weights", flags->check_weights,
+                    "Read all of the file's weights and look for infinite and NaN numbers");
   command->callback([&program, flags] {
     program.action = [flags] {
       if (!flags->file.empty() && !flags->common.model.empty()) {

@@ -7,18 +7,30 @@
 
 namespace program {
 
+namespace {
+
+/// The library's hint, or what to do with this program.
+std::string_view hint_of(const lamina::Error& error) {
+  if (error.code == lamina::ErrorCode::not_finite)
+    return "look for the damaged tensor: lamina plan --check-weights -m MODEL";
+  return error.hint;
+}
+
+}  // namespace
+
 Json error_document(const lamina::Error& error) {
   return Json{{"error",
                {{"code", std::string(name_of(error.code))},
                 {"message", std::string(describe(error).view())},
                 {"where", std::string(error.where.view())},
-                {"hint", std::string(error.hint.view())}}}};
+                {"hint", std::string(hint_of(error))}}}};
 }
 
 int fail(const lamina::Error& error, bool json) {
   std::fflush(stdout);
   std::fprintf(stderr, "lamina: %s\n", describe(error).c_str());
-  if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());
+  const std::string hint(hint_of(error));
+  if (!hint.empty()) std::fprintf(stderr, "hint: %s\n", hint.c_str());
   if (json) print(error_document(error));
   return exit_failed;
 }

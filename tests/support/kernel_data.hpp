@@ -2,6 +2,7 @@
 // Repeatable random vectors for kernel tests.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -39,5 +40,11 @@ inline std::vector<float> normal_vector(std::size_t count, std::uint64_t seed, f
   for (float& value : out) value = random.normal() * scale;
   return out;
 }
+
+/// Numbers that are not finite: infinities, and NaN of either sign with the smallest and the largest
+/// payloads.
+inline const float not_finite[] = {std::bit_cast<float>(0x7F800000U), std::bit_cast<float>(0xFF800000U),
+                                   std::bit_cast<float>(0x7F800001U), std::bit_cast<float>(0xFF800001U),
+                                   std::bit_cast<float>(0x7FC00000U), std::bit_cast<float>(0xFFFFFFFFU)};
 
 }  // namespace lamina::test

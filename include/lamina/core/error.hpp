@@ -71,6 +71,7 @@ enum class ErrorCode : std::uint8_t {
   out_of_memory,  ///< the arena or a limit is too small
   context_full,   ///< more tokens than the session was planned for
   bad_argument,   ///< the caller's value is outside its documented range
+  not_finite,     ///< a NaN or an infinity arose while computing: damaged weights, or an overflow
 };
 
 /// The stable name of a code, used in JSON output.
@@ -90,6 +91,8 @@ enum class ErrorCode : std::uint8_t {
       return "context_full";
     case ErrorCode::bad_argument:
       return "bad_argument";
+    case ErrorCode::not_finite:
+      return "not_finite";
   }
   return "unknown";
 }

@@ -139,7 +139,8 @@ HWY_INLINE void score_block(const KvBlock& block, const float* packed, std::uint
 /// Turns one vector's scores into probabilities relative to the new maximum, in place; zeros where it sees
 /// nothing.
 ///
-/// Returns their sum and updates `maximum`; `difference` receives old maximum - new maximum.
+/// Returns their sum and updates `maximum`; `difference` receives old maximum - new maximum. The sum is NaN
+/// if a score is not finite, and so is then all that is made of it: `Max` and `Exp` let a NaN disappear.
 template <class Layout>
 HWY_INLINE float weigh_block(const KvBlock& block, BlockRange seen, float* scores, float& maximum,
                              float& difference) noexcept {
@@ -156,15 +157,20 @@ HWY_INLINE float weigh_block(const KvBlock& block, BlockRange seen, float* score
       hn::StoreU(hn::Mul(hn::LoadU(d, scores + i), hn::LoadU(d, block.key_scales + i)), d, scores + i);
     }
   }
-  constexpr float nothing = -std::numeric_limits<float>::infinity();
+  // Finite, so that an infinite score can be told from a masked one.
+  constexpr float nothing = std::numeric_limits<float>::lowest();
   std::fill_n(scores, seen.lo, nothing);
   std::fill_n(scores + seen.hi, kv_block - seen.hi, nothing);
   auto largest = hn::LoadU(d, scores);
-  for (std::size_t i = lanes; i < kv_block; i += lanes) largest = hn::Max(largest, hn::LoadU(d, scores + i));
+  auto sum = hn::Mul(largest, hn::Zero(d));  // 0, or NaN
+  for (std::size_t i = lanes; i < kv_block; i += lanes) {
+    const auto some = hn::LoadU(d, scores + i);
+    largest = hn::Max(largest, some);
+    sum = hn::MulAdd(some, hn::Zero(d), sum);
+  }
   const float now = std::max(maximum, hn::GetLane(hn::MaxOfLanes(d, largest)));
   difference = maximum - now;
   maximum = now;
-  auto sum = hn::Zero(d);
   for (std::size_t i = 0; i < kv_block; i += lanes) {
     const auto weight = hn::Exp(d, hn::Sub(hn::LoadU(d, scores + i), hn::Set(d, now)));
     sum = hn::Add(sum, weight);
@@ -264,7 +270,7 @@ template <class Layout>
 HWY_INLINE void finish_rows(const QueryTile& tile, const AttendScratch& scratch) noexcept {
   for (std::uint32_t v = 0; v < tile.vectors; ++v) {
     const float sum = scratch.total_sum[v];
-    finish_vector<Layout>(tile.out + tile.offset_of(v), sum > 0.0F ? 1.0F / sum : 0.0F);
+    finish_vector<Layout>(tile.out + tile.offset_of(v), sum == 0.0F ? 0.0F : 1.0F / sum);
   }
 }
 

@@ -91,6 +91,18 @@ HWY_INLINE void multiply_add(float* x, const float* y, float factor, std::size_t
   }
 }
 
+/// Returns whether all of x [n] are finite.
+HWY_INLINE bool all_finite(const float* x, std::size_t n) noexcept {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  auto nothing = hn::Zero(d);  // 0 · x is 0, or NaN
+  std::size_t i = 0;
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes)
+    nothing = hn::MulAdd(hn::LoadU(d, x + i), hn::Zero(d), nothing);
+  if (i < n) nothing = hn::MulAdd(load_part(d, x + i, n - i), hn::Zero(d), nothing);
+  return hn::GetLane(hn::SumOfLanes(d, nothing)) == 0.0F;
+}
+
 // --- Conversions ---
 
 /// Rounds x [n] to bf16 bits, nearest even; a NaN stays a NaN.
@@ -110,13 +122,16 @@ HWY_INLINE void from_bf16(const std::uint16_t* HWY_RESTRICT x, float* HWY_RESTRI
   for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(std::uint32_t{x[i]} << 16);
 }
 
-/// Rounds x [n] to int8 codes, x ≈ code · factor, and returns the factor max|x| / 127 (0 for a row of zeros).
+/// Rounds x [n] to int8 codes, x ≈ code · factor, and returns the factor max|x| / 127 (0 for a row of zeros,
+/// NaN or infinite if an element is: no product with the row is finite then).
 HWY_INLINE float to_int8(const float* HWY_RESTRICT x, std::int8_t* HWY_RESTRICT out, std::size_t n) noexcept {
-  float largest = 0.0F;
+  // Compared as integers, a NaN is above infinity and does not get lost.
+  std::uint32_t largest_bits = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    const float magnitude = std::fabs(x[i]);
-    largest = magnitude > largest ? magnitude : largest;
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFu;
+    largest_bits = bits > largest_bits ? bits : largest_bits;
   }
+  const auto largest = std::bit_cast<float>(largest_bits);
   const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
   // Adding 1.5 · 2^23 leaves round-to-nearest-even of a small float in the low bits: no library call per
   // element.

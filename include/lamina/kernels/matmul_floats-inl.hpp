@@ -57,7 +57,7 @@ HWY_INLINE compat::VecF32 load_widened(const std::byte* at) noexcept {
     return hn::LoadU(df, reinterpret_cast<const float*>(at));
   } else if constexpr (F == Format::f16) {
     const hn::Rebind<hwy::float16_t, compat::TagF32> d_half;
-    return hn::PromoteTo(df, hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(at)));
+    return compat::WidenHalves(hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(at)));
   } else {
     const hn::Rebind<std::uint16_t, compat::TagF32> d16;
     const hn::Rebind<std::uint32_t, compat::TagF32> d32;

@@ -11,6 +11,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 
 #include <lamina/simd/prelude.hpp>
 #include <lamina/kernels/elementwise-inl.hpp>
@@ -19,7 +20,11 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Returns (mean(x²) + epsilon)^(-1/2), the factor that all norms of one vector share.
+// Norms find damage: the sum of squares is finite only if every element is. They then return false and make
+// the whole vector NaN, so that whoever does not ask still passes it on.
+
+/// Returns (mean(x²) + epsilon)^(-1/2), the factor that all norms of one vector share; NaN if an element is
+/// not finite, or the sum of the squares overflows.
 ///
 /// Shapes    x [n], n > 0
 /// Cost      reads x once
@@ -51,6 +56,8 @@ HWY_INLINE float inverse_rms(const float* x, std::size_t n, float epsilon) noexc
     sum1 = hn::MulAdd(x0, x0, sum1);
   }
   const float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
+  // Of an infinite sum the root's inverse is 0, which would hide what overflowed.
+  if (!std::isfinite(sum)) return std::numeric_limits<float>::quiet_NaN();
   return 1.0F / std::sqrt(sum / static_cast<float>(n) + epsilon);
 }
 
@@ -78,35 +85,41 @@ HWY_INLINE void apply_norm(const float* x, const float* weight, float factor, fl
   }
 }
 
-/// Normalises one vector: out = weight ⊙ x · (mean(x²) + epsilon)^(-1/2).
+/// Normalises one vector: out = weight ⊙ x · (mean(x²) + epsilon)^(-1/2). Returns whether x was finite.
 ///
 /// Shapes    x, out [n] (may be the same) · weight [n] or null (no weight)
-HWY_INLINE void rms_norm(const float* x, const float* weight, float* out, std::size_t n,
+HWY_INLINE bool rms_norm(const float* x, const float* weight, float* out, std::size_t n,
                          float epsilon) noexcept {
-  apply_norm(x, weight, inverse_rms(x, n, epsilon), out, n);
+  const float factor = inverse_rms(x, n, epsilon);
+  apply_norm(x, weight, factor, out, n);
+  return !std::isnan(factor);
 }
 
-/// Normalises every head by itself, with one weight for all heads (q_norm, k_norm; v_norm has none).
+/// Normalises every head by itself, with one weight for all heads (q_norm, k_norm; v_norm has none). Returns
+/// whether all were finite.
 ///
 /// Shapes    x, out [heads, head_dim] (may be the same) · weight [head_dim] or null
-HWY_INLINE void rms_norm_heads(const float* x, const float* weight, float* out, std::size_t heads,
+HWY_INLINE bool rms_norm_heads(const float* x, const float* weight, float* out, std::size_t heads,
                                std::size_t head_dim, float epsilon) noexcept {
+  bool finite = true;
   for (std::size_t h = 0; h < heads; ++h) {
-    rms_norm(x + h * head_dim, weight, out + h * head_dim, head_dim, epsilon);
+    finite &= rms_norm(x + h * head_dim, weight, out + h * head_dim, head_dim, epsilon);
   }
+  return finite;
 }
 
 /// Adds a normalised branch to the residual stream: x = (x + weight ⊙ y · (mean(y²) + epsilon)^(-1/2)) ·
-/// factor.
+/// factor. Returns whether y was finite.
 ///
 /// Shapes    x [n] in and out · y [n] · weight [n] or null
 /// Effects   `factor` multiplies the whole stream (layer_scalar, §2.3); 1 leaves it as it is
-HWY_INLINE void add_rms_norm(float* HWY_RESTRICT x, const float* HWY_RESTRICT y,
+HWY_INLINE bool add_rms_norm(float* HWY_RESTRICT x, const float* HWY_RESTRICT y,
                              const float* HWY_RESTRICT weight, std::size_t n, float epsilon,
                              float factor = 1.0F) noexcept {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
-  const auto norm = hn::Set(d, inverse_rms(y, n, epsilon));
+  const float inverse = inverse_rms(y, n, epsilon);
+  const auto norm = hn::Set(d, inverse);
   const auto whole = hn::Set(d, factor);
   const auto one = hn::Set(d, 1.0F);
   std::size_t i = 0;
@@ -120,6 +133,7 @@ HWY_INLINE void add_rms_norm(float* HWY_RESTRICT x, const float* HWY_RESTRICT y,
     const auto sum = hn::MulAdd(hn::Mul(load_part(d, y + i, n - i), norm), w, load_part(d, x + i, n - i));
     store_part(hn::Mul(sum, whole), d, x + i, n - i);
   }
+  return !std::isnan(inverse);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

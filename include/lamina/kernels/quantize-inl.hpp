@@ -9,6 +9,7 @@
 #define LAMINA_KERNELS_QUANTIZE_INL_HPP_
 #endif
 
+#include <bit>
 #include <cfloat>
 #include <cstddef>
 #include <cstdint>
@@ -23,18 +24,25 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// Quantises 32 values into row `row` of a block of `rows` rows. Blocks too small for a normal step become
-/// zero.
+/// zero; one with a NaN or an infinity becomes zeros with a step that is not finite, which makes NaN of every
+/// product of its row.
 template <int rows>
 HWY_INLINE void quantize_block(const float* values, ActivationBlock<rows>& to, int row) noexcept {
   const compat::TagF32 df;
   const compat::TagI32 di;
   const hn::Rebind<std::int8_t, compat::TagI32> d8;
   constexpr int lanes = compat::lanes32;
-  auto largest = hn::Zero(df);
+  // Magnitudes compare as integers as they do as floats, but no NaN gets lost: it is above infinity.
+  auto largest = hn::Zero(di);
   for (int i = 0; i < code_block_elements; i += lanes) {
-    largest = hn::Max(largest, hn::Abs(hn::LoadU(df, values + i)));
+    largest = hn::Max(largest, hn::BitCast(di, hn::Abs(hn::LoadU(df, values + i))));
   }
-  const float step = hn::GetLane(hn::MaxOfLanes(df, largest)) / 127.0f;
+  const std::int32_t magnitude = hn::GetLane(hn::MaxOfLanes(di, largest));
+  // Nothing that is not finite may be converted to an integer.
+  static constexpr float zeros[code_block_elements] = {};
+  constexpr std::int32_t infinity = 0x7F800000;
+  if (magnitude >= infinity) values = zeros;
+  const float step = std::bit_cast<float>(magnitude) / 127.0f;
   const bool is_normal = step >= FLT_MIN;
   const auto inverse = hn::Set(df, is_normal ? 1.0f / step : 0.0f);
 
@@ -53,7 +61,7 @@ HWY_INLINE void quantize_block(const float* values, ActivationBlock<rows>& to, i
   for (int quad = 0; quad < code_block_elements / 4; ++quad) {
     std::memcpy(&to.quads[quad][row], codes + 4 * quad, 4);
   }
-  to.step[row] = is_normal ? step : 0.0f;
+  to.step[row] = step < FLT_MIN ? 0.0f : step;
   to.biased_minus_8_total[row] = sum_bias_bits - 8 * (half_sum[0] + half_sum[1]);
   to.biased_minus_32_first[row] = sum_bias_bits - 32 * half_sum[0];
   to.minus_32_second[row] = -32 * half_sum[1];

@@ -19,7 +19,8 @@ struct RoutedExpert {
 /// Chooses the chosen.size() experts of largest logit, most probable first; of equal ones the lower index.
 ///
 /// weight = p / Σ chosen p · scale. The softmax over all experts cancels in p / Σ p, so it runs over the
-/// chosen only. The scale comes after renormalising and is not normalised again.
+/// chosen only. The scale comes after renormalising and is not normalised again. If any logit is not finite,
+/// all weights are NaN: whether its expert would have been chosen is not known.
 ///
 /// Shapes    logits [X] · expert_scale [X] or null (all 1) · chosen [k]
 /// Requires  1 <= k <= X
@@ -45,6 +46,7 @@ inline void route(std::span<const float> logits, const float* expert_scale,
     if (room) ++filled;
   }
   float sum = 0.0F;
+  for (const float logit : logits) sum += logit * 0.0F;  // 0, or NaN
   const float largest = logits[chosen[0].expert];
   for (RoutedExpert& one : chosen) {
     one.weight = std::exp(logits[one.expert] - largest);

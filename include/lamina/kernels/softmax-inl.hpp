@@ -22,22 +22,28 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Replaces every z by cap · tanh(z / cap). An element's bits do not depend on its place or on n.
+/// Replaces every z by cap · tanh(z / cap). An element's bits do not depend on its place or on n. Returns
+/// whether all were finite, which the result does not show: the cap makes a number of an infinity.
 ///
 /// Shapes    z [n] in place
 /// Requires  cap > 0
-HWY_INLINE void soft_cap(float* z, std::size_t n, float cap) noexcept {
+HWY_INLINE bool soft_cap(float* z, std::size_t n, float cap) noexcept {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   const auto factor = hn::Set(d, cap);
+  auto nothing = hn::Zero(d);  // 0 · z is 0, or NaN
   std::size_t i = 0;
   for (; n - i >= lanes; i += lanes) {
-    hn::StoreU(hn::Mul(hn::Tanh(d, hn::Div(hn::LoadU(d, z + i), factor)), factor), d, z + i);
+    const auto whole = hn::LoadU(d, z + i);
+    nothing = hn::MulAdd(whole, hn::Zero(d), nothing);
+    hn::StoreU(hn::Mul(hn::Tanh(d, hn::Div(whole, factor)), factor), d, z + i);
   }
   if (i < n) {
     const auto part = load_part(d, z + i, n - i);
+    nothing = hn::MulAdd(part, hn::Zero(d), nothing);
     store_part(hn::Mul(hn::Tanh(d, hn::Div(part, factor)), factor), d, z + i, n - i);
   }
+  return hn::GetLane(hn::SumOfLanes(d, nothing)) == 0.0F;
 }
 
 /// Returns the largest of z [n], n > 0.
@@ -57,7 +63,8 @@ HWY_INLINE float largest_of(const float* z, std::size_t n) noexcept {
 
 namespace detail {
 
-/// Returns Σ exp(z - largest), and writes the terms to `terms` [n] unless null.
+/// Returns Σ exp(z - largest), and writes the terms to `terms` [n] unless null. A NaN stays one, and so does
+/// the difference of two infinities; `Exp` alone makes 0 of it.
 HWY_INLINE float sum_of_powers(const float* z, std::size_t n, float largest, float* terms) noexcept {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
@@ -65,13 +72,16 @@ HWY_INLINE float sum_of_powers(const float* z, std::size_t n, float largest, flo
   auto sum = hn::Zero(d);
   std::size_t i = 0;
   for (; n - i >= lanes; i += lanes) {
-    const auto term = hn::Exp(d, hn::Sub(hn::LoadU(d, z + i), shift));
+    const auto difference = hn::Sub(hn::LoadU(d, z + i), shift);
+    const auto term = hn::IfThenElse(hn::IsNaN(difference), difference, hn::Exp(d, difference));
     sum = hn::Add(sum, term);
     if (terms != nullptr) hn::StoreU(term, d, terms + i);
   }
   if (i < n) {
     const auto live = hn::FirstN(d, n - i);
-    const auto term = hn::IfThenElseZero(live, hn::Exp(d, hn::Sub(load_part(d, z + i, n - i), shift)));
+    const auto difference = hn::Sub(load_part(d, z + i, n - i), shift);
+    const auto power = hn::IfThenElse(hn::IsNaN(difference), difference, hn::Exp(d, difference));
+    const auto term = hn::IfThenElseZero(live, power);
     sum = hn::Add(sum, term);
     if (terms != nullptr) store_part(term, d, terms + i, n - i);
   }

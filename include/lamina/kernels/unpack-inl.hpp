@@ -216,7 +216,7 @@ struct InterleavedRows {
   [[nodiscard]] HWY_INLINE compat::VecF32 halves(std::size_t at) const noexcept {
     const hn::Rebind<hwy::float16_t, compat::TagF32> d_half;
     const std::byte* from = first + at * compat::lanes32;
-    return hn::PromoteTo(compat::TagF32(), hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(from)));
+    return compat::WidenHalves(hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(from)));
   }
 };
 

@@ -29,7 +29,7 @@ HWY_INLINE compat::VecF32 widen_halves(VecWords bits) noexcept {
   const hn::Rebind<std::uint16_t, TagWords> d16;
   const hn::Rebind<hwy::float16_t, TagWords> d_half;
   const auto words = hn::BitCast(compat::TagI32(), hn::And(bits, hn::Set(TagWords(), 0xFFFFu)));
-  return hn::PromoteTo(compat::TagF32(), hn::BitCast(d_half, hn::DemoteTo(d16, words)));
+  return compat::WidenHalves(hn::BitCast(d_half, hn::DemoteTo(d16, words)));
 }
 
 /// Byte `index` of every lane as a float.

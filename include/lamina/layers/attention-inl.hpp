@@ -96,18 +96,21 @@ struct AttentionKernel {
   static void store_keys_and_values(const Pass& pass, const AttentionWeights& weights,
                                     const RotaryRows& rotary) noexcept {
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+      bool finite = true;
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
         const PassRow& place = pass.row(row);
         float* key = pass.work.key + row * kv_heads * head_dim;
         float* value = pass.work.value + row * kv_heads * head_dim;
-        rms_norm_heads(shape.key_is_value ? key : value, nullptr, value, kv_heads, head_dim, pass.epsilon);
-        rms_norm_heads(key, weights.k_norm.f32(), key, kv_heads, head_dim, pass.epsilon);
+        finite &= rms_norm_heads(shape.key_is_value ? key : value, nullptr, value, kv_heads, head_dim,
+                                 pass.epsilon);
+        finite &= rms_norm_heads(key, weights.k_norm.f32(), key, kv_heads, head_dim, pass.epsilon);
         rotate_heads(key, kv_heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
                      rotary.sines + row * rotary.pairs);
         with_cache_format(pass.cache, [&](auto format) HWY_ATTR {
           store_kv<Layout<format()>>(pass.cache_of(place), place.position, key, value);
         });
       }
+      if (!finite) pass.report_not_finite(PassFault::inside);
     });
     pass.show(PassValue::key, pass.work.key, kv_heads * head_dim);
     pass.show(PassValue::value, pass.work.value, kv_heads * head_dim);
@@ -118,12 +121,14 @@ struct AttentionKernel {
                              const AttentionSite& site) noexcept {
     const RotaryRows& rotary = site.rotary;
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+      bool finite = true;
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
         float* query = pass.work.query + row * heads * head_dim;
-        rms_norm_heads(query, weights.q_norm.f32(), query, heads, head_dim, pass.epsilon);
+        finite &= rms_norm_heads(query, weights.q_norm.f32(), query, heads, head_dim, pass.epsilon);
         rotate_heads(query, heads, head_dim, pairs, rotary.cosines + row * rotary.pairs,
                      rotary.sines + row * rotary.pairs);
       }
+      if (!finite) pass.report_not_finite(PassFault::inside);
     });
     pass.show(PassValue::query, pass.work.query, heads * head_dim);
     if constexpr (shape.key_is_value) {

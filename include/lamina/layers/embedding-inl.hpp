@@ -47,17 +47,19 @@ inline void embed_per_layer_part(const Pass& pass, const GlobalWeights& weights,
   const float half_root = std::sqrt(0.5F);
   pass.team.split(rows, rows_per_share, [&](IndexRange range, std::uint32_t thread) HWY_ATTR {
     float* token_row = pass.work.table_rows + thread * std::size_t{pass.per_layer_floats};
+    bool finite = true;
     for (std::size_t i = range.first; i < range.first + range.count; ++i) {
       float* row = out + i * pass.per_layer_floats;
       pass.linear.embed_row(weights.per_layer_embedding, pass.row(i).token, part.first, part.count,
                             token_scale, token_row);
       scale(row, part.count, context_scale);
       for (std::size_t at = 0; at < part.count; at += width) {
-        rms_norm(row + at, weights.per_layer_norm.f32(), row + at, width, pass.epsilon);
+        finite &= rms_norm(row + at, weights.per_layer_norm.f32(), row + at, width, pass.epsilon);
       }
       add(row, token_row, part.count);
       scale(row, part.count, half_root);
     }
+    if (!finite) pass.report_not_finite(PassFault::inside);
   });
 }
 

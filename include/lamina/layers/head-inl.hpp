@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <lamina/kernels/elementwise-inl.hpp>
 #include <lamina/kernels/softmax-inl.hpp>
 #include <lamina/layers/pass.hpp>
 #include <lamina/layers/products.hpp>
@@ -20,17 +21,19 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// Writes the logits of all rows of `pass` to `work.logits` [rows, vocab]; `cap` 0 means no cap.
+/// Writes the logits of all rows of `pass` to `work.logits` [rows, vocab]; `cap` 0 means no cap. Reports
+/// logits that are not finite before the cap.
 inline void compute_logits(const Pass& pass, const GlobalWeights& weights, float cap) noexcept {
   const WeightMatrix& head = weights.head ? weights.head : weights.embedding;
   normalise_stream(pass, weights.norm.f32());
   pass.show(PassValue::final_norm, pass.work.normed, pass.hidden);
   ProductInput input(pass, pass.work.codes, pass.work.normed, pass.rows, pass.hidden, pass.hidden);
   multiply(pass, input, {{head, pass.work.logits, head.rows}});
-  if (cap == 0.0F) return;
   constexpr std::uint32_t grain = 4096;  // logits a thread caps at least: some microseconds of work
   pass.team.split(pass.rows * head.rows, grain, [&](IndexRange range, std::uint32_t) HWY_ATTR {
-    soft_cap(pass.work.logits + range.first, range.count, cap);
+    float* logits = pass.work.logits + range.first;
+    const bool finite = cap == 0.0F ? all_finite(logits, range.count) : soft_cap(logits, range.count, cap);
+    if (!finite) pass.report_not_finite(PassFault::inside);
   });
 }
 

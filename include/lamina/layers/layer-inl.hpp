@@ -50,7 +50,9 @@ struct LayerKernel {
 
  private:
   static void run_after_attention(Pass& pass, const LayerWeights<LayerType>& weights) noexcept {
+    pass.step = PassStep::feed_forward;
     FfnKernel<typename LayerType::ffn>::run(pass, weights.ffn);
+    pass.step = PassStep::per_layer_input;
     PerLayerKernel<typename LayerType::per_layer>::run(pass, weights.per_layer);
     if (weights.scale.scale) scale_stream(pass, *weights.scale.scale.f32());
     pass.show(PassValue::layer_output, pass.work.stream, pass.hidden);

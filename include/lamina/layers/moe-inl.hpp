@@ -119,6 +119,7 @@ struct FfnKernel<MoeFfn<S>> {
     Workspace& work = pass.work;
     float* sums = work.normed;  // its rows have entered the experts
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+      bool finite = true;
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
         float* sum = sums + row * pass.hidden;
         float* dense = work.branch + row * pass.hidden;
@@ -127,9 +128,10 @@ struct FfnKernel<MoeFfn<S>> {
           multiply_add(sum, work.expert_output + std::size_t{work.row_entries[i]} * pass.hidden,
                        work.row_weights[i], pass.hidden);
         }
-        rms_norm(dense, weights.dense_post_norm.f32(), dense, pass.hidden, pass.epsilon);
-        add_rms_norm(dense, sum, weights.expert_post_norm.f32(), pass.hidden, pass.epsilon);
+        finite &= rms_norm(dense, weights.dense_post_norm.f32(), dense, pass.hidden, pass.epsilon);
+        finite &= add_rms_norm(dense, sum, weights.expert_post_norm.f32(), pass.hidden, pass.epsilon);
       }
+      if (!finite) pass.report_not_finite(PassFault::inside);
     });
     pass.show(PassValue::expert_sum, sums, pass.hidden);
     add_branch(pass, weights.post_norm.f32());

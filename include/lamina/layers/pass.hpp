@@ -13,6 +13,7 @@
 #include <lamina/kernels/linear.hpp>
 #include <lamina/kernels/router.hpp>
 #include <lamina/layers/observer.hpp>
+#include <lamina/layers/pass_fault.hpp>
 #include <lamina/layers/team.hpp>
 
 namespace lamina {
@@ -108,7 +109,9 @@ struct Pass {
   std::uint32_t wanted = 0;               ///< of them, those whose logits are wanted: 0 .. wanted - 1
   std::span<const RotaryRows> rotaries;
   PassObserver* observer = nullptr;
-  std::uint32_t layer = 0;  ///< that runs now
+  std::uint32_t layer = 0;              ///< that runs now
+  PassStep step = PassStep::embedding;  ///< that runs now
+  PassFault* fault = nullptr;           ///< told about numbers that are not finite, if given
 
   [[nodiscard]] const PassRow& row(std::size_t index) const noexcept { return work.rows[index]; }
 
@@ -123,6 +126,11 @@ struct Pass {
   /// Shows an inner value of all rows to the observer, if there is one.
   void show(PassValue what, const float* values, std::size_t width) const noexcept {
     if (observer != nullptr) observer->show(what, layer, values, rows, width);
+  }
+
+  /// Notes that a number is not finite `where` in the step that runs now. Threads: any of the pass.
+  void report_not_finite(PassFault::Where where) const noexcept {
+    if (fault != nullptr) fault->report(layer, step, where);
   }
 };
 

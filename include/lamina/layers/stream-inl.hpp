@@ -18,23 +18,27 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// normed = RMS(stream; weight), all rows.
+/// normed = RMS(stream; weight), all rows. Reports a stream that is not finite.
 inline void normalise_stream(const Pass& pass, const float* weight) noexcept {
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+    bool finite = true;
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
-      rms_norm(pass.work.stream + row * pass.hidden, weight, pass.work.normed + row * pass.hidden,
-               pass.hidden, pass.epsilon);
+      finite &= rms_norm(pass.work.stream + row * pass.hidden, weight, pass.work.normed + row * pass.hidden,
+                         pass.hidden, pass.epsilon);
     }
+    if (!finite) pass.report_not_finite(PassFault::before);
   });
 }
 
-/// stream = stream + RMS(branch; weight), all rows.
+/// stream = stream + RMS(branch; weight), all rows. Reports a branch that is not finite.
 inline void add_branch(const Pass& pass, const float* weight) noexcept {
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
+    bool finite = true;
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
-      add_rms_norm(pass.work.stream + row * pass.hidden, pass.work.branch + row * pass.hidden, weight,
-                   pass.hidden, pass.epsilon, 1.0F);
+      finite &= add_rms_norm(pass.work.stream + row * pass.hidden, pass.work.branch + row * pass.hidden,
+                             weight, pass.hidden, pass.epsilon, 1.0F);
     }
+    if (!finite) pass.report_not_finite(PassFault::inside);
   });
 }
 

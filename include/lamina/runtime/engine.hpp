@@ -99,7 +99,8 @@ class Engine {
   /// Runs one pass: appends every feed's tokens to its sequence.
   ///
   /// Errors   context_full, bad_argument (a token outside the vocabulary; more rows or logits than planned; a
-  ///          sequence of another engine, or twice in a pass; a pass is running); nothing was fed then
+  ///          sequence of another engine, or twice in a pass; a pass is running); not_finite (a NaN or an
+  ///          infinity arose). Nothing was fed then: the sequences go on as if the pass had not been tried
   [[nodiscard]] Result<PassResult> run(std::span<const Feed> feeds) noexcept;
 
   Engine(Engine&& other) noexcept

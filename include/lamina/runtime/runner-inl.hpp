@@ -56,10 +56,15 @@ class ModelRunner final : public Runner {
   Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept override {
     Pass pass = start(feeds);
     embed(pass);
-    for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) run_layer(pass, layer);
+    for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) {
+      run_layer(pass, layer);
+      if (fault_) return fault_.error();
+    }
     if (pass.rows == 0) return PassRows{};
     pass.layer = 0;
+    pass.step = PassStep::logits;
     compute_logits(pass, model_->weights.global, model_->description->final_softcap);
+    if (fault_) return fault_.error();
     return PassRows{work_.logits, work_.normed};
   }
 
@@ -74,7 +79,9 @@ class ModelRunner final : public Runner {
               .per_layer_floats = layers * per_layer,
               .work = work_,
               .rotaries = rotary_.tables(),
-              .observer = options_.observer};
+              .observer = options_.observer,
+              .fault = &fault_};
+    fault_.clear();
     put_rows(pass, feeds.size(), [&](std::size_t i) {
       const RunnerFeed& feed = feeds[i];
       return RowSource{static_cast<const CacheOf<V>*>(feed.cache)->layers, feed.first_position, feed.tokens,
@@ -97,6 +104,7 @@ class ModelRunner final : public Runner {
     with_kind_of<V>(layer, [&]<std::size_t K>() {
       using Kind = KindAt<kinds_of<V>, K>;
       pass.layer = layer;
+      pass.step = PassStep::attention;  // a layer's first block
       const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], model_->key_norm(layer)};
       HWY_NAMESPACE::run_layer<Kind>(pass, model_->weights.template layer<K>(layer), site,
                                      layer + 1 == first_reader);
@@ -108,6 +116,7 @@ class ModelRunner final : public Runner {
   const BoundModel<V>* model_ = nullptr;
   RotaryTables<V> rotary_{};
   Workspace work_{};
+  PassFault fault_{};
   float embedding_scale_ = 1.0F;
 };
 

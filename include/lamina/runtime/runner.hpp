@@ -50,6 +50,9 @@ class Runner {
   ///
   /// Requires  tokens < vocabulary; positions inside the caches' contexts, with pages for all of them; at most `EngineOptions::rows` rows
   ///           and feeds, and `EngineOptions::logits_rows` wanted rows (all checked by `Engine`)
+  /// Errors    not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its
+  ///           positions are undefined, all others stay as they are: rings have room for the rows of a pass
+  ///           beyond their window
   /// Effects   rows nobody wants stop after the last layer that owns keys and values
   [[nodiscard]] virtual Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept = 0;
 

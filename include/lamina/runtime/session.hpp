@@ -65,7 +65,10 @@ class Session {
   /// Feeds `tokens` after what is already there, in chunks of `options.chunk`; `logits()` then belongs to the
   /// last one. Tokens before the last run only through the layers that own keys and values (architecture 7).
   ///
-  /// Errors   context_full, bad_argument (token outside the vocabulary); on error nothing was fed
+  /// Errors   context_full, bad_argument (token outside the vocabulary): nothing was fed. not_finite (a NaN or
+  ///          an infinity arose): the chunk where it did was not fed, those before it were, as `position()`
+  ///          says; `logits()` is empty, and the session goes on from there as if the chunk had not been
+  ///          tried
   [[nodiscard]] Status prompt(std::span<const TokenId> tokens) noexcept;
 
   /// Feeds at most `options.logits_rows` tokens and returns all their logits [n, vocab], row-major.
@@ -74,7 +77,7 @@ class Session {
   /// Feeds one token and returns its logits [vocab] (after the soft cap).
   [[nodiscard]] Result<std::span<const float>> step(TokenId token) noexcept;
 
-  /// Logits of the last token fed, [vocab]; empty before the first.
+  /// Logits of the last token fed, [vocab]; empty before the first, and after a pass that failed.
   [[nodiscard]] std::span<const float> logits() const noexcept { return logits_; }
 
   /// Forgets all tokens; keeps memory.
@@ -151,18 +154,19 @@ inline Result<Session> Session::create_in(Block block, std::span<std::byte> memo
 
 inline Result<std::span<const float>> Session::feed(std::span<const TokenId> tokens, Want want) noexcept {
   const Feed feed{&sequence_, tokens, want};
+  logits_ = {};
   const auto pass = engine_.run({&feed, 1});
   if (!pass) return pass.error();
-  return pass->logits(0);
+  const std::span<const float> rows = pass->logits(0);
+  if (!rows.empty()) logits_ = rows.last(vocab());
+  return rows;
 }
 
 inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
   LAMINA_TRY(engine_.check({&sequence_, tokens, Want::last}));
   while (!tokens.empty()) {
     const std::size_t n = tokens.size() < options_.chunk ? tokens.size() : options_.chunk;
-    const auto rows = feed(tokens.first(n), n == tokens.size() ? Want::last : Want::none);
-    if (!rows) return rows.error();
-    logits_ = *rows;
+    LAMINA_TRY(feed(tokens.first(n), n == tokens.size() ? Want::last : Want::none));
     tokens = tokens.subspan(n);
   }
   return Done{};
@@ -177,9 +181,8 @@ inline Result<std::span<const float>> Session::logits_of(std::span<const TokenId
                  text("%zu", tokens.size()),
                  "raise `logits_rows`"};
   }
-  auto rows = feed(tokens, Want::all);
-  if (rows) logits_ = rows->last(vocab());
-  return rows;
+  LAMINA_TRY(engine_.check({&sequence_, tokens, Want::all}));
+  return feed(tokens, Want::all);
 }
 
 inline Result<std::span<const float>> Session::step(TokenId token) noexcept {

@@ -114,7 +114,22 @@ HWY_INLINE void StoreSums(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c, hn::Vec
   to[3] = ReduceSum(d, e);
 }
 
+// --- f16 ---
+
 #if !LAMINA_ONE_LANE
+/// Widens f16 numbers. Targets that convert by arithmetic make 65536 and more of infinities and NaN: with the
+/// exponent that these lack, they are so again.
+HWY_INLINE VecF32 WidenHalves(hn::Vec<hn::Rebind<hwy::float16_t, TagF32>> halves) noexcept {
+  const TagF32 d;
+  const auto wide = hn::PromoteTo(d, halves);
+#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2) || HWY_ARCH_ARM_A64
+  return wide;
+#else
+  const auto exponent = hn::BitCast(d, hn::Set(TagI32(), 0x7F800000));
+  return hn::IfThenElse(hn::Ge(hn::Abs(wide), hn::Set(d, 65536.0F)), hn::Or(wide, exponent), wide);
+#endif
+}
+
 /// Loads the f16 number `at` bytes behind each of `pointers` [lanes32], widened.
 template <class Pointers>
 HWY_INLINE VecF32 GatherHalves(const Pointers& pointers, std::size_t at) noexcept {
@@ -136,11 +151,11 @@ HWY_INLINE VecF32 GatherHalves(const Pointers& pointers, std::size_t at) noexcep
 #else
   const __m128i halves = eight(0);
 #endif
-  return hn::PromoteTo(TagF32(), hn::Vec<decltype(d_half)>{halves});
+  return WidenHalves(hn::Vec<decltype(d_half)>{halves});
 #else
   HWY_ALIGN std::int16_t halves[lanes32];
   for (int lane = 0; lane < lanes32; ++lane) halves[lane] = bits(lane);
-  return hn::PromoteTo(TagF32(), hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(halves)));
+  return WidenHalves(hn::LoadU(d_half, reinterpret_cast<const hwy::float16_t*>(halves)));
 #endif
 }
 #endif

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <lamina/kernels/attend-inl.hpp>
+#include <lamina/kernels/elementwise-inl.hpp>
 #include <lamina/kernels/kv_rows-inl.hpp>
 #include <lamina/kernels/reference.hpp>
 #include <support/kernel_data.hpp>
@@ -243,6 +244,77 @@ void check_layout(std::uint32_t positions) {
   }
 }
 
+/// One number that is not finite in a query, key or value: who sees it gets nothing finite, all others the
+/// bits they had.
+template <class Layout>
+void check_damage() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)), ", head_dim ", Layout::head_dim, ", format ",
+       std::string(name_of(Layout::format)), ", shared pairs ", Layout::shared_pairs);
+  const Kernel kernel = kernel_of<Layout>();
+  constexpr std::size_t dim = Layout::head_dim;
+  constexpr std::uint32_t positions = 300;
+  constexpr std::uint32_t row_count = 3;
+  // Rows of different tiles and spans, the last but one far behind the damage.
+  const KeyRange visible[row_count] = {{0, 300}, {90, 250}, {0, 120}};
+  constexpr std::uint32_t damaged_key = 80;
+  const bool sees[row_count] = {true, false, true};
+  const std::vector<float> ones(dim, 1.0F);
+  enum What { nothing, query, key, value };
+  std::vector<float> clean;
+  std::vector<float> scratch(kernel.scratch_floats(1));
+  const auto attended = [&](What what, std::size_t element, float damage) {
+    OwnedRows cache(kernel, 1, positions);
+    for (std::uint32_t p = 0; p < positions; ++p) {
+      auto keys = test::normal_vector(dim, 500 + p, 0.3F);
+      auto values = test::normal_vector(dim, 900 + p);
+      if (p == damaged_key && what == key) keys[element] = damage;
+      if (p == damaged_key && what == value) values[element] = damage;
+      kernel.store(cache.view, p, keys.data(), values.data());
+    }
+    auto queries = test::normal_vector(row_count * dim, 3, 0.3F);
+    if (what == query) queries[2 * dim + element] = damage;
+    kernel.prepare(queries.data(), row_count, ones.data());
+    std::vector<float> out(row_count * dim, -1.0F);
+    const AttendRows rows{queries.data(), visible, out.data(), row_count, 1};
+    // Alone, so that rows of a tile are not hit by what its other rows see.
+    for (std::uint32_t r = 0; r < row_count; ++r)
+      kernel.attend(cache.view, rows, 0, r, r + 1, scratch.data());
+    return out;
+  };
+  clean = attended(nothing, 0, 0.0F);
+  int wrong = 0;
+  for (const float damage : test::not_finite) {
+    for (const What what : {query, key, value}) {
+      for (const std::size_t element : {std::size_t{0}, dim / 2 - 1, dim - 1}) {
+        // On K=V layouts the rest of a key is not stored: it is the value.
+        const bool is_stored = kernel.pairs == 0 || element % (dim / 2) < kernel.pairs;
+        if (what == key && !is_stored) continue;
+        const auto out = attended(what, element, damage);
+        for (std::uint32_t r = 0; r < row_count; ++r) {
+          const float* row = out.data() + r * dim;
+          if (what == query ? r == 2 : sees[r]) {
+            wrong += all_finite(row, dim);
+          } else {
+            wrong += std::memcmp(row, clean.data() + r * dim, dim * sizeof(float)) != 0;
+          }
+        }
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+void test_damage() {
+  check_damage<KvRowLayout<16, CacheFormat::f32, 2>>();
+  check_damage<KvRowLayout<32, CacheFormat::bf16>>();
+  check_damage<KvRowLayout<64, CacheFormat::int8>>();
+#if !defined(LAMINA_SANITIZED)
+  check_damage<KvRowLayout<16, CacheFormat::f32>>();
+  check_damage<KvRowLayout<512, CacheFormat::bf16, 64>>();
+  check_damage<KvRowLayout<512, CacheFormat::int8, 64>>();
+#endif
+}
+
 // Sanitizers make one layout cost minutes of compile time, and find their errors in small ones.
 #if defined(LAMINA_SANITIZED)
 #define LAMINA_CHECK_LARGE(...) static_cast<void>(0)
@@ -301,6 +373,7 @@ HWY_EXPORT(test_attend_f32);
 HWY_EXPORT(test_attend_bf16);
 HWY_EXPORT(test_attend_int8);
 HWY_EXPORT(test_attend_extremes);
+HWY_EXPORT(test_damage);
 
 TEST_CASE("attention over float32 rows equals the oracle and keeps its bits") {
   CHECK(LAMINA_ON_EACH_TARGET(test_attend_f32) > 0);
@@ -314,6 +387,8 @@ TEST_CASE("attention over int8 rows equals the oracle and keeps its bits") {
 TEST_CASE("attention copes with rows that see nothing and with far-apart scores") {
   CHECK(LAMINA_ON_EACH_TARGET(test_attend_extremes) > 0);
 }
+
+TEST_CASE("attention does not hide NaN and infinities") { CHECK(LAMINA_ON_EACH_TARGET(test_damage) > 0); }
 
 TEST_CASE("causal_keys is exactly min(position + 1, window) positions long") {
   for (const std::uint32_t window : {0U, 1U, 2U, 16U, 512U}) {

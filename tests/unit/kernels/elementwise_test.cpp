@@ -97,6 +97,28 @@ void test_int8() {
   CHECK(std::fabs(static_cast<float>(tiny_codes[0]) * factor) <= 1.1e-40F);
 }
 
+/// No conversion makes a number of what is none.
+void test_not_finite() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
+  int wrong = 0;
+  for (const float damage : test::not_finite) {
+    for (std::size_t at = 0; at < 37; ++at) {
+      auto x = test::normal_vector(37, 73);
+      x[at] = damage;
+      std::vector<std::int8_t> codes(37);
+      wrong += std::isfinite(to_int8(x.data(), codes.data(), 37));
+      std::vector<std::uint16_t> bits(37);
+      std::vector<float> back(37);
+      to_bf16(x.data(), bits.data(), 37);
+      from_bf16(bits.data(), back.data(), 37);
+      for (std::size_t i = 0; i < 37; ++i) {
+        wrong += std::isnan(back[i]) != std::isnan(x[i]) || std::isinf(back[i]) != std::isinf(x[i]);
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
 }  // namespace
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -106,8 +128,10 @@ namespace lamina {
 HWY_EXPORT(test_rows);
 HWY_EXPORT(test_bf16);
 HWY_EXPORT(test_int8);
+HWY_EXPORT(test_not_finite);
 TEST_CASE("row arithmetic is exact and keeps to its row") { CHECK(LAMINA_ON_EACH_TARGET(test_rows) > 0); }
 TEST_CASE("bf16 rounds to nearest even") { CHECK(LAMINA_ON_EACH_TARGET(test_bf16) > 0); }
 TEST_CASE("int8 codes are within half a step") { CHECK(LAMINA_ON_EACH_TARGET(test_int8) > 0); }
+TEST_CASE("conversions do not hide NaN and infinities") { CHECK(LAMINA_ON_EACH_TARGET(test_not_finite) > 0); }
 }  // namespace lamina
 #endif

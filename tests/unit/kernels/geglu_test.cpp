@@ -57,6 +57,26 @@ void test_limits() {
   CHECK(out[8] == -20.0F);
 }
 
+void test_not_finite() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
+  int wrong = 0;
+  for (const float damage : test::not_finite) {
+    for (const float other : {-1e30F, -20.0F, -0.5F, 0.0F, 1.0F, 1e30F}) {
+      for (std::size_t at = 0; at < 19; ++at) {
+        std::vector<float> damaged(19, 0.25F);
+        std::vector<float> others(19, other);
+        std::vector<float> out(19);
+        damaged[at] = damage;
+        geglu(damaged.data(), others.data(), out.data(), 19);
+        wrong += std::isfinite(out[at]);
+        geglu(others.data(), damaged.data(), out.data(), 19);
+        wrong += std::isfinite(out[at]);
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
 void test_place() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   constexpr std::size_t count = 70;
@@ -86,11 +106,13 @@ HWY_AFTER_NAMESPACE();
 namespace lamina {
 HWY_EXPORT(test_accuracy);
 HWY_EXPORT(test_limits);
+HWY_EXPORT(test_not_finite);
 HWY_EXPORT(test_place);
 TEST_CASE("geglu is accurate over the range of activations") {
   CHECK(LAMINA_ON_EACH_TARGET(test_accuracy) > 0);
 }
 TEST_CASE("geglu stays finite at the limits") { CHECK(LAMINA_ON_EACH_TARGET(test_limits) > 0); }
+TEST_CASE("geglu does not hide NaN and infinities") { CHECK(LAMINA_ON_EACH_TARGET(test_not_finite) > 0); }
 TEST_CASE("geglu gives an element the same bits wherever it stands") {
   CHECK(LAMINA_ON_EACH_TARGET(test_place) > 0);
 }

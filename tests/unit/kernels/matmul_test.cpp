@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -230,6 +231,95 @@ std::uint32_t long_columns(Format format) {
   return 1024 + (block == 1 ? 77 : block == 32 ? 96 : block);
 }
 
+/// Whether a product has no finite number where it should have none, and the bits of `clean` elsewhere.
+int damage_errors(const std::vector<float>& out, const std::vector<float>& clean, std::uint32_t rows,
+                  std::uint32_t token, std::uint32_t row) {
+  int wrong = 0;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const bool is_hit = i / rows == token || i % rows == row;
+    wrong += is_hit ? std::isfinite(out[i]) : std::memcmp(&out[i], &clean[i], sizeof(float)) != 0;
+  }
+  return wrong;
+}
+
+/// One activation, or every scale that a block of a row has (of float formats an element), not finite: no
+/// product with it is finite, all others have the same bits.
+void check_damage(Format format) {
+  const LinearKernels& kernels = *HWY_DYNAMIC_DISPATCH(kernels_of_target)();
+  const FormatInfo& info = info_of(format);
+  INFO("target ", std::string(kernels.target), " format ", std::string(info.name));
+  const std::uint32_t columns = long_columns(format);
+  const std::uint32_t rows = std::max(16U, kernels.interleave_height);
+  constexpr std::uint32_t none = 0xFFFFFFFF;
+  const testing::RandomMatrix weights(format, rows, columns, 31);
+  WeightMatrix w = weights.matrix();
+  const float second_scale = 0.37F;
+  if (format == Format::nvfp4) w.scales = &second_scale;
+  const std::size_t last_block = (columns / info.block_elements - 1) * info.block_bytes;
+  const std::uint32_t damaged_row = rows - 3;
+  std::vector<std::byte> bytes(w.data, w.data + w.bytes());
+  std::byte* const block = bytes.data() + damaged_row * w.bytes_per_row() + last_block;
+  const auto to_interleaved = [&](std::vector<std::byte>& memory) {
+    WeightMatrix damaged = w;
+    damaged.data = bytes.data();
+    memory.resize(bytes.size());
+    kernels.interleave(damaged, 0, rows, memory.data());
+    damaged.data = memory.data();
+    damaged.packing = Packing::interleaved;
+    return damaged;
+  };
+  const auto for_each_form = [&](auto check) {
+    WeightMatrix damaged = w;
+    damaged.data = bytes.data();
+    check(damaged);
+    std::vector<std::byte> memory;
+    if (kernels.interleave_height > 0 && can_interleave(format)) check(to_interleaved(memory));
+  };
+  int wrong = 0;
+  int damages = 0;
+  for (const Precision precision : {Precision::fast, Precision::exact}) {
+    const ActivationKind kind = activation_kind(format, precision);
+    for (const std::uint32_t width : {1U, 2U, 7U}) {
+      const auto product = [&](const WeightMatrix& matrix, Activations& activations) {
+        std::vector<float> out(std::size_t{width} * rows, untouched);
+        multiply(kernels, matrix, activations.rows(kernels, width, kind), precision, out, rows, 0, rows);
+        return out;
+      };
+      Activations activations(columns, 29);
+      const auto clean = product(w, activations);
+      for (const float damage : test::not_finite) {
+        for (const std::size_t column :
+             {std::size_t{0}, std::size_t{columns} / 2, std::size_t{columns} - 1}) {
+          Activations damaged(columns, 29);
+          damaged.values[(width - 1) * damaged.stride() + column] = damage;
+          for_each_form([&](const WeightMatrix& matrix) {
+            wrong += damage_errors(product(matrix, damaged), clean, rows, width - 1, none);
+          });
+        }
+      }
+      // Weights: whatever two (of f32 four) bytes of the block make a scale infinite or NaN.
+      for (std::size_t at = 0; at + 2 <= info.block_bytes; ++at) {
+        for (const std::uint16_t half : {0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7F80, 0xFFC0}) {
+          std::byte before[2];
+          std::memcpy(before, block + at, 2);
+          std::memcpy(block + at, &half, 2);
+          if (has_non_finite_scale(format, block, info.block_elements)) {
+            ++damages;
+            for_each_form([&](const WeightMatrix& matrix) {
+              wrong += damage_errors(product(matrix, activations), clean, rows, none, damaged_row);
+            });
+          }
+          std::memcpy(block + at, before, 2);
+        }
+      }
+    }
+  }
+  CHECK(wrong == 0);
+  // Scales of single bytes, or spread over several words, need more than that.
+  const Format without[] = {Format::i32, Format::nvfp4, Format::mxfp4, Format::iq1_m};
+  CHECK((damages > 0) == (std::count(std::begin(without), std::end(without), format) == 0));
+}
+
 }  // namespace
 
 TEST_CASE("matmul: every format, fast") {
@@ -327,6 +417,13 @@ TEST_CASE("matmul: blocks of 32 in any number") {
     for (std::uint32_t columns = 32; columns <= 320; columns += 32)
       check_shape(format, 5, columns, Precision::fast);
   }
+}
+
+TEST_CASE("matmul: no product with a NaN or an infinity is finite, in any format") {
+  const int targets = testing::for_each_target([&] {
+    for (const FormatInfo& info : all_formats) check_damage(info.format);
+  });
+  CHECK(targets > 0);
 }
 
 TEST_CASE("interleaved rows: the same bits in products and tables") {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,42 @@ void test_rms_norm_heads() {
   }
 }
 
+/// Damage at any place, and squares whose sum overflows, make all of the result NaN.
+void test_not_finite() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
+  std::vector<float> damages(std::begin(test::not_finite), std::end(test::not_finite));
+  damages.push_back(2e19F);
+  int wrong = 0;
+  for (const std::size_t n : {1U, 3U, 8U, 17U, 70U}) {
+    const auto x = test::normal_vector(n, 31);
+    const auto stream = test::normal_vector(n, 32);
+    std::vector<float> out(n);
+    std::vector<float> sum(stream);
+    wrong += !rms_norm(x.data(), nullptr, out.data(), n, 1e-6F);
+    wrong += !add_rms_norm(sum.data(), x.data(), nullptr, n, 1e-6F);
+    for (const float damage : damages) {
+      for (std::size_t at = 0; at < n; ++at) {
+        std::vector<float> damaged(x);
+        damaged[at] = damage;
+        sum = stream;
+        wrong += rms_norm(damaged.data(), nullptr, out.data(), n, 1e-6F);
+        wrong += add_rms_norm(sum.data(), damaged.data(), nullptr, n, 1e-6F);
+        for (std::size_t i = 0; i < n; ++i) wrong += !std::isnan(out[i]) + !std::isnan(sum[i]);
+      }
+    }
+  }
+  // Heads: the first, and the last one alone.
+  auto heads = test::normal_vector(3 * 16, 33);
+  CHECK(rms_norm_heads(heads.data(), nullptr, heads.data(), 3, 16, 1e-6F));
+  for (const std::size_t at : {0U, 47U}) {
+    auto damaged = heads;
+    damaged[at] = std::nanf("");
+    wrong += rms_norm_heads(damaged.data(), nullptr, damaged.data(), 3, 16, 1e-6F);
+    wrong += std::isnan(damaged[20]);
+  }
+  CHECK(wrong == 0);
+}
+
 /// Epsilon stands inside the root: it decides alone when x is 0, and shows when x is small.
 void test_epsilon() {
   const std::vector<float> zero(20, 0.0F);
@@ -101,10 +138,14 @@ HWY_AFTER_NAMESPACE();
 namespace lamina {
 HWY_EXPORT(test_rms_norm);
 HWY_EXPORT(test_rms_norm_heads);
+HWY_EXPORT(test_not_finite);
 HWY_EXPORT(test_epsilon);
 TEST_CASE("rms norms equal the oracle") { CHECK(LAMINA_ON_EACH_TARGET(test_rms_norm) > 0); }
 TEST_CASE("head-wise norm treats every head by itself") {
   CHECK(LAMINA_ON_EACH_TARGET(test_rms_norm_heads) > 0);
+}
+TEST_CASE("norms find and spread NaN, infinities and overflow") {
+  CHECK(LAMINA_ON_EACH_TARGET(test_not_finite) > 0);
 }
 TEST_CASE("epsilon is added to the mean") { CHECK(LAMINA_ON_EACH_TARGET(test_epsilon) > 0); }
 }  // namespace lamina

@@ -108,6 +108,40 @@ void test_tiny_blocks() {
   CHECK(codes[5] == 127);
 }
 
+/// A number that is not finite anywhere in a block makes its step so and its codes zero, and changes nothing
+/// else.
+void test_not_finite() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
+  const std::vector<float> values = spread_values();
+  constexpr std::size_t row_bytes = quantized_row_bytes(columns);
+  std::vector<std::byte> clean(rows * row_bytes);
+  quantize_rows(values.data(), stride, columns, rows, clean.data());
+  int wrong = 0;
+  for (const float damage : test::not_finite) {
+    for (std::size_t at = 0; at < 32; ++at) {
+      std::vector<float> damaged = values;
+      damaged[2 * stride + 32 + at] = damage;  // row 2, block 1
+      std::vector<std::byte> memory(rows * row_bytes);
+      quantize_rows(damaged.data(), stride, columns, rows, memory.data());
+      ActivationBlock<4> block = tile_at<4>(memory.data())[1];
+      const ActivationBlock<4>& before = tile_at<4>(clean.data())[1];
+      wrong += std::isfinite(block.step[2]);
+      wrong += block.biased_minus_8_total[2] != sum_bias_bits || block.minus_32_second[2] != 0 ||
+               block.biased_minus_32_first[2] != sum_bias_bits;
+      for (auto& quad : block.quads) wrong += quad[2] != 0;
+      // With what it had before, all bytes are as they were.
+      for (int quad = 0; quad < 8; ++quad) block.quads[quad][2] = before.quads[quad][2];
+      block.step[2] = before.step[2];
+      block.biased_minus_8_total[2] = before.biased_minus_8_total[2];
+      block.biased_minus_32_first[2] = before.biased_minus_32_first[2];
+      block.minus_32_second[2] = before.minus_32_second[2];
+      std::memcpy(memory.data() + sizeof block, &block, sizeof block);
+      wrong += memory != clean;
+    }
+  }
+  CHECK(wrong == 0);
+}
+
 void test_parts() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   const std::vector<float> values = spread_values();
@@ -130,11 +164,15 @@ HWY_AFTER_NAMESPACE();
 namespace lamina {
 HWY_EXPORT(test_blocks);
 HWY_EXPORT(test_tiny_blocks);
+HWY_EXPORT(test_not_finite);
 HWY_EXPORT(test_parts);
 TEST_CASE("quantize_rows: steps, codes and sums of every block") {
   CHECK(LAMINA_ON_EACH_TARGET(test_blocks) > 0);
 }
 TEST_CASE("quantize_block: tiny and huge values") { CHECK(LAMINA_ON_EACH_TARGET(test_tiny_blocks) > 0); }
+TEST_CASE("quantize_rows: NaN and infinities are not hidden") {
+  CHECK(LAMINA_ON_EACH_TARGET(test_not_finite) > 0);
+}
 TEST_CASE("quantize_rows: parts give the same bytes") { CHECK(LAMINA_ON_EACH_TARGET(test_parts) > 0); }
 }  // namespace lamina
 #endif

@@ -54,6 +54,19 @@ TEST_CASE("equal logits go to the lower index") {
   CHECK(chosen[0].weight == doctest::Approx(1.0 / 3.0));
 }
 
+TEST_CASE("a logit that is not finite makes all weights NaN, chosen or not") {
+  for (const float damage : test::not_finite) {
+    for (std::size_t at = 0; at < 5; ++at) {
+      std::vector<float> logits = {0.5F, 1.0F, -4.0F, 2.0F, -3.0F};
+      logits[at] = damage;
+      std::vector<RoutedExpert> chosen(2);
+      route(logits, nullptr, chosen);
+      CHECK(std::isnan(chosen[0].weight));
+      CHECK(std::isnan(chosen[1].weight));
+    }
+  }
+}
+
 TEST_CASE("a NaN logit never displaces a number, and indices stay distinct") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> logits = {nan, 1.0F, nan, 2.0F, -3.0F};

@@ -55,6 +55,33 @@ void test_softmax() {
   }
 }
 
+/// NaN and +∞ spread; -∞ is a weight of 0 while anything else is finite.
+void test_not_finite() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
+  int wrong = 0;
+  for (const std::size_t n : {1U, 5U, 8U, 19U, 64U}) {
+    const auto clean = test::normal_vector(n, 61);
+    wrong += !all_finite(clean.data(), n);
+    std::vector<float> capped(clean);
+    wrong += !soft_cap(capped.data(), n, 30.0F);
+    for (const float damage : test::not_finite) {
+      for (std::size_t at = 0; at < n; ++at) {
+        std::vector<float> z(clean);
+        z[at] = damage;
+        wrong += all_finite(z.data(), n);
+        const bool is_masked = damage < 0.0F && n > 1;
+        wrong += std::isfinite(log_sum_exp(z.data(), n)) != is_masked;
+        capped = z;
+        wrong += soft_cap(capped.data(), n, 30.0F);
+        softmax(z.data(), n);
+        for (const float weight : z) wrong += is_masked ? !std::isfinite(weight) : !std::isnan(weight);
+        if (is_masked) wrong += z[at] != 0.0F;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
 void test_soft_cap() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   std::vector<float> z;
@@ -87,8 +114,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace lamina {
 HWY_EXPORT(test_softmax);
+HWY_EXPORT(test_not_finite);
 HWY_EXPORT(test_soft_cap);
 TEST_CASE("softmax and log-sum-exp equal the oracle") { CHECK(LAMINA_ON_EACH_TARGET(test_softmax) > 0); }
+TEST_CASE("softmax spreads NaN and infinity, the soft cap finds them") {
+  CHECK(LAMINA_ON_EACH_TARGET(test_not_finite) > 0);
+}
 TEST_CASE("soft cap equals 30 tanh(z / 30)") { CHECK(LAMINA_ON_EACH_TARGET(test_soft_cap) > 0); }
 }  // namespace lamina
 #endif

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first place of a pass where a number was not finite.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <lamina/core/error.hpp>
+
+namespace lamina {
+
+/// A step of a pass; those of a layer are its blocks.
+enum class PassStep : std::uint8_t { embedding, attention, feed_forward, per_layer_input, logits };
+
+/// Remembers where a pass first met a NaN or an infinity; later reports of the pass change nothing.
+///
+/// Blocks report at their norms and where logits are made: what is not finite anywhere else reaches one of
+/// these, because no kernel makes a finite number of it. An own kind of layer must not either.
+/// Threads  `report` is safe from all threads of the pass; the rest between passes, or between its blocks
+class PassFault {
+ public:
+  enum Where : std::uint8_t { before, inside };  ///< in the step's input, or in what it computes
+
+  void report(std::uint32_t layer, PassStep step, Where where) noexcept {
+    std::uint32_t none = 0;
+    const std::uint32_t place = layer << 8 | static_cast<std::uint32_t>(step) << 2 | where << 1 | 1U;
+    place_.compare_exchange_strong(none, place, std::memory_order_relaxed);
+  }
+  void clear() noexcept { place_.store(0, std::memory_order_relaxed); }
+
+  /// True if something was reported.
+  [[nodiscard]] explicit operator bool() const noexcept {
+    return place_.load(std::memory_order_relaxed) != 0;
+  }
+
+  /// What was reported first, as an error. Requires that something was.
+  [[nodiscard]] Error error() const noexcept {
+    const std::uint32_t place = place_.load(std::memory_order_relaxed);
+    const auto step = static_cast<PassStep>(place >> 2 & 0x3F);
+    const bool is_before = (place >> 1 & 1U) == before;
+    const char* const preposition = is_before ? "before " : "";
+    FixedText<160> where = text("%s%s", preposition, name_of(step));
+    if (step != PassStep::embedding && step != PassStep::logits)
+      where = text("layer %u: %s%s", place >> 8, preposition, name_of(step));
+    return {ErrorCode::not_finite,
+            where.view(),
+            "a number is infinite or NaN",
+            "finite numbers",
+            "weights that are damaged, or too large to compute with",
+            "scan the weights with check_numbers (weights/check_tensors.hpp)"};
+  }
+
+ private:
+  [[nodiscard]] static const char* name_of(PassStep step) noexcept {
+    switch (step) {
+      case PassStep::embedding:
+        return "per-layer inputs";
+      case PassStep::attention:
+        return "attention";
+      case PassStep::feed_forward:
+        return "feed-forward";
+      case PassStep::per_layer_input:
+        return "per-layer input";
+      case PassStep::logits:
+        return "logits";
+    }
+    return "";
+  }
+
+  std::atomic<std::uint32_t> place_{0};
+};
+
+}  // namespace lamina
