@@ -5,6 +5,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "flag_hints.hpp"
+
 namespace program {
 
 Json error_document(const lamina::Error& error) {
@@ -15,7 +17,8 @@ Json error_document(const lamina::Error& error) {
                 {"hint", std::string(error.hint.view())}}}};
 }
 
-int fail(const lamina::Error& error, bool json) {
+int fail(const lamina::Error& from_library, bool json) {
+  const lamina::Error error = with_flags(from_library);
   std::fflush(stdout);
   std::fprintf(stderr, "lamina: %s\n", describe(error).c_str());
   if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());

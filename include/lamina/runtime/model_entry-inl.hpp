@@ -8,8 +8,10 @@
 #endif
 
 #include <cstddef>
+#include <cstdint>
 
 #include <lamina/kernels/linear-inl.hpp>
+#include <lamina/layers/attention_kind.hpp>
 #include <lamina/layers/check_interleaving.hpp>
 #include <lamina/runtime/model_entry.hpp>
 #include <lamina/runtime/runner-inl.hpp>
@@ -40,6 +42,7 @@ struct EntryOf {
   static Result<Runner*> make(const WeightFile& file, const SessionOptions& options, Arena& arena) noexcept {
     LAMINA_TRY(check_structure(file, describe(), V::name));
     LAMINA_TRY(check_interleaving(file, linear_kernels()));
+    LAMINA_TRY(check_views(kinds_of<V>{}, options.context));
     ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
     if (runner == nullptr) {
       return Error{ErrorCode::out_of_memory,       "session", "the memory block is too small", "", "",
@@ -48,6 +51,15 @@ struct EntryOf {
     if (Status status = runner->prepare(file, options, linear_kernels(), arena); !status)
       return status.error();
     return static_cast<Runner*>(runner);
+  }
+
+  /// Checks what rows see in every kind of attention.
+  template <class... Kinds>
+  static Status check_views(TypeList<Kinds...>, std::uint32_t context) noexcept {
+    Status status = Done{};
+    static_cast<void>(
+        ((status = check_visible<typename Kinds::attention>(context), static_cast<bool>(status)) && ...));
+    return status;
   }
 
   static constexpr ModelEntry entry{V::name,        &describe, &kernels, &ModelWeights<V>::visit_matrices,

@@ -21,6 +21,7 @@
 #include <lamina/layers/layer-inl.hpp>
 #include <lamina/layers/pass.hpp>
 #include <lamina/layers/rows.hpp>
+#include <lamina/runtime/check_segments.hpp>
 #include <lamina/runtime/model_entry.hpp>
 #include <lamina/runtime/model_weights.hpp>
 #include <lamina/runtime/rotary_tables.hpp>
@@ -38,15 +39,13 @@ class ModelRunner final : public Runner {
   static constexpr auto layers = static_cast<std::uint32_t>(layer_count<V>);
   static constexpr auto first_reader = static_cast<std::uint32_t>(lamina::first_reader<V>());
   static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
-  /// Sequences that can share a pass; a session has one.
-  static constexpr std::size_t most_runs = 64;
-
   /// Takes all memory from `arena` and binds the weights. Over a measuring arena only counts.
   Status prepare(const WeightFile& file, const SessionOptions& options, const LinearKernels& linear,
                  Arena& arena) noexcept {
     options_ = options;
     linear_ = &linear;
-    description_ = &file.description;
+    norm_epsilon_ = file.description.norm_epsilon;
+    final_softcap_ = file.description.final_softcap;
     LAMINA_TRY(weights_.bind(file, arena));
     LAMINA_TRY(rotary_.take(file.description, weights_.global.rope_factors, options.chunk, arena));
     work_ = take_workspace<V>(options, arena);
@@ -63,35 +62,34 @@ class ModelRunner final : public Runner {
     return Done{};
   }
 
-  std::span<const float> forward(std::span<const Segment> segments) noexcept override {
-    std::array<RowRun, most_runs> runs;
+  Result<std::span<const float>> forward(std::span<const Segment> segments) noexcept override {
+    LAMINA_TRY(check_segments(segments, options_, V::dims.vocab));
+    std::array<RowRun, most_segments> runs;
     Pass pass = start(segments, runs);
     embed(pass);
     for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) {
       run_layer(pass, layer, layer + 1 == first_reader && has_unwanted_rows(pass));
+      // A kernel of the user's may have kept them: they cost time then, and nothing else.
+      if (layer + 1 == first_reader) keep_wanted_rows(pass);
     }
-    if (pass.rows == 0) return {};
+    if (pass.rows == 0) return std::span<const float>();
     pass.layer = 0;
-    compute_logits(pass, weights_.global, description_->final_softcap);
-    return {work_.logits, std::size_t{pass.rows} * V::dims.vocab};
+    compute_logits(pass, weights_.global, final_softcap_);
+    return std::span<const float>(work_.logits, std::size_t{pass.rows} * V::dims.vocab);
   }
 
   SequenceCache& first_cache() noexcept override { return sequence_; }
 
  private:
-  Pass start(std::span<const Segment> segments, std::array<RowRun, most_runs>& runs) noexcept {
-    LAMINA_DCHECK(segments.size() <= most_runs);
+  Pass start(std::span<const Segment> segments, std::array<RowRun, most_segments>& runs) noexcept {
     std::uint32_t rows = 0;
     for (std::size_t i = 0; i < segments.size(); ++i) {
       const auto count = static_cast<std::uint32_t>(segments[i].tokens.size());
-      const std::uint32_t wanted = segments[i].logits == LogitsWanted::all    ? count
-                                   : segments[i].logits == LogitsWanted::last ? std::min(count, 1U)
-                                                                              : 0;
       runs[i] = {static_cast<Sequence<V>*>(segments[i].cache)->layers,
                  rows,
                  count,
                  segments[i].first_position,
-                 wanted,
+                 wanted_rows(segments[i]),
                  segments[i].tokens};
       rows += count;
     }
@@ -99,7 +97,7 @@ class ModelRunner final : public Runner {
               .team = Team(options_.executor),
               .precision = options_.precision,
               .cache = options_.cache,
-              .epsilon = description_->norm_epsilon,
+              .epsilon = norm_epsilon_,
               .hidden = V::dims.hidden,
               .per_layer_floats = layers * per_layer,
               .work = work_,
@@ -139,7 +137,8 @@ class ModelRunner final : public Runner {
 
   SessionOptions options_{};
   const LinearKernels* linear_ = nullptr;
-  const ModelDescription* description_ = nullptr;
+  float norm_epsilon_ = 1e-6F;
+  float final_softcap_ = 0.0F;
   ModelWeights<V> weights_{};
   RotaryTables<V> rotary_{};
   Workspace work_{};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 
 namespace lamina {
@@ -34,14 +35,18 @@ struct Segment {
 /// it.
 class Runner {
  public:
+  /// Sequences that can share a pass; a session has one.
+  static constexpr std::size_t most_segments = 64;
+
   /// Feeds all segments; writes their keys and values and returns the wanted logits, [wanted rows, vocab], in
   /// order.
   ///
-  /// Requires  tokens < vocabulary; rows of all segments together at most `SessionOptions::chunk`; wanted
-  /// rows at most
-  ///           `SessionOptions::logits_rows`; positions inside the planned context (all checked by `Session`)
+  /// Requires  at most `most_segments`, each with a cache of this runner; rows of all together at most
+  ///           `SessionOptions::chunk`, wanted ones at most `SessionOptions::logits_rows`; tokens below the
+  ///           vocabulary's size, positions inside the planned context
+  /// Errors    bad_argument: one of these does not hold; nothing was fed
   /// Effects   the returned view is valid until the next pass; rows nobody needs stop after the last KV owner
-  virtual std::span<const float> forward(std::span<const Segment> segments) noexcept = 0;
+  virtual Result<std::span<const float>> forward(std::span<const Segment> segments) noexcept = 0;
 
   /// The cache made together with the runner.
   virtual SequenceCache& first_cache() noexcept = 0;

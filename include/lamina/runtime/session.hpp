@@ -7,10 +7,12 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <utility>
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/runtime/check_options.hpp>
 #include <lamina/runtime/model_entry.hpp>
 #include <lamina/runtime/runner.hpp>
 #include <lamina/weights/weight_file.hpp>
@@ -19,11 +21,32 @@ namespace lamina {
 
 /// One conversation's state: caches, position and scratch memory, all in one block sized before loading.
 ///
-/// After `create` no member allocates. A session borrows `entry` and `file` (and the executor): they must
-/// outlive it.
-/// Threads   one thread at a time per session; sessions are independent of each other.
+/// After `create` no member allocates. A session borrows the bytes of `file`, which may be moved but must not
+/// be destroyed or packed before it, and the executor and the observer of its options, which must stay in
+/// place. A session that was moved from holds nothing: feeding it is an error.
+/// Threads   one thread at a time per session; sessions are independent of each other, also on one executor.
 class Session {
  public:
+  Session(Session&& other) noexcept
+      : options_(other.options_),
+        vocab_(other.vocab_),
+        owned_(std::move(other.owned_)),
+        memory_bytes_(std::exchange(other.memory_bytes_, 0)),
+        runner_(std::exchange(other.runner_, nullptr)),
+        position_(std::exchange(other.position_, 0)),
+        logits_(std::exchange(other.logits_, {})) {}
+  Session& operator=(Session&& other) noexcept {
+    Session taken(std::move(other));
+    options_ = taken.options_;
+    vocab_ = taken.vocab_;
+    owned_ = std::move(taken.owned_);
+    memory_bytes_ = taken.memory_bytes_;
+    runner_ = taken.runner_;
+    position_ = taken.position_;
+    logits_ = taken.logits_;
+    return *this;
+  }
+
   /// Plans, takes one block of memory (from `memory` if given, else from the heap) and binds all weights.
   ///
   /// Errors   mismatch (file and type differ), bad_file, out_of_memory (block too small), bad_argument
@@ -31,6 +54,9 @@ class Session {
   [[nodiscard]] static Result<Session> create(const ModelEntry& entry, const WeightFile& file,
                                               const SessionOptions& options,
                                               std::span<std::byte> memory = {}) noexcept;
+  /// A file that ends with the expression would take the session's weights along.
+  static Result<Session> create(const ModelEntry& entry, const WeightFile&& file,
+                                const SessionOptions& options, std::span<std::byte> memory = {}) = delete;
 
   /// Feeds `tokens` after what is already there, in chunks of `options.chunk`; `logits()` then belongs to the
   /// last one. Tokens before the last run only through the layers that own keys and values (architecture 7).
@@ -66,7 +92,7 @@ class Session {
   Session(const SessionOptions& options, std::uint32_t vocab) noexcept : options_(options), vocab_(vocab) {}
 
   [[nodiscard]] Status check(std::span<const TokenId> tokens) const noexcept;
-  std::span<const float> feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept;
+  Result<std::span<const float>> feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept;
 
   SessionOptions options_;
   std::uint32_t vocab_;
@@ -81,27 +107,7 @@ class Session {
 
 inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile& file,
                                        const SessionOptions& options, std::span<std::byte> memory) noexcept {
-  const auto limit = static_cast<std::uint32_t>(file.description.max_context);
-  if (options.context == 0 || options.context > limit) {
-    return Error{ErrorCode::bad_argument,
-                 "context",
-                 "tokens of context outside the model's range",
-                 text("1 to %u", limit),
-                 text("%u", options.context),
-                 "choose a smaller context (-c)"};
-  }
-  constexpr std::uint32_t most_rows = 8192;
-  if (options.chunk == 0 || options.chunk > most_rows) {
-    return Error{
-        ErrorCode::bad_argument,   "chunk", "prompt tokens per pass out of range", text("1 to %u", most_rows),
-        text("%u", options.chunk), ""};
-  }
-  if (options.logits_rows == 0 || options.logits_rows > options.chunk) {
-    return Error{ErrorCode::bad_argument,         "logits_rows",
-                 "rows of logits out of range",   text("1 to %u", options.chunk),
-                 text("%u", options.logits_rows), "raise `chunk` or lower `logits_rows`"};
-  }
-
+  LAMINA_TRY(check_options(options, static_cast<std::uint32_t>(file.description.max_context)));
   Session session(options, static_cast<std::uint32_t>(entry.describe().vocab));
   session.memory_bytes_ = entry.session_bytes(options);
   if (memory.data() == nullptr) {
@@ -113,7 +119,7 @@ inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile
                    "the system refused the session's memory",
                    text("%zu bytes", session.memory_bytes_),
                    "none",
-                   "choose a smaller context (-c) or cache format"};
+                   "choose a smaller `SessionOptions::context` or `SessionOptions::cache`"};
     }
     memory = {session.owned_.get(), session.memory_bytes_};
   } else if (memory.size() < session.memory_bytes_) {
@@ -132,13 +138,21 @@ inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile
 }
 
 inline Status Session::check(std::span<const TokenId> tokens) const noexcept {
+  if (runner_ == nullptr) {
+    return Error{ErrorCode::bad_argument,
+                 "session",
+                 "the session was moved from",
+                 "",
+                 "",
+                 "use the session that it was moved to"};
+  }
   if (tokens.size() > options_.context - position_) {
     return Error{ErrorCode::context_full,
                  "session",
                  "more tokens than the session was planned for",
                  text("at most %u tokens", options_.context),
                  text("%zu", position_ + tokens.size()),
-                 "plan a larger context (-c) or reset"};
+                 "plan a larger `SessionOptions::context`, or reset the session"};
   }
   for (const TokenId token : tokens) {
     if (token >= vocab_) {
@@ -149,10 +163,15 @@ inline Status Session::check(std::span<const TokenId> tokens) const noexcept {
   return Done{};
 }
 
-inline std::span<const float> Session::feed(std::span<const TokenId> tokens, LogitsWanted wanted) noexcept {
+inline Result<std::span<const float>> Session::feed(std::span<const TokenId> tokens,
+                                                    LogitsWanted wanted) noexcept {
   const Segment segment{&runner_->first_cache(), position_, tokens, wanted};
+  logits_ = {};
+  auto rows = runner_->forward({&segment, 1});
+  if (!rows) return rows;
   position_ += static_cast<std::uint32_t>(tokens.size());
-  return runner_->forward({&segment, 1});
+  if (!rows->empty()) logits_ = rows->last(vocab_);
+  return rows;
 }
 
 inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
@@ -160,7 +179,7 @@ inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
   while (!tokens.empty()) {
     const std::size_t n = tokens.size() < options_.chunk ? tokens.size() : options_.chunk;
     const bool last = n == tokens.size();
-    logits_ = feed(tokens.first(n), last ? LogitsWanted::last : LogitsWanted::none);
+    LAMINA_TRY(feed(tokens.first(n), last ? LogitsWanted::last : LogitsWanted::none));
     tokens = tokens.subspan(n);
   }
   return Done{};
@@ -176,9 +195,7 @@ inline Result<std::span<const float>> Session::logits_of(std::span<const TokenId
                  "raise `logits_rows`"};
   }
   if (Status status = check(tokens); !status) return status.error();
-  const std::span<const float> rows = feed(tokens, LogitsWanted::all);
-  logits_ = rows.last(vocab_);
-  return rows;
+  return feed(tokens, LogitsWanted::all);
 }
 
 inline Result<std::span<const float>> Session::step(TokenId token) noexcept {
