@@ -139,7 +139,9 @@ lamina::Status Answerer::decode(const Question& question, AnswerPrinter& printer
   std::span<const float> logits = session.logits();
   for (;;) {
     if (interrupted()) return stopped(StopReason::interrupted);
-    const TokenId id = sampler_.sample(logits);
+    const auto sampled = sampler_.sample(logits);
+    if (!sampled) return sampled.error();
+    const TokenId id = *sampled;
     sampler_.accept(id);
     const bool stops = !generation_->ignore_stop && is_stop(id);
     answer.tokens.push_back(id);

@@ -5,6 +5,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "flag_hints.hpp"
+
 namespace program {
 
 namespace {
@@ -26,7 +28,8 @@ Json error_document(const lamina::Error& error) {
                 {"hint", std::string(hint_of(error))}}}};
 }
 
-int fail(const lamina::Error& error, bool json) {
+int fail(const lamina::Error& from_library, bool json) {
+  const lamina::Error error = with_flags(from_library);
   std::fflush(stdout);
   std::fprintf(stderr, "lamina: %s\n", describe(error).c_str());
   const std::string hint(hint_of(error));

@@ -7,6 +7,7 @@
 #include <new>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
@@ -17,6 +18,12 @@ namespace lamina {
 class Block {
  public:
   Block() noexcept = default;
+  Block(Block&& other) noexcept : owned_(std::move(other.owned_)), bytes_(std::exchange(other.bytes_, {})) {}
+  Block& operator=(Block&& other) noexcept {
+    owned_ = std::move(other.owned_);
+    bytes_ = std::exchange(other.bytes_, {});
+    return *this;
+  }
 
   /// Takes `bytes` bytes: of `memory` if that is given, else from the heap. `what` names the owner in errors.
   ///

@@ -11,8 +11,12 @@
 /// Checks a precondition in debug builds. Define it before the first lamina header to route failures
 /// elsewhere (a host that must not abort may log instead). Never used for data from outside: that returns an
 /// `Error`.
+///
+/// Debug builds are those without NDEBUG, as for `assert`, and those with LAMINA_DEBUG_CHECKS. As with
+/// `assert`, all translation units of a program must agree on it: of functions that differ, the linker keeps
+/// one. A broken precondition ends the program where it is found, without a word: a debugger shows the place.
 #ifndef LAMINA_DCHECK
-#if defined(LAMINA_DEBUG_CHECKS)
+#if defined(LAMINA_DEBUG_CHECKS) || !defined(NDEBUG)
 #define LAMINA_DCHECK(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())
 #else
 #define LAMINA_DCHECK(condition) static_cast<void>(0)

@@ -12,16 +12,23 @@
 #include <type_traits>
 #include <utility>
 
+#include <lamina/core/config.hpp>
+#include <lamina/core/utf8.hpp>
+
 namespace lamina {
 
 // --- Text without a heap ---
 
 /// A string of at most `N - 1` bytes that lives inside its owner, so that reporting an error never allocates.
 ///
-/// Longer text is cut and ends in "...". Bytes that are no printable ASCII or UTF-8 lead/continuation byte
-/// (control characters from hostile file names or tensor names) are written as '?'.
+/// Holds whole, harmless UTF-8 characters only, whatever file or tensor name it is made of: control
+/// characters
+/// (`is_control`) and each byte that belongs to no character become '?'. Longer text is cut between two
+/// characters and ends in "...".
 template <std::size_t N>
 class FixedText {
+  static_assert(N > 4, "lamina: FixedText: there must be room for a character and its end");
+
  public:
   constexpr FixedText() = default;
   FixedText(std::string_view text) {
@@ -30,15 +37,12 @@ class FixedText {
   FixedText(const char* text) : FixedText(std::string_view(text)) {}
 
   void append(std::string_view text) noexcept {
-    for (const char c : text) {
-      if (size_ + 1 >= N) {
-        for (std::size_t i = 0; i < 3 && i < size_; ++i) data_[size_ - 1 - i] = '.';
-        break;
-      }
-      const auto byte = static_cast<unsigned char>(c);
-      data_[size_++] = (byte < 0x20 || byte == 0x7F) ? '?' : c;
+    while (!text.empty() && !is_cut_) {
+      const Utf8Step step = decode_utf8(text);
+      const bool shown = step.status == Utf8Status::valid && !is_control(step.scalar);
+      put(shown ? text.substr(0, step.size) : "?");
+      text.remove_prefix(step.status == Utf8Status::valid ? step.size : 1);
     }
-    data_[size_] = '\0';
   }
 
   [[nodiscard]] std::string_view view() const noexcept { return {data_, size_}; }
@@ -47,13 +51,29 @@ class FixedText {
   operator std::string_view() const noexcept { return view(); }  // NOLINT(google-explicit-constructor)
 
  private:
+  void put(std::string_view character) noexcept {
+    if (size_ + character.size() >= N) return cut();
+    for (const char byte : character) data_[size_++] = byte;
+    data_[size_] = '\0';
+  }
+  void cut() noexcept {
+    is_cut_ = true;
+    while (size_ + 4 > N) {
+      // The last byte of a character, then what leads to it.
+      while ((static_cast<std::uint8_t>(data_[--size_]) & 0xC0) == 0x80) continue;
+    }
+    for (int i = 0; i < 3; ++i) data_[size_++] = '.';
+    data_[size_] = '\0';
+  }
+
   char data_[N] = {};
   std::size_t size_ = 0;
+  bool is_cut_ = false;
 };
 
 /// Formats like printf into a text of fixed size.
 __attribute__((format(printf, 1, 2))) inline FixedText<160> text(const char* format, ...) noexcept {
-  char buffer[512];
+  char buffer[512] = "";
   std::va_list arguments;
   va_start(arguments, format);
   std::vsnprintf(buffer, sizeof buffer, format, arguments);
@@ -126,7 +146,10 @@ struct Error {
 
 // --- Result ---
 
-/// Either a value or an `Error`. Never throws; reading the wrong side is a debug-checked precondition.
+/// Either a value or an `Error`. Never throws; reading the wrong side is a debug-checked precondition
+/// (`LAMINA_DCHECK`), and so is reading the value after the result was moved from.
+///
+/// A temporary gives its value as a temporary, so that `auto& x = *open(...)` does not compile.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -134,11 +157,10 @@ class [[nodiscard]] Result {
   Result(const Error& error) noexcept : ok_(false) {
     ::new (static_cast<void*>(&error_)) Error(error);
   }  // NOLINT
-  Result(Result&& other) noexcept : ok_(other.ok_) { take(std::move(other)); }
+  Result(Result&& other) noexcept { take(std::move(other)); }
   Result& operator=(Result&& other) noexcept {
     if (this != &other) {
       destroy();
-      ok_ = other.ok_;
       take(std::move(other));
     }
     return *this;
@@ -148,16 +170,32 @@ class [[nodiscard]] Result {
   ~Result() { destroy(); }
 
   [[nodiscard]] explicit operator bool() const noexcept { return ok_; }
-  [[nodiscard]] T& operator*() noexcept { return value_; }
-  [[nodiscard]] const T& operator*() const noexcept { return value_; }
-  [[nodiscard]] T* operator->() noexcept { return &value_; }
-  [[nodiscard]] const T* operator->() const noexcept { return &value_; }
-  [[nodiscard]] const Error& error() const noexcept { return error_; }
+  [[nodiscard]] T& operator*() & noexcept { return value(); }
+  [[nodiscard]] const T& operator*() const& noexcept { return value(); }
+  [[nodiscard]] T&& operator*() && noexcept { return std::move(value()); }
+  [[nodiscard]] T* operator->() noexcept { return &value(); }
+  [[nodiscard]] const T* operator->() const noexcept { return &value(); }
+  [[nodiscard]] const Error& error() const noexcept {
+    LAMINA_DCHECK(!ok_);
+    return error_;
+  }
 
  private:
+  T& value() noexcept {
+    LAMINA_DCHECK(ok_ && !moved_from_);
+    return value_;
+  }
+  const T& value() const noexcept {
+    LAMINA_DCHECK(ok_ && !moved_from_);
+    return value_;
+  }
   void take(Result&& other) noexcept {
+    LAMINA_DCHECK(!other.moved_from_);
+    ok_ = other.ok_;
+    moved_from_ = other.moved_from_;
     if (ok_) {
       ::new (static_cast<void*>(&value_)) T(std::move(other.value_));
+      other.moved_from_ = true;
     } else {
       ::new (static_cast<void*>(&error_)) Error(other.error_);
     }
@@ -170,7 +208,9 @@ class [[nodiscard]] Result {
     T value_;
     Error error_;
   };
-  bool ok_;
+  bool ok_ = false;
+  bool moved_from_ =
+      false;  // there in every build, so that builds with and without checks agree on the layout
 };
 
 /// Success, or an `Error`: the result of an operation that has no value.

@@ -17,7 +17,8 @@ class Executor {
   [[nodiscard]] virtual std::uint32_t width() const noexcept = 0;
 
   /// Calls `job(context, part, parts)` once for every part in 0..parts-1 and returns when all are done.
-  /// `parts` is at most `width()`. Must not allocate and must not throw.
+  /// `parts` is at most `width()`. Parts do not wait for each other: one thread may do them all. Must not
+  /// allocate and must not throw. Sessions that share an executor call it at the same time.
   virtual void run(Job job, void* context, std::uint32_t parts) noexcept = 0;
 };
 

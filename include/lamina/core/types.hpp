@@ -26,6 +26,17 @@ enum class EmbeddingScale : std::uint8_t {
   bf16,       ///< rounded to bf16, as the models were trained
 };
 
+/// Tells whether a value is one of its enumeration's: options may come from a cast.
+[[nodiscard]] constexpr bool is_known(Precision p) noexcept {
+  return p == Precision::fast || p == Precision::exact;
+}
+[[nodiscard]] constexpr bool is_known(CacheFormat f) noexcept {
+  return f == CacheFormat::bf16 || f == CacheFormat::int8 || f == CacheFormat::f32;
+}
+[[nodiscard]] constexpr bool is_known(EmbeddingScale s) noexcept {
+  return s == EmbeddingScale::automatic || s == EmbeddingScale::float32 || s == EmbeddingScale::bf16;
+}
+
 [[nodiscard]] constexpr std::string_view name_of(Precision p) noexcept {
   return p == Precision::fast ? "fast" : "exact";
 }

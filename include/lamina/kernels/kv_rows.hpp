@@ -56,13 +56,13 @@ struct KvFormatTraits<CacheFormat::int8> {
 /// ones, elements [0, SharedPairs) and [HeadDim/2, HeadDim/2 + SharedPairs) of the key, side by side.
 template <int HeadDim, CacheFormat Format, int SharedPairs = 0>
 struct KvRowLayout {
-  static_assert(HeadDim > 0 && HeadDim % 2 == 0, "lamina: KvRowLayout: head_dim must be even and > 0");
+  static_assert(HeadDim > 0 && HeadDim % 4 == 0, "lamina: KvRowLayout: head_dim must be a multiple of 4");
   static_assert(SharedPairs >= 0 && SharedPairs <= HeadDim / 2,
                 "lamina: KvRowLayout: rotated pairs must be at most head_dim / 2");
   static_assert(
-      SharedPairs == 0 || (SharedPairs % 2 == 0 && HeadDim % 4 == 0),
-      "lamina: KvRowLayout: K=V layers need an even number of rotated pairs and head_dim a multiple of 4; "
-      "choose head_dim a multiple of 16");
+      SharedPairs % 2 == 0,
+      "lamina: KvRowLayout: K=V layers need an even number of rotated pairs; choose head_dim a multiple "
+      "of 16");
 
   using Traits = KvFormatTraits<Format>;
   using Element = typename Traits::Element;

@@ -9,7 +9,6 @@
 #include <lamina/core/error.hpp>
 #include <lamina/runtime/model_weights.hpp>
 #include <lamina/runtime/rotary_tables.hpp>
-#include <lamina/schedule/description.hpp>
 #include <lamina/schedule/variant.hpp>
 #include <lamina/weights/weight_file.hpp>
 
@@ -18,15 +17,17 @@ namespace lamina {
 /// Weights of model `V` bound to a file; immutable once bound. Owns nothing outside its arena.
 template <Variant V>
 struct BoundModel {
-  const ModelDescription* description = nullptr;  ///< of the file
+  float norm_epsilon = 1e-6F;  ///< as the file says
+  float final_softcap = 0.0F;  ///< as the file says; 0: none
   ModelWeights<V> weights{};
   RotaryTables<V> rotary{};  ///< frequencies; angles belong to engines
 
-  /// Binds every weight of `file`, which must outlive it. Over a measuring arena only counts.
+  /// Binds every weight of `file`, whose bytes must outlive it. Over a measuring arena only counts.
   ///
   /// Errors   as `bind_slots` and `RotaryTables::take_frequencies`
   [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
-    description = &file.description;
+    norm_epsilon = file.description.norm_epsilon;
+    final_softcap = file.description.final_softcap;
     LAMINA_TRY(weights.bind(file, arena));
     return rotary.take_frequencies(file.description, weights.global.rope_factors, arena);
   }

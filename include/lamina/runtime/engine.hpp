@@ -14,6 +14,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/kernels/kv_rows.hpp>
+#include <lamina/runtime/check_options.hpp>
 #include <lamina/runtime/model.hpp>
 #include <lamina/runtime/options.hpp>
 #include <lamina/runtime/page_pool.hpp>
@@ -88,11 +89,6 @@ class Engine {
   [[nodiscard]] static std::size_t sequence_bytes(const ModelEntry& entry, const EngineOptions& engine,
                                                   const SequenceOptions& sequence) noexcept;
 
-  /// Whether options are in range, before any memory is taken. Errors: bad_argument.
-  [[nodiscard]] static Status check_options(const EngineOptions& options) noexcept;
-  [[nodiscard]] static Status check_options(const SequenceOptions& options,
-                                            const ModelDescription& model) noexcept;
-
   /// Whether a feed can be fed, alone or with others, in one pass or several. Errors: as `run`.
   [[nodiscard]] Status check(const Feed& feed) const noexcept;
 
@@ -135,7 +131,8 @@ class Engine {
   Engine(const Model& model, const EngineOptions& options) noexcept : model_(model), options_(options) {}
 
   [[nodiscard]] static Error moved_from() noexcept {
-    return {ErrorCode::bad_argument, "engine", "it was moved from", "", "", ""};
+    return {ErrorCode::bad_argument,           "engine", "it was moved from", "", "",
+            "use the one that it was moved to"};
   }
   static State* take_state(const ModelEntry& entry, const EngineOptions& options, Arena& arena) noexcept;
   [[nodiscard]] static Status check_distinct(std::span<const Feed> feeds) noexcept;
@@ -205,7 +202,7 @@ inline Result<Engine> Engine::create(const Model& model, const EngineOptions& op
 inline Result<Sequence> Engine::sequence(const SequenceOptions& options,
                                          std::span<std::byte> memory) const noexcept {
   if (state_ == nullptr) return moved_from();
-  LAMINA_TRY(check_options(options, model_.file().description));
+  LAMINA_TRY(check_options(options, model_.max_context()));
   auto block = Block::take(sequence_bytes(model_.entry(), options_, options), memory, "sequence");
   if (!block) return block.error();
   Sequence sequence;
@@ -219,33 +216,6 @@ inline Result<Sequence> Engine::sequence(const SequenceOptions& options,
   sequence.pool_ = &state_->pool;
   sequence.home_ = block_;
   return sequence;
-}
-
-inline Status Engine::check_options(const EngineOptions& options) noexcept {
-  if (options.rows == 0 || options.rows > EngineOptions::most_rows) {
-    return Error{ErrorCode::bad_argument,        "rows",
-                 "tokens per pass out of range", text("1 to %u", EngineOptions::most_rows),
-                 text("%u", options.rows),       ""};
-  }
-  if (options.logits_rows == 0 || options.logits_rows > options.rows) {
-    return Error{ErrorCode::bad_argument,         "logits_rows",
-                 "rows of logits out of range",   text("1 to %u", options.rows),
-                 text("%u", options.logits_rows), "raise the tokens per pass or lower `logits_rows`"};
-  }
-  return Done{};
-}
-
-inline Status Engine::check_options(const SequenceOptions& options, const ModelDescription& model) noexcept {
-  const auto limit = static_cast<std::uint32_t>(model.max_context);
-  if (options.context == 0 || options.context > limit) {
-    return Error{ErrorCode::bad_argument,
-                 "context",
-                 "tokens of context outside the model's range",
-                 text("1 to %u", limit),
-                 text("%u", options.context),
-                 "choose a smaller context"};
-  }
-  return Done{};
 }
 
 inline Status Engine::check(const Feed& feed) const noexcept {

@@ -39,8 +39,8 @@ class Model {
     return model;
   }
 
-  /// Binds `file`, which must outlive the model and all its copies, in the caller's memory, which must, too;
-  /// no heap is used. `entry.model_bytes()` says how much it takes.
+  /// Binds `file` in the caller's memory; no heap is used. The memory and the bytes of `file`, which may be
+  /// moved, must outlive the model and all its copies. `entry.model_bytes()` says how much it takes.
   ///
   /// Errors   as `create`
   [[nodiscard]] static Result<Model> create_in(std::span<std::byte> memory, const ModelEntry& entry,
@@ -56,17 +56,12 @@ class Model {
                                  const WeightFile&& file) = delete;
 
   [[nodiscard]] const ModelEntry& entry() const noexcept { return *entry_; }
+  /// The file. Requires that one that was borrowed is where it was.
   [[nodiscard]] const WeightFile& file() const noexcept { return *file_; }
   [[nodiscard]] const ModelCore& core() const noexcept { return *core_; }
-  [[nodiscard]] std::uint32_t vocab() const noexcept {
-    return static_cast<std::uint32_t>(file_->description.vocab);
-  }
-  [[nodiscard]] std::uint32_t hidden() const noexcept {
-    return static_cast<std::uint32_t>(file_->description.hidden);
-  }
-  [[nodiscard]] std::uint32_t max_context() const noexcept {
-    return static_cast<std::uint32_t>(file_->description.max_context);
-  }
+  [[nodiscard]] std::uint32_t vocab() const noexcept { return vocab_; }
+  [[nodiscard]] std::uint32_t hidden() const noexcept { return hidden_; }
+  [[nodiscard]] std::uint32_t max_context() const noexcept { return max_context_; }
 
  private:
   struct Owned {
@@ -81,6 +76,9 @@ class Model {
     const auto core = entry_->bind(*file_, arena);
     if (!core) return core.error();
     core_ = *core;
+    vocab_ = static_cast<std::uint32_t>(file_->description.vocab);
+    hidden_ = static_cast<std::uint32_t>(file_->description.hidden);
+    max_context_ = static_cast<std::uint32_t>(file_->description.max_context);
     return Done{};
   }
 
@@ -88,6 +86,9 @@ class Model {
   const ModelEntry* entry_;
   const WeightFile* file_ = nullptr;
   const ModelCore* core_ = nullptr;
+  std::uint32_t vocab_ = 0;
+  std::uint32_t hidden_ = 0;
+  std::uint32_t max_context_ = 0;
 };
 
 }  // namespace lamina

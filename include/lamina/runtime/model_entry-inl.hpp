@@ -8,8 +8,10 @@
 #endif
 
 #include <cstddef>
+#include <cstdint>
 
 #include <lamina/kernels/linear-inl.hpp>
+#include <lamina/layers/attention_kind.hpp>
 #include <lamina/layers/check_interleaving.hpp>
 #include <lamina/runtime/model_entry.hpp>
 #include <lamina/runtime/runner-inl.hpp>
@@ -33,10 +35,20 @@ class ModelCoreOf final : public ModelCore {
 
   Result<SequenceCache*> make_cache(const EngineOptions& engine, const SequenceOptions& sequence,
                                     Arena& arena) const noexcept override {
+    LAMINA_TRY(check_views(kinds_of<V>{}, sequence.context));
     CacheOf<V>* cache = arena.take<CacheOf<V>>(1).data();
     if (cache != nullptr) cache->take(engine, sequence, arena);
     if (arena.overflowed()) return too_small("sequence");
     return static_cast<SequenceCache*>(cache);
+  }
+
+  /// Checks what rows see in every kind of attention.
+  template <class... Kinds>
+  static Status check_views(TypeList<Kinds...>, std::uint32_t context) noexcept {
+    Status status = Done{};
+    static_cast<void>(
+        ((status = check_visible<typename Kinds::attention>(context), static_cast<bool>(status)) && ...));
+    return status;
   }
 
   static Error too_small(const char* what) noexcept {

@@ -63,7 +63,7 @@ class ModelRunner final : public Runner {
     if (pass.rows == 0) return PassRows{};
     pass.layer = 0;
     pass.step = PassStep::logits;
-    compute_logits(pass, model_->weights.global, model_->description->final_softcap);
+    compute_logits(pass, model_->weights.global, model_->final_softcap);
     if (fault_) return fault_.error();
     return PassRows{work_.logits, work_.normed};
   }
@@ -74,7 +74,7 @@ class ModelRunner final : public Runner {
               .team = Team(options_.executor),
               .precision = options_.precision,
               .cache = options_.cache,
-              .epsilon = model_->description->norm_epsilon,
+              .epsilon = model_->norm_epsilon,
               .hidden = V::dims.hidden,
               .per_layer_floats = layers * per_layer,
               .work = work_,

@@ -10,6 +10,7 @@
 #include <lamina/core/block.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/runtime/check_options.hpp>
 #include <lamina/runtime/engine.hpp>
 #include <lamina/runtime/model.hpp>
 #include <lamina/runtime/model_entry.hpp>
@@ -21,18 +22,20 @@ namespace lamina {
 
 /// One conversation over one model: an engine and a sequence, in one block sized before loading.
 ///
-/// After `create` no member allocates.
-/// Threads   one thread at a time per session; sessions are independent of each other, whatever they share.
+/// After `create` no member allocates. A session that was moved from holds nothing: feeding it is an error.
+/// Threads   one thread at a time per session; sessions are independent of each other, whatever they share
 class Session {
  public:
   /// Plans, takes one block of memory (from `memory` if given, else from the heap) and binds all weights.
-  /// `file` (and the executor) must outlive the session.
+  /// The session borrows the bytes of `file`, which may be moved but must not be destroyed or packed before
+  /// it, and the executor and the observer of its options, which must stay in place.
   ///
   /// Errors   mismatch (file and type differ), bad_file, out_of_memory (block too small), bad_argument
   /// (options)
   [[nodiscard]] static Result<Session> create(const ModelEntry& entry, const WeightFile& file,
                                               const SessionOptions& options,
                                               std::span<std::byte> memory = {}) noexcept;
+  /// A file that ends with the expression would take the session's weights along.
   static Result<Session> create(const ModelEntry& entry, const WeightFile&& file,
                                 const SessionOptions& options, std::span<std::byte> memory = {}) = delete;
 
@@ -42,7 +45,12 @@ class Session {
   [[nodiscard]] static Result<Session> create(const Model& model, const SessionOptions& options,
                                               std::span<std::byte> memory = {}) noexcept;
 
-  Session(Session&&) noexcept = default;
+  Session(Session&& other) noexcept
+      : options_(other.options_),
+        block_(std::move(other.block_)),
+        engine_(std::move(other.engine_)),
+        sequence_(std::move(other.sequence_)),
+        logits_(std::exchange(other.logits_, {})) {}
   Session& operator=(Session&& other) noexcept {
     if (this == &other) return *this;
     // The sequence gives its pages back to the engine, and both lie in the block.
@@ -122,8 +130,7 @@ class Session {
 
 inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile& file,
                                        const SessionOptions& options, std::span<std::byte> memory) noexcept {
-  LAMINA_TRY(Engine::check_options(options.engine()));
-  LAMINA_TRY(Engine::check_options(options.sequence(), file.description));
+  LAMINA_TRY(check_options(options, static_cast<std::uint32_t>(file.description.max_context)));
   auto block = Block::take(bytes(entry, options), memory, "session");
   if (!block) return block.error();
   const std::span<std::byte> all = block->bytes();
@@ -134,8 +141,7 @@ inline Result<Session> Session::create(const ModelEntry& entry, const WeightFile
 
 inline Result<Session> Session::create(const Model& model, const SessionOptions& options,
                                        std::span<std::byte> memory) noexcept {
-  LAMINA_TRY(Engine::check_options(options.engine()));
-  LAMINA_TRY(Engine::check_options(options.sequence(), model.file().description));
+  LAMINA_TRY(check_options(options, model.max_context()));
   auto block = Block::take(own_bytes(model.entry(), options), memory, "session");
   if (!block) return block.error();
   const std::span<std::byte> all = block->bytes();

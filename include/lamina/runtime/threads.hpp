@@ -18,7 +18,7 @@
 
 namespace lamina {
 
-/// Whether workers stay on one CPU each.
+/// Whether workers stay on one CPU each. The threads that call a pool are the host's and stay as they are.
 enum class Pinning : std::uint8_t { none, one_cpu_each };
 
 /// Number of CPUs this process may run on, at least 1.
@@ -36,17 +36,26 @@ enum class Pinning : std::uint8_t { none, one_cpu_each };
 /// tens of microseconds, longer than the serial stretches of a decoding step, and sleep on a futex after. The
 /// calling thread does itself what a worker has not begun when it comes to wait for it, so a worker that gets
 /// no CPU on a busy machine holds nobody up.
-/// Threads   `run` from one thread at a time.
+/// Threads   any number of them may call `run` at the same time, and a job may call it again. The pool's workers
+///           serve one call; the others do all of their parts themselves, one after the other.
 class ThreadPool final : public Executor {
  public:
   /// Starts `threads - 1` workers (0 counts as 1).
-  /// Errors   out_of_memory when the system refuses a thread
+  /// Errors   out_of_memory when the system refuses a thread, bad_argument (too many threads, no known pinning)
   [[nodiscard]] static Result<std::unique_ptr<ThreadPool>> create(std::uint32_t threads,
                                                                   Pinning pinning = Pinning::none) noexcept {
     constexpr std::uint32_t most = 1024;
     if (threads > most) {
       return Error{ErrorCode::bad_argument,  "threads",           "too many threads",
                    text("at most %u", most), text("%u", threads), ""};
+    }
+    if (pinning != Pinning::none && pinning != Pinning::one_cpu_each) {
+      return Error{ErrorCode::bad_argument,
+                   "pinning",
+                   "unknown value",
+                   "none or one_cpu_each",
+                   text("%u", static_cast<unsigned>(pinning)),
+                   ""};
     }
     const std::uint32_t width = threads == 0 ? 1 : threads;
     std::unique_ptr<ThreadPool> pool(new (std::nothrow) ThreadPool(width));
@@ -60,12 +69,11 @@ class ThreadPool final : public Executor {
       worker.part = i + 1;
       if (pthread_create(&worker.thread, nullptr, &ThreadPool::work, &worker) != 0) {
         return Error{ErrorCode::out_of_memory, "threads",         "the system refused a thread",
-                     text("%u", width),        text("%u", i + 1), "use fewer threads (-t)"};
+                     text("%u", width),        text("%u", i + 1), "use fewer threads"};
       }
       ++pool->started_;
       if (pinning == Pinning::one_cpu_each) pin(worker.thread, i + 1);
     }
-    if (pinning == Pinning::one_cpu_each) pin(pthread_self(), 0);
     return pool;
   }
 
@@ -82,6 +90,10 @@ class ThreadPool final : public Executor {
   void run(Job job, void* context, std::uint32_t parts) noexcept override {
     LAMINA_DCHECK(parts <= width_);
     if (parts <= 1) return job(context, 0, parts);
+    if (busy_.exchange(true, std::memory_order_acquire)) {
+      for (std::uint32_t part = 0; part < parts; ++part) job(context, part, parts);
+      return;
+    }
     job_ = job;
     context_ = context;
     parts_ = parts;
@@ -91,6 +103,7 @@ class ThreadPool final : public Executor {
     job(context, 0, parts);
     for (std::uint32_t i = 0; i + 1 < parts; ++i) do_part_of(workers_[i]);
     for (std::uint32_t spins = 0; pending_.load(std::memory_order_acquire) != 0; ++spins) rest(spins);
+    busy_.store(false, std::memory_order_release);
   }
 
  private:
@@ -179,6 +192,7 @@ class ThreadPool final : public Executor {
   std::uint32_t parts_ = 0;
   alignas(64) std::atomic<std::uint32_t> epoch_{0};
   alignas(64) std::atomic<std::uint32_t> pending_{0};
+  std::atomic<bool> busy_{false};  ///< a call of `run` has the workers
   std::atomic<bool> stop_{false};
 };
 

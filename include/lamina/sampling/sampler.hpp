@@ -11,7 +11,6 @@
 #include <span>
 #include <vector>
 
-#include <lamina/core/config.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/sampling/random.hpp>
@@ -48,8 +47,7 @@ struct TokenCandidate {
 /// Equal logits are ordered by id, the lowest first, so results do not depend on how the selection is done.
 /// Logits that are not numbers count as minus infinity. The same seed and logits give the same tokens (up to
 /// the last bit of the C library's `exp`, which matters once in about 10^15 draws).
-/// Threads  one sampler per
-/// thread
+/// Threads  one sampler per thread
 class Sampler {
  public:
   /// Makes a sampler for logits of `vocabulary` tokens. `suppressed` tokens are never chosen, not even
@@ -64,12 +62,13 @@ class Sampler {
   /// Chooses the next token. Does not remember it: call `accept`.
   ///
   /// Shapes    logits [vocabulary]
+  /// Errors    bad_argument (another number of logits; none at all, before anything was fed)
   /// Cost      with top-k about one pass over the logits (0.4 ms for 262 144); draws one random number unless
-  /// greedy;
-  ///           does not allocate
-  [[nodiscard]] TokenId sample(std::span<const float> logits) noexcept {
+  ///           greedy; does not allocate
+  [[nodiscard]] Result<TokenId> sample(std::span<const float> logits) noexcept {
+    LAMINA_TRY(check_size(logits));
     if (options_.temperature <= 0) return best(logits);
-    const std::span<const TokenCandidate> left = candidates(logits);
+    const std::span<const TokenCandidate> left = weigh(logits);
     double rest = random_.uniform();
     for (const TokenCandidate& candidate : left) {
       rest -= candidate.probability;
@@ -79,8 +78,11 @@ class Sampler {
   }
 
   /// The distribution that `sample` draws from, likeliest first; valid until the next call. With temperature
-  /// 0 it is the one token that `sample` returns.
-  [[nodiscard]] std::span<const TokenCandidate> candidates(std::span<const float> logits) noexcept;
+  /// 0 it is the one token that `sample` returns. Shapes and errors as for `sample`.
+  [[nodiscard]] Result<std::span<const TokenCandidate>> candidates(std::span<const float> logits) noexcept {
+    LAMINA_TRY(check_size(logits));
+    return weigh(logits);
+  }
 
   /// Remembers a token, chosen or from the prompt, for the repetition penalty.
   void accept(TokenId token) noexcept {
@@ -107,6 +109,8 @@ class Sampler {
   [[nodiscard]] static bool before(const TokenCandidate& a, const TokenCandidate& b) noexcept {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   }
+  [[nodiscard]] Status check_size(std::span<const float> logits) const noexcept;
+  [[nodiscard]] std::span<const TokenCandidate> weigh(std::span<const float> logits) noexcept;
   void prepare(std::span<const float> logits) noexcept;
   void penalise() noexcept;
   [[nodiscard]] TokenId best(std::span<const float> logits) noexcept;
@@ -179,9 +183,21 @@ inline Result<Sampler> Sampler::create(const SamplingOptions& options, std::uint
 
 // --- Choosing ---
 
+/// Also refuses a sampler that was moved from: it has no memory for any logits.
+inline Status Sampler::check_size(std::span<const float> logits) const noexcept {
+  if (logits.size() == logits_.size() && !logits.empty()) return Done{};
+  return Error{ErrorCode::bad_argument,
+               "logits",
+               "wrong number of logits for this sampler",
+               text("%zu", logits_.size()),
+               text("%zu", logits.size()),
+               logits.empty()
+                   ? "feed the session a prompt first"
+                   : "make the sampler for the session's `vocab()`, and hand it one row at a time"};
+}
+
 /// Copies the logits and applies what changes single tokens.
 inline void Sampler::prepare(std::span<const float> logits) noexcept {
-  LAMINA_DCHECK(logits.size() == logits_.size());
   for (std::size_t i = 0; i < logits_.size(); ++i) {
     const float logit = std::min(logits[i], largest);
     logits_[i] = logit == logit ? logit : minus_infinity;
@@ -215,7 +231,7 @@ inline TokenId Sampler::best(std::span<const float> logits) noexcept {
   return best;
 }
 
-inline std::span<const TokenCandidate> Sampler::candidates(std::span<const float> logits) noexcept {
+inline std::span<const TokenCandidate> Sampler::weigh(std::span<const float> logits) noexcept {
   if (options_.temperature <= 0) {
     const TokenId id = best(logits);
     pool_[0] = {id, logits_[id], 1.0};

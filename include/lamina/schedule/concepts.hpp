@@ -23,6 +23,45 @@ concept HasSlots = requires(const Dims& dims) {
 };
 
 template <class Kind>
+struct RotationRules {
+  static constexpr int pairs = rotary_pairs_of<Kind>();
+  static_assert(
+      pairs >= 0 && pairs <= Kind::shape.head_dim / 2,
+      "lamina: AttentionKind: rotary_pairs must be 0 to head_dim / 2; change .rotary_pairs, or leave it "
+      "out to rotate all pairs");
+  static_assert(!Kind::shape.key_is_value || pairs % 2 == 0,
+                "lamina: AttentionKind: key_is_value needs an even number of rotary_pairs; the rotated part "
+                "of a key is stored by itself, so round .head_dim up (GlobalAttention: to a multiple of 16)");
+  static constexpr bool hold = true;
+};
+
+/// Of a kind that reads another's keys and values: they are as their owner wrote them.
+template <class Kind>
+struct ReaderRules {
+  static constexpr AttnShape own = Kind::shape;
+  static constexpr AttnShape owner = Kind::owner::shape;
+  static_assert(own.kv_heads == owner.kv_heads && own.head_dim == owner.head_dim &&
+                    own.key_is_value == owner.key_is_value &&
+                    rotary_pairs_of<Kind>() == rotary_pairs_of<typename Kind::owner>(),
+                "lamina: AttentionKind: a kind without own keys and values must have kv_heads, head_dim, "
+                "key_is_value and rotary_pairs of its owner; take them from owner::shape");
+  static_assert(
+      owner.window == 0 || (own.window > 0 && own.window <= owner.window),
+      "lamina: AttentionKind: a kind without own keys and values must have a window within its owner's; "
+      "the owner keeps no more tokens than its .window");
+  static constexpr bool hold = true;
+};
+
+template <class Kind>
+constexpr bool reader_rules_hold() {
+  if constexpr (Kind::owns_kv) {
+    return true;
+  } else {
+    return ReaderRules<Kind>::hold;
+  }
+}
+
+template <class Kind>
 struct FfnRules {
   static_assert(Kind::width > 0, "lamina: FfnKind: width must be > 0; give the hidden width of the block");
   static constexpr bool hold = true;
@@ -33,13 +72,15 @@ struct FfnRules {
 /// A kind of attention: its shape, and whether it writes keys and values.
 /// Satisfied by `LocalAttention`, `GlobalAttention`, `SharedKv`, and any type with `shape` (an `AttnShape`)
 /// and `owns_kv` (a `bool`; if false also the type `owner` whose keys and values it reads). Optional:
-/// `rotary_pairs`.
+/// `rotary_pairs`, and `visible(position)`, the keys that a row sees (layers/attention_kind.hpp).
 template <class T>
 concept AttentionKind = requires {
   requires detail::ConstantOf<decltype(T::shape), AttnShape>;
   requires detail::ConstantOf<decltype(T::owns_kv), bool>;
   requires T::owns_kv || requires { typename T::owner; };
   requires detail::AttentionRules<T::shape>::hold;
+  requires detail::RotationRules<T>::hold;
+  requires detail::reader_rules_hold<T>();
 }
 &&detail::HasSlots<T>;
 

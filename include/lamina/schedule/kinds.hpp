@@ -3,6 +3,8 @@
 // Source: text-decoder.md §1 (numbers), §2 (meaning).
 #pragma once
 
+#include <cstdint>
+
 #include <lamina/schedule/shapes.hpp>
 
 namespace lamina {
@@ -58,6 +60,9 @@ struct SharedKv {
   static constexpr AttnShape shape = Owner::shape;
   static constexpr bool owns_kv = false;
   static constexpr int rotary_pairs = rotary_pairs_of<Owner>();
+  /// The rows see what the owner's see, where that is a rule of its own.
+  static constexpr auto visible(std::uint32_t position) requires requires { Owner::visible(position); }
+  { return Owner::visible(position); }
 };
 
 // --- Feed-forward kinds ---

@@ -9,7 +9,7 @@ namespace lamina {
 struct AttnShape {
   int heads;                  ///< query heads
   int kv_heads;               ///< key/value heads; divides `heads`
-  int head_dim;               ///< width of one head; even
+  int head_dim;               ///< width of one head; a multiple of 4
   int window = 0;             ///< tokens a local layer sees, its own position included; 0 for global layers
   bool key_is_value = false;  ///< no value projection: V is the raw key before norm and rotation (§4.3)
   friend constexpr bool operator==(const AttnShape&, const AttnShape&) = default;
@@ -51,6 +51,9 @@ struct AttentionRules {
       S.head_dim % 2 == 0,
       "lamina: AttentionKind: head_dim must be even; rotation pairs element i with i + head_dim / 2, so "
       "round .head_dim up");
+  static_assert(S.head_dim % 2 != 0 || S.head_dim % 4 == 0,
+                "lamina: AttentionKind: head_dim must be a multiple of 4; attention works on four vectors of "
+                "a row at a time, so round .head_dim up");
   static_assert(
       S.window >= 0,
       "lamina: AttentionKind: window must not be negative; set .window to 0 (sees everything) or to the "

@@ -131,9 +131,8 @@ inline constexpr std::array<LayerField, 11> layer_fields{{
       error.found.append(text("%s %d", where.c_str(), difference.found));
     }
   }
-  error.hint = "define it as a variant: `lamina plan --as-header ";
+  error.hint = "define it as a variant: `lamina::as_header` writes the header, ready to include, of ";
   error.hint.append(path);
-  error.hint.append("` prints its header, ready to include");
   return error;
 }
 

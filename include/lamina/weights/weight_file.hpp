@@ -102,7 +102,7 @@ struct WeightFile {
                                             std::string_view name) noexcept {
   if (file.description.same_structure(description)) return Done{};
   return file_error(ErrorCode::mismatch, place(file.path), "the file is no model of this type", name,
-                    "another structure", "see `lamina plan` for both");
+                    "another structure", "`recognise` finds the model type that fits a file");
 }
 
 }  // namespace lamina

@@ -8,7 +8,10 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <lamina/sampling/sampler.hpp>
@@ -92,12 +95,12 @@ TEST_CASE("the defaults are the published ones") {
 
 TEST_CASE("greedy takes the likeliest token, the lowest id among equals, never a suppressed one") {
   const std::vector<float> logits{1, 5, 3, 5, 9, -2};
-  CHECK(make(SamplingOptions::greedy(), 6).sample(logits) == 4);
-  CHECK(make(SamplingOptions::greedy(), 6, {4}).sample(logits) == 1);
-  CHECK(make(SamplingOptions::greedy(), 6, {4, 1, 3, 4, 77}).sample(logits) == 2);
+  CHECK(*make(SamplingOptions::greedy(), 6).sample(logits) == 4);
+  CHECK(*make(SamplingOptions::greedy(), 6, {4}).sample(logits) == 1);
+  CHECK(*make(SamplingOptions::greedy(), 6, {4, 1, 3, 4, 77}).sample(logits) == 2);
   const std::vector<float> nothing(6, std::nanf(""));
-  CHECK(make(SamplingOptions::greedy(), 6, {0, 1}).sample(nothing) == 2);
-  const auto candidates = make(SamplingOptions::greedy(), 6).candidates(logits);
+  CHECK(*make(SamplingOptions::greedy(), 6, {0, 1}).sample(nothing) == 2);
+  const auto candidates = *make(SamplingOptions::greedy(), 6).candidates(logits);
   REQUIRE(candidates.size() == 1);
 }
 
@@ -106,7 +109,7 @@ TEST_CASE("each filter keeps exactly the right tokens with the right probabiliti
   const std::vector<float> logits = logits_of(p);
   SUBCASE("everything") {
     Sampler sampler = make(open_options(), 5);
-    const auto all = sampler.candidates(logits);
+    const auto all = *sampler.candidates(logits);
     CHECK(ids_of(all) == std::vector<TokenId>{1, 3, 4, 2, 0});
     for (const auto& candidate : all)
       CHECK(candidate.probability == doctest::Approx(p[candidate.id]).epsilon(1e-6));
@@ -115,7 +118,7 @@ TEST_CASE("each filter keeps exactly the right tokens with the right probabiliti
     SamplingOptions options = open_options();
     options.top_k = 3;
     Sampler sampler = make(options, 5);
-    const auto kept = sampler.candidates(logits);
+    const auto kept = *sampler.candidates(logits);
     CHECK(ids_of(kept) == std::vector<TokenId>{1, 3, 4});
     CHECK(kept[0].probability == doctest::Approx(0.4 / 0.85).epsilon(1e-6));
     CHECK(kept[2].probability == doctest::Approx(0.2 / 0.85).epsilon(1e-6));
@@ -126,7 +129,7 @@ TEST_CASE("each filter keeps exactly the right tokens with the right probabiliti
          {std::pair{0.39F, 1U}, {0.41F, 2U}, {0.64F, 2U}, {0.66F, 3U}, {0.96F, 5U}}) {
       options.top_p = line;
       Sampler sampler = make(options, 5);
-      CHECK(sampler.candidates(logits).size() == count);
+      CHECK(sampler.candidates(logits)->size() == count);
     }
   }
   SUBCASE("top-p counts the probability left after top-k") {
@@ -134,13 +137,13 @@ TEST_CASE("each filter keeps exactly the right tokens with the right probabiliti
     options.top_k = 3;
     options.top_p = 0.75F;  // 0.4 + 0.25 of 0.85 is 0.765
     Sampler sampler = make(options, 5);
-    CHECK(ids_of(sampler.candidates(logits)) == std::vector<TokenId>{1, 3});
+    CHECK(ids_of(*sampler.candidates(logits)) == std::vector<TokenId>{1, 3});
   }
   SUBCASE("min-p is relative to the likeliest") {
     SamplingOptions options = open_options();
     for (const auto& [line, count] : {std::pair{0.1F, 5U}, {0.2F, 4U}, {0.3F, 3U}, {0.6F, 2U}, {1.0F, 1U}}) {
       options.min_p = line;
-      CHECK(make(options, 5).candidates(logits).size() == count);
+      CHECK(make(options, 5).candidates(logits)->size() == count);
     }
   }
   SUBCASE("temperature comes last: it changes probabilities, not the set") {
@@ -148,7 +151,7 @@ TEST_CASE("each filter keeps exactly the right tokens with the right probabiliti
     options.top_p = 0.66F;
     options.temperature = 0.5F;
     Sampler sampler = make(options, 5);
-    const auto kept = sampler.candidates(logits);
+    const auto kept = *sampler.candidates(logits);
     CHECK(ids_of(kept) == std::vector<TokenId>{1, 3, 4});
     const double total = 0.16 + 0.0625 + 0.04;
     CHECK(kept[0].probability == doctest::Approx(0.16 / total).epsilon(1e-6));
@@ -158,7 +161,7 @@ TEST_CASE("each filter keeps exactly the right tokens with the right probabiliti
     SamplingOptions options = open_options();
     options.top_k = 2;
     Sampler sampler = make(options, 5, {1});
-    CHECK(ids_of(sampler.candidates(logits)) == std::vector<TokenId>{3, 4});
+    CHECK(ids_of(*sampler.candidates(logits)) == std::vector<TokenId>{3, 4});
   }
 }
 
@@ -168,25 +171,25 @@ TEST_CASE("the repetition penalty counts recent tokens once and forgets old ones
   options.repetition_window = 2;
   const std::vector<float> logits{4, 3, -1, 2.5F};
   Sampler sampler = make(options, 4);
-  CHECK(sampler.sample(logits) == 0);
+  CHECK(*sampler.sample(logits) == 0);
   sampler.accept(0);
   sampler.accept(0);  // twice, yet 4 becomes 2 and not 1
-  CHECK(sampler.sample(logits) == 1);
+  CHECK(*sampler.sample(logits) == 1);
   const std::vector<float> close{4, 1.5F, -1, 1.2F};
-  CHECK(sampler.sample(close) == 0);  // 2 is still the most
+  CHECK(*sampler.sample(close) == 0);  // 2 is still the most
   sampler.accept(1);
   sampler.accept(3);
-  CHECK(sampler.sample(logits) == 0);  // 0 has left the window
-  sampler.accept(1000);                // an id outside the vocabulary does nothing
-  CHECK(sampler.sample(logits) == 0);
+  CHECK(*sampler.sample(logits) == 0);  // 0 has left the window
+  sampler.accept(1000);                 // an id outside the vocabulary does nothing
+  CHECK(*sampler.sample(logits) == 0);
   sampler.reset(1);
-  CHECK(sampler.sample(logits) == 0);
+  CHECK(*sampler.sample(logits) == 0);
 
   SamplingOptions shown = open_options();
   shown.repetition_penalty = 2;
   Sampler watcher = make(shown, 4);
   watcher.accept(2);
-  const auto all = watcher.candidates(logits);
+  const auto all = *watcher.candidates(logits);
   REQUIRE(all.size() == 4);
   CHECK(all[3].id == 2);
   CHECK(all[3].logit == -2.0F);  // negative logits are multiplied
@@ -202,11 +205,11 @@ TEST_CASE("selection equals a plain sort, with many ties") {
       Sampler sampler = make(options, vocabulary);
       std::vector<TokenId> expected = ranked(logits);
       if (k != 0 && k < vocabulary) expected.resize(k);
-      CHECK(ids_of(sampler.candidates(logits)) == expected);
+      CHECK(ids_of(*sampler.candidates(logits)) == expected);
       // With top-p, a prefix of the same order.
       options.top_p = 0.7F;
       Sampler cut = make(options, vocabulary);
-      const auto kept = ids_of(cut.candidates(logits));
+      const auto kept = ids_of(*cut.candidates(logits));
       REQUIRE(kept.size() <= expected.size());
       CHECK(kept ==
             std::vector<TokenId>(expected.begin(), expected.begin() + static_cast<long>(kept.size())));
@@ -234,7 +237,7 @@ TEST_CASE("draws follow the probabilities") {
   Sampler sampler = make(options, 5);
   constexpr int draws = 200'000;
   std::vector<int> counts(5);
-  for (int i = 0; i < draws; ++i) ++counts[sampler.sample(logits)];
+  for (int i = 0; i < draws; ++i) ++counts[*sampler.sample(logits)];
   double chi_square = 0;
   for (std::size_t i = 0; i < 5; ++i) {
     const double expected = p[i] * draws;
@@ -252,9 +255,9 @@ TEST_CASE("a seed determines the draws") {
     options.seed = seed;
     Sampler sampler = make(options, logits.size());
     std::vector<TokenId> ids;
-    for (int i = 0; i < 50; ++i) ids.push_back(sampler.sample(logits));
+    for (int i = 0; i < 50; ++i) ids.push_back(*sampler.sample(logits));
     sampler.reset(seed);
-    for (int i = 0; i < 50; ++i) CHECK(sampler.sample(logits) == ids[static_cast<std::size_t>(i)]);
+    for (int i = 0; i < 50; ++i) CHECK(*sampler.sample(logits) == ids[static_cast<std::size_t>(i)]);
     return ids;
   };
   CHECK(draw(1) == draw(1));
@@ -267,16 +270,55 @@ TEST_CASE("logits that are no numbers or infinite are survived") {
     options.top_k = k;
     Sampler sampler = make(options, 4, {3});
     const std::vector<float> mixed{std::nanf(""), infinity, -infinity, 100};
-    CHECK(ids_of(sampler.candidates(mixed)) == std::vector<TokenId>{1});
-    CHECK(sampler.sample(mixed) == 1);
+    CHECK(ids_of(*sampler.candidates(mixed)) == std::vector<TokenId>{1});
+    CHECK(*sampler.sample(mixed) == 1);
     const std::vector<float> none(4, -infinity);
-    CHECK(sampler.sample(none) == 0);
+    CHECK(*sampler.sample(none) == 0);
     const std::vector<float> two{infinity, infinity, 0, infinity};
-    const auto kept = sampler.candidates(two);
+    const auto kept = *sampler.candidates(two);
     REQUIRE(kept.size() >= 2);
     CHECK(kept[0].id == 0);
     CHECK(kept[0].probability == doctest::Approx(0.5));
   }
+}
+
+TEST_CASE("logits of any other number than the sampler's are refused, none at all with what to do") {
+  SamplingOptions top_k;
+  top_k.top_k = 2;
+  for (const SamplingOptions& options : {SamplingOptions::greedy(), open_options(), top_k}) {
+    Sampler sampler = make(options, 64);
+    const std::vector<float> logits = random_logits(128, 3, 9);
+    REQUIRE(static_cast<bool>(sampler.sample(std::span(logits).first(64))));
+    for (const std::size_t count : {0U, 1U, 63U, 65U, 128U}) {
+      CAPTURE(count);
+      const auto none = std::span(logits).first(count);
+      const auto sampled = sampler.sample(none);
+      const auto listed = sampler.candidates(none);
+      REQUIRE(!sampled);
+      REQUIRE(!listed);
+      CHECK(sampled.error().code == lamina::ErrorCode::bad_argument);
+      CHECK(sampled.error().expected.view() == "64");
+      CHECK(sampled.error().found.view() == std::to_string(count));
+      CHECK((sampled.error().hint.view().find("prompt") != std::string_view::npos) == (count == 0));
+    }
+    // What was refused drew no number.
+    Sampler other = make(options, 64);
+    static_cast<void>(other.sample(std::span(logits).first(64)));
+    for (int i = 0; i < 20; ++i) {
+      CHECK(*sampler.sample(std::span(logits).first(64)) == *other.sample(std::span(logits).first(64)));
+    }
+  }
+}
+
+TEST_CASE("a sampler that was moved from chooses nothing") {
+  Sampler from = make(SamplingOptions::greedy(), 4);
+  Sampler to = std::move(from);
+  const std::vector<float> logits{1, 2, 3, 0};
+  CHECK(*to.sample(logits) == 2);
+  CHECK(!from.sample(logits));  // NOLINT(bugprone-use-after-move)
+  CHECK(!from.sample({}));
+  CHECK(!from.candidates({}));
+  from.accept(1);
 }
 
 TEST_CASE("options out of range are refused by name") {
@@ -290,9 +332,14 @@ TEST_CASE("options out of range are refused by name") {
   CHECK(where([](auto&) {}) == "accepted");
   CHECK(where([](auto& o) { o.temperature = -1; }) == "temperature");
   CHECK(where([](auto& o) { o.temperature = std::nanf(""); }) == "temperature");
+  CHECK(where([](auto& o) { o.temperature = infinity; }) == "temperature");
   CHECK(where([](auto& o) { o.top_p = 0; }) == "top_p");
+  CHECK(where([](auto& o) { o.top_p = std::nanf(""); }) == "top_p");
   CHECK(where([](auto& o) { o.top_p = 1.5F; }) == "top_p");
   CHECK(where([](auto& o) { o.min_p = -0.1F; }) == "min_p");
+  CHECK(where([](auto& o) { o.min_p = std::nanf(""); }) == "min_p");
+  CHECK(where([](auto& o) { o.repetition_penalty = -2; }) == "repetition_penalty");
+  CHECK(where([](auto& o) { o.repetition_penalty = std::nanf(""); }) == "repetition_penalty");
   CHECK(where([](auto& o) { o.repetition_penalty = 0; }) == "repetition_penalty");
   CHECK(where([](auto& o) { o.repetition_window = 1U << 30; }) == "repetition_window");
   CHECK(where([](auto&) {}, 0) == "vocabulary");
@@ -309,7 +356,7 @@ TEST_CASE("a full vocabulary takes about a millisecond") {
   TokenId sum = 0;
   for (int i = 0; i < 20; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    sum += sampler.sample(logits);
+    sum += *sampler.sample(logits);
     const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - begin;
     best = std::min(best, time.count());
   }
