@@ -12,6 +12,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 // --- Text without a heap ---

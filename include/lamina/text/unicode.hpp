@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";  ///< U+FFFD
