@@ -10,6 +10,7 @@
 #include <cstddef>
 
 #include <lamina/kernels/linear-inl.hpp>
+#include <lamina/layers/attention_kind.hpp>
 #include <lamina/layers/check_interleaving.hpp>
 #include <lamina/runtime/model_entry.hpp>
 #include <lamina/runtime/runner-inl.hpp>
@@ -40,6 +41,7 @@ struct EntryOf {
   static Result<Runner*> make(const WeightFile& file, const SessionOptions& options, Arena& arena) noexcept {
     LAMINA_TRY(check_structure(file, describe(), V::name));
     LAMINA_TRY(check_interleaving(file, linear_kernels()));
+    LAMINA_TRY(check_cache_format(options.cache));
     ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
     if (runner == nullptr) {
       return Error{ErrorCode::out_of_memory,       "session", "the memory block is too small", "", "",
