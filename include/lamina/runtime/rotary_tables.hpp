@@ -56,8 +56,9 @@ class RotaryTables {
 
   /// Takes the tables from `arena` and fills the frequencies; `factors` are the file's divisors for layers
   /// without a window, or null. Over a measuring arena only counts.
-  /// Errors   bad_file (a divisor that is not
-  /// positive), unsupported (the file rotates pairs that the kind does not)
+  ///
+  /// Errors   bad_file (a divisor that is not positive), unsupported (the file rotates pairs that the kind
+  ///          does not)
   [[nodiscard]] Status take(const ModelDescription& model, const WeightMatrix& factors, std::size_t rows,
                             Arena& arena) noexcept {
     for (std::size_t k = 0; k < kinds; ++k) {

@@ -48,8 +48,7 @@ struct TokenCandidate {
 /// Equal logits are ordered by id, the lowest first, so results do not depend on how the selection is done.
 /// Logits that are not numbers count as minus infinity. The same seed and logits give the same tokens (up to
 /// the last bit of the C library's `exp`, which matters once in about 10^15 draws).
-/// Threads  one sampler per
-/// thread
+/// Threads  one sampler per thread
 class Sampler {
  public:
   /// Makes a sampler for logits of `vocabulary` tokens. `suppressed` tokens are never chosen, not even
@@ -64,9 +63,8 @@ class Sampler {
   /// Chooses the next token. Does not remember it: call `accept`.
   ///
   /// Shapes    logits [vocabulary]
-  /// Cost      with top-k about one pass over the logits (0.4 ms for 262 144); draws one random number unless
-  /// greedy;
-  ///           does not allocate
+  /// Cost      with top-k about one pass over the logits (0.4 ms for 262 144); draws one random number
+  ///           unless greedy; does not allocate
   [[nodiscard]] TokenId sample(std::span<const float> logits) noexcept {
     if (options_.temperature <= 0) return best(logits);
     const std::span<const TokenCandidate> left = candidates(logits);
