@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shortest way from a file to an answer: load a model, ask it, print what it says.
+// The shortest way from a file to an answer: load a model, ask it, print what it says. Runs the file of any
+// published model: the build compiles their types in units of their own (cmake/LaminaModels.cmake).
 //   01_generate MODEL.gguf ["What to ask."]
 #include <algorithm>
 #include <cstdio>
@@ -8,20 +9,27 @@
 #include <utility>
 #include <vector>
 
-#include <lamina/lamina.hpp>
+#include <lamina/session.hpp>
 #include <lamina/text/chat_template.hpp>
 #include <lamina/text/stream_decoder.hpp>
+#include <lamina/text/tokenizer.hpp>
 #include <lamina/weights/gguf_vocabulary.hpp>
 
-#include "models/demo.hpp"
+#include "fail.hpp"
+#include "lamina/registry.hpp"
 
 namespace {
 
 using lamina::Result;
 
-int fail(const lamina::Error& error) {
-  std::fprintf(stderr, "%s\n", describe(error).c_str());
-  return 1;
+/// The compiled-in model whose file this is.
+Result<const lamina::ModelEntry*> model_of(const lamina::WeightFile& file) {
+  std::vector<lamina::Candidate> candidates;
+  for (const lamina::ModelEntry* model : lamina_registry())
+    candidates.push_back({model->name, &model->describe()});
+  const auto found = lamina::recognise(file.description, candidates, file.path);
+  if (!found) return found.error();
+  return lamina_registry()[*found];
 }
 
 /// The prompt of one user turn, as the published chat template writes it.
@@ -51,19 +59,27 @@ lamina::Status generate(const std::string& path, const char* question) {
   if (!vocabulary) return vocabulary.error();
   const auto tokenizer = lamina::Tokenizer::create(std::move(*vocabulary));
   if (!tokenizer) return tokenizer.error();
-  const auto& model = lamina::native::make_model_entry<lamina::models::Demo>();
-  LAMINA_TRY(lamina::pack_weights(model, *file));
-  auto session = lamina::Session::create(model, *file, {.context = 1024});
+  const auto model = model_of(*file);
+  if (!model) return model.error();
+  LAMINA_TRY(lamina::pack_weights(**model, *file));
+  auto session = lamina::Session::create(**model, *file, {.context = 1024});
   if (!session) return session.error();
   const auto prompt = ask(*tokenizer, question);
   if (!prompt) return prompt.error();
 
   LAMINA_TRY(session->prompt(*prompt));
+  lamina::StreamDecoder decoder(*tokenizer);  // a character may take several tokens
+  std::string text;
   for (auto token = best(session->logits()); !tokenizer->is_stop(token); token = best(session->logits())) {
-    std::fputs(std::string(tokenizer->piece(token)).c_str(), stdout);
+    text.clear();
+    decoder.push(token, text);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
     if (const auto logits = session->step(token); !logits) return logits.error();
   }
-  std::puts("");
+  text.clear();
+  decoder.finish(text);
+  std::puts(text.c_str());
   return lamina::Done{};
 }
 

@@ -17,6 +17,7 @@
 #include "plan.hpp"
 #include "probe.hpp"
 #include "report.hpp"
+#include "target.hpp"
 
 namespace program {
 namespace {
@@ -59,6 +60,7 @@ Json row_json(const std::string& test, std::uint32_t tokens, std::uint32_t depth
           {"tokens", tokens},
           {"depth", depth},
           {"threads", threads},
+          {"target", target_name()},
           {"tokens_per_s", speed},
           {"bytes_per_token", cost.bytes},
           {"bandwidth_probe_bytes_per_s", ceilings.bytes_per_s},
@@ -191,6 +193,9 @@ int bench(const BenchFlags& flags) {
   if (const auto status = start(engine, flags.common, needs); !status) return fail(status.error(), json);
 
   const std::uint32_t threads = flags.common.thread_count();
+  if (const std::string warning = target_warning(); !warning.empty() && !flags.common.quiet) {
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  }
   note(flags.common, "measuring the machine ...");
   const Ceilings ceilings{probe_bandwidth(engine.pool.get()), probe_int8_peak(engine.pool.get())};
   note(flags.common, "%s read, %.3g int8 operations a second, %u threads",
@@ -201,6 +206,7 @@ int bench(const BenchFlags& flags) {
   Bench tests(engine, flags, static_cast<std::uint32_t>(needed));
   Json rows = Json::array();
   if (!json) {
+    std::printf("target %s\n", target_name().c_str());
     std::printf("%-28s %7s %7s %10s %21s %12s %10s %10s\n", "test", "tokens", "depth", "tokens/s",
                 "min - max", "bytes/token", "bandwidth", "int8 peak");
   }

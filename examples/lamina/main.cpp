@@ -5,10 +5,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include <lamina/core/config.hpp>
-
 #include "commands.hpp"
 #include "report.hpp"
+#include "target.hpp"
 
 namespace {
 
@@ -25,7 +24,7 @@ bool wants_json(int count, char** arguments) {
 
 int main(int count, char** arguments) {
   CLI::App app("Gemma 4 on CPUs. Without -m, the demo model inside the program answers.", "lamina");
-  app.set_version_flag("--version", LAMINA_VERSION_STRING);
+  app.set_version_flag("--version", program::version_text);
   app.require_subcommand(1);
   app.footer("Exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 stopped by Ctrl-C.");
 

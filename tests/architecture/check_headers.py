@@ -48,6 +48,9 @@ FORBIDDEN_WORDS = {
     INTRINSIC: "vector code goes through Highway",
 }
 
+# The header that refuses older languages in one line: every other one reaches it before its own code.
+FIRST_OF_ALL = "core/config.hpp"
+
 SPDX = "// SPDX-License-Identifier: Apache-2.0"
 SOFT_LENGTH, HARD_LENGTH = 300, 500
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -115,6 +118,8 @@ def header_errors(root, path):
         errors.append((HARD_LENGTH, f"{len(lines) - 1} lines: the hard limit is {HARD_LENGTH}"))
     elif len(lines) - 1 > SOFT_LENGTH:
         warnings.append((SOFT_LENGTH, f"{len(lines) - 1} lines: aim at {SOFT_LENGTH}"))
+    if name != FIRST_OF_ALL and "#include <lamina/" not in text:
+        errors.append((1, f"reaches {FIRST_OF_ALL} by no include: include it"))
     for number, line in enumerate(lines, 1):
         match = INCLUDE.match(line)
         if match:

@@ -10,13 +10,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import check_headers  # noqa: E402
 
-HEAD = check_headers.SPDX + "\n// A header that the tests of the checker made up.\n#pragma once\n"
+FIRST = check_headers.SPDX + "\n// A header that the tests of the checker made up.\n#pragma once\n"
+HEAD = FIRST + "#include <lamina/core/config.hpp>\n"
 
 
 class CheckHeaders(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.project = Path(self.folder.name)
+        self.write("core/config.hpp", FIRST)
         self.write("core/good.hpp", HEAD + "// throw, abort(), printf(: words in comments do not count\n")
         self.write("layers/layer.hpp", HEAD)
 
@@ -57,6 +59,7 @@ class CheckHeaders(unittest.TestCase):
     def test_broken_rules(self):
         for name, text, expected in [
             ("core/a.hpp", "// nothing\n", "first line must be"),
+            ("core/a.hpp", FIRST, "reaches core/config.hpp by no include"),
             ("core/a.hpp", check_headers.SPDX + "\n#pragma once\n", "second line must say"),
             ("core/a.hpp", HEAD.replace("#pragma once\n", ""), "neither #pragma once"),
             ("core/a.hpp", HEAD + "\n" * 500, "hard limit"),

@@ -32,7 +32,7 @@ class Usage(Case):
             outcome = self.good(command, "--help")
             for flag in ("--model", "--mmproj", "--threads", "--context", "--cache", "--precision", "--json", "--quiet"):
                 self.assertIn(flag, outcome.out, command)
-        self.assertRegex(self.good("--version").out, r"^\d+\.\d+\.\d+\n$")
+        self.assertRegex(self.good("--version").out, r"^\d+\.\d+\.\d+\ntarget [A-Z0-9_]+\n(warning: .+\n)?$")
 
 
 class Later(Case):

@@ -7,7 +7,7 @@ import shutil
 import program
 from program import GOLDEN, Case
 
-BENCH_KEYS = {"test", "tokens", "depth", "threads", "tokens_per_s", "bytes_per_token", "bandwidth_probe_bytes_per_s",
+BENCH_KEYS = {"test", "tokens", "depth", "threads", "target", "tokens_per_s", "bytes_per_token", "bandwidth_probe_bytes_per_s",
               "share_of_bandwidth", "int8_peak_ops_per_s", "share_of_peak", "peak_rss_bytes"}
 
 

@@ -6,7 +6,8 @@
 
 Every *.cpp beside this script must fail to compile. Its lines `// EXPECT: <regex>` must all match the compiler's
 output, and the first error must be the library's own message (it starts with "lamina:"), not a follow-up. A file that
-names its own first error does so with `// FIRST: <regex>`. control.cpp must compile. Exit status 0 if all this holds.
+names its own first error does so with `// FIRST: <regex>`. `// FLAGS: <flag> ...` adds flags, `// ERRORS: <n>` says how
+many lines of errors there must be. control.cpp must compile. Exit status 0 if all this holds.
 """
 
 import concurrent.futures
@@ -26,20 +27,27 @@ def compile_one(command, source):
 
 def check(command, source):
     """What is wrong with one file; an empty list if nothing."""
-    status, output = compile_one(command, source)
+    text = source.read_text(encoding="utf-8")
+    notes = re.findall(r"^// (EXPECT|FIRST|FLAGS|ERRORS): (.+)$", text, re.MULTILINE)
+
+    def told(word):
+        return [rest for name, rest in notes if name == word]
+
+    status, output = compile_one([*command, *" ".join(told("FLAGS")).split()], source)
     if source.stem == "control":
         return [] if status == 0 else ["does not compile: the failures of the others prove nothing\n" + output[:2000]]
-    text = source.read_text(encoding="utf-8")
-    expected = re.findall(r"^// EXPECT: (.+)$", text, re.MULTILINE)
-    first = re.findall(r"^// FIRST: (.+)$", text, re.MULTILINE) or ["lamina: "]
-    if not expected or len(expected) + text.count("// FIRST: ") != len(re.findall(r"\b(EXPECT|FIRST):", text)):
+    expected = told("EXPECT")
+    first = told("FIRST") or ["lamina: "]
+    if not expected or len(notes) != len(re.findall(r"\b(EXPECT|FIRST|FLAGS|ERRORS):", text)):
         return ["states no `// EXPECT: <regex>`, or one that does not begin its line"]
     if status == 0:
         return ["compiles, but must not"]
     wrong = [f"output does not match: {regex}" for regex in expected if not re.search(regex, output)]
-    errors = [line for line in output.splitlines() if re.search(r"\berror\b", line)]
+    errors = [line for line in output.splitlines() if re.search(r"\berror:", line)]
     if not errors or not re.search(first[0], errors[0]):
         wrong.append(f"the first error is not the expected one ({first[0]}): {errors[0] if errors else 'none'}")
+    if told("ERRORS") and len(errors) != int(told("ERRORS")[0]):
+        wrong.append(f"{len(errors)} lines of errors, not {told('ERRORS')[0]}")
     if wrong:
         wrong.append(output[:3000])
     return wrong

@@ -8,6 +8,8 @@
 #include <span>
 #include <type_traits>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Alignment of everything an arena hands out: a cache line, and the widest vector Highway loads here.

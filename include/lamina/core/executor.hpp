@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Runs the parts of one job. Implement it to use the host's own threads.

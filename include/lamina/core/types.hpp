@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Index of a vocabulary entry.
@@ -18,6 +20,24 @@ enum class Precision : std::uint8_t {
 
 /// Element type of stored keys and values.
 enum class CacheFormat : std::uint8_t { bf16, int8, f32 };
+
+#if !defined(LAMINA_CACHE_FORMATS)
+#define LAMINA_CACHE_FORMATS bf16, int8, f32
+#endif
+
+/// Set of cache formats that are compiled, bit n for the enumerator of value n.
+inline constexpr std::uint32_t built_in_cache_formats = [] {
+  using enum CacheFormat;
+  std::uint32_t set = 0;
+  for (const CacheFormat format : {LAMINA_CACHE_FORMATS}) set |= 1U << static_cast<unsigned>(format);
+  return set;
+}();
+
+/// Whether a cache format is compiled.
+[[nodiscard]] constexpr bool is_built_in(CacheFormat format,
+                                         std::uint32_t set = built_in_cache_formats) noexcept {
+  return (set >> static_cast<unsigned>(format) % 32 & 1) != 0;
+}
 
 /// Rounding of the factor sqrt(hidden) on token embeddings (text-decoder.md §2.1, where sources differ).
 enum class EmbeddingScale : std::uint8_t {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Elements of a row that share one `CodeBlock`.

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina::detail {
 
 // clang-format off

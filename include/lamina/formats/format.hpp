@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Encoding of a stored tensor. The values are the ids that GGUF files use.
@@ -132,6 +134,27 @@ inline constexpr auto format_positions = [] {
 [[nodiscard]] constexpr bool is_float(Format format) noexcept {
   return format == Format::f32 || format == Format::f16 || format == Format::bf16;
 }
+
+/// Set of encodings that are compiled, bit n for the enumerator of value n: LAMINA_FORMATS and F32, or all.
+inline constexpr std::uint64_t built_in_formats = [] {
+  std::uint64_t set = 0;
+#if defined(LAMINA_FORMATS)
+  using enum Format;
+  for (const Format format : {f32, LAMINA_FORMATS}) set |= std::uint64_t{1} << static_cast<unsigned>(format);
+#else
+  for (const FormatInfo& info : all_formats) set |= std::uint64_t{1} << static_cast<unsigned>(info.format);
+#endif
+  return set;
+}();
+
+/// Whether an encoding is compiled. What is not must not be decoded: `check_tensor` refuses it.
+[[nodiscard]] constexpr bool is_built_in(Format format, std::uint64_t set = built_in_formats) noexcept {
+  return (set >> static_cast<unsigned>(format) % 64 & 1) != 0;
+}
+
+/// `F`, or F32 if `F` was left out: code for what nobody can reach is not instantiated.
+template <Format F>
+inline constexpr Format built_in_or_f32 = is_built_in(F) ? F : Format::f32;
 
 static_assert(info_of(Format::q4_0).bits_per_weight() == 4.5);
 static_assert(row_bytes(Format::q6_k, 512) == 420);

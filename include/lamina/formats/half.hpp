@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstdint>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Widens an IEEE binary16 exactly: subnormals, infinities and the payload of NaN included.

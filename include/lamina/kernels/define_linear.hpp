@@ -11,6 +11,10 @@
 
 namespace lamina {
 
-const LinearKernels& extern_linear_kernels() noexcept { return HWY_STATIC_DISPATCH(linear_kernels)(); }
+template <std::uint64_t BuiltIn>
+const LinearKernels& extern_linear_kernels() noexcept {
+  return HWY_STATIC_DISPATCH(linear_kernels)();
+}
+template const LinearKernels& extern_linear_kernels<built_in_formats>() noexcept;
 
 }  // namespace lamina

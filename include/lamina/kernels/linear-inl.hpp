@@ -48,7 +48,7 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
   if (activation_kind(w.format, precision) == ActivationKind::int8) {
     matmul_codes(w, x, out, out_stride, first_row, row_count, scratch);
 #if defined(LAMINA_BF16_DOT)
-  } else if (w.format == Format::bf16 && precision == Precision::fast) {
+  } else if (is_built_in(Format::bf16) && w.format == Format::bf16 && precision == Precision::fast) {
     matmul_bf16(w, x, out, out_stride, first_row, row_count, scratch);
 #endif
   } else {
@@ -63,7 +63,13 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
 
 /// The products of this translation unit's target.
 [[nodiscard]] HWY_MAYBE_UNUSED static const LinearKernels& linear_kernels() noexcept {
+#if defined(__OPTIMIZE__)
+  constexpr bool optimised = true;
+#else
+  constexpr bool optimised = false;
+#endif
   static constexpr LinearKernels kernels{.target = &HWY_STR(HWY_NAMESPACE)[2],  // without its "N_"
+                                         .optimised = optimised,
                                          .quantize_rows = &quantize_rows,
                                          .interleave_height = interleave_height,
                                          .interleave = &interleave,

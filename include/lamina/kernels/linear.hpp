@@ -111,6 +111,7 @@ inline constexpr std::uint32_t matmul_token_step = 512;
 /// The products that one target offers. All are noexcept and allocate nothing.
 struct LinearKernels {
   const char* target;  ///< Highway's name of the target: "AVX2"
+  bool optimised;      ///< false: compiled without -O, tens of times slower
 
   /// Quantises `rows` rows of `values` [rows, columns] into `to`, of rows * quantized_row_bytes(columns)
   /// bytes, aligned for float.
@@ -154,7 +155,8 @@ struct LinearKernels {
 
 /// The kernels of the translation unit that includes <lamina/kernels/define_linear.hpp>. Translation units
 /// that define LAMINA_EXTERN_LINEAR_KERNELS use these instead of compiling their own: a program with many
-/// model types compiles the matrix products once.
+/// model types compiles the matrix products once. Units with other LAMINA_FORMATS than theirs do not link.
+template <std::uint64_t BuiltIn = built_in_formats>
 const LinearKernels& extern_linear_kernels() noexcept;
 
 }  // namespace lamina

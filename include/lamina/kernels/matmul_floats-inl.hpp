@@ -172,8 +172,8 @@ HWY_INLINE void widen_row(const std::byte* from, std::size_t count, float* to) n
 inline void widen_columns(const WeightMatrix& w, std::size_t row, std::size_t first, std::size_t count,
                           float* to) noexcept {
   const auto from = [&] { return w.row(row) + lamina::row_bytes(w.format, first); };
-  if (w.format == Format::bf16) return widen_row<Format::bf16>(from(), count, to);
-  if (w.format == Format::f16) return widen_row<Format::f16>(from(), count, to);
+  if (w.format == Format::bf16) return widen_row<built_in_or_f32<Format::bf16>>(from(), count, to);
+  if (w.format == Format::f16) return widen_row<built_in_or_f32<Format::f16>>(from(), count, to);
   if (w.format == Format::f32) return widen_row<Format::f32>(from(), count, to);
   decode_columns(w, interleave_height, row, first, count, to);
 }
@@ -216,8 +216,8 @@ inline void multiply_group(const WeightMatrix& w, const ActivationRows& x, float
     const MultiplySegment multiply =
         widened != nullptr        ? multiply_segment_of<Format::f32, false>(tokens)
         : w.format == Format::f32 ? multiply_segment_of<Format::f32, true>(tokens)
-        : w.format == Format::f16 ? multiply_segment_of<Format::f16, true>(tokens)
-                                  : multiply_segment_of<Format::bf16, true>(tokens);
+        : w.format == Format::f16 ? multiply_segment_of<built_in_or_f32<Format::f16>, true>(tokens)
+                                  : multiply_segment_of<built_in_or_f32<Format::bf16>, true>(tokens);
     tile.x = x.values + token * x.stride + column;
     for (std::uint32_t row = 0; row < rows; row += float_tile_rows) {
       const std::uint32_t valid = std::min<std::uint32_t>(float_tile_rows, rows - row);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <lamina/formats/interleave.hpp>
 #include <lamina/kernels/code_products-inl.hpp>
 #include <lamina/kernels/row_group-inl.hpp>
 #include <lamina/kernels/unpack_k-inl.hpp>
@@ -90,22 +91,13 @@ HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t bloc
 /// The kernel of a format; null where codes go through a panel for one token, too.
 template <class Rows>
 [[nodiscard]] inline MultiplyRows<Rows> multiply_rows_of(Format format) noexcept {
-  switch (format) {
-    case Format::q4_0:
-      return &multiply_rows<Format::q4_0, Rows>;
-    case Format::iq4_nl:
-      return &multiply_rows<Format::iq4_nl, Rows>;
-    case Format::q8_0:
-      return &multiply_rows<Format::q8_0, Rows>;
-    case Format::q4_k:
-      return &multiply_rows<Format::q4_k, Rows>;
-    case Format::q5_k:
-      return &multiply_rows<Format::q5_k, Rows>;
-    case Format::q6_k:
-      return &multiply_rows<Format::q6_k, Rows>;
-    default:
+  return visit_format(format, []<Format F>(FormatTag<F>) -> MultiplyRows<Rows> {
+    if constexpr (can_interleave(F)) {
+      return &multiply_rows<F, Rows>;
+    } else {
       return nullptr;
-  }
+    }
+  });
 }
 
 /// Multiplies a group of rows with one token, by the format's kernel: y [group.rows]. A panel's columns at

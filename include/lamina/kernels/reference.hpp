@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina::reference {
 
 /// Normalises x [n] in double precision; see `rms_norm`.

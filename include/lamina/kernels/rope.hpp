@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Fills the frequencies f_i = base^(-2i/head_dim) / factor of the first `pairs` pairs.

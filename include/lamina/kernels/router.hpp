@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <span>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// One expert chosen for a token, and what its output is multiplied with.

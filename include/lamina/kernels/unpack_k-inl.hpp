@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <lamina/formats/interleave.hpp>
 #include <lamina/kernels/unpack-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -196,22 +197,10 @@ HWY_NOINLINE void unpack_panel(const Rows& rows, std::size_t blocks, const Panel
 template <class Rows>
 HWY_INLINE bool unpack_vectors(Format format, const Rows& rows, std::size_t blocks, const Panel& panel,
                                int v) noexcept {
-  switch (format) {
-    case Format::q4_0:
-      return unpack_panel<Format::q4_0>(rows, blocks, panel, v), true;
-    case Format::iq4_nl:
-      return unpack_panel<Format::iq4_nl>(rows, blocks, panel, v), true;
-    case Format::q8_0:
-      return unpack_panel<Format::q8_0>(rows, blocks, panel, v), true;
-    case Format::q4_k:
-      return unpack_panel<Format::q4_k>(rows, blocks, panel, v), true;
-    case Format::q5_k:
-      return unpack_panel<Format::q5_k>(rows, blocks, panel, v), true;
-    case Format::q6_k:
-      return unpack_panel<Format::q6_k>(rows, blocks, panel, v), true;
-    default:
-      return false;
-  }
+  return visit_format(format, [&]<Format F>(FormatTag<F>) HWY_ATTR {
+    if constexpr (can_interleave(F)) unpack_panel<F>(rows, blocks, panel, v);
+    return can_interleave(F);
+  });
 }
 
 #endif  // !LAMINA_ONE_LANE

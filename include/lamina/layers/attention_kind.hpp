@@ -110,17 +110,38 @@ template <AttentionKind Kind>
   return Done{};
 }
 
-/// Calls `body` with the cache format as a constant.
+/// Calls `body` with the cache format as a constant. Requires `check_cache_format` found no error.
 template <class Body>
 void with_cache_format(CacheFormat format, Body body) noexcept {
+  const auto call = [&]<CacheFormat F>() {
+    if constexpr (is_built_in(F)) body(std::integral_constant<CacheFormat, F>{});
+  };
   switch (format) {
     case CacheFormat::f32:
-      return body(std::integral_constant<CacheFormat, CacheFormat::f32>{});
+      return call.template operator()<CacheFormat::f32>();
     case CacheFormat::bf16:
-      return body(std::integral_constant<CacheFormat, CacheFormat::bf16>{});
+      return call.template operator()<CacheFormat::bf16>();
     case CacheFormat::int8:
-      return body(std::integral_constant<CacheFormat, CacheFormat::int8>{});
+      return call.template operator()<CacheFormat::int8>();
   }
+}
+
+/// Checks that a cache format is compiled. Errors: unsupported (LAMINA_CACHE_FORMATS leaves it out).
+template <std::uint32_t BuiltIn = built_in_cache_formats>
+[[nodiscard]] Status check_cache_format(CacheFormat format) noexcept {
+  if (is_built_in(format, BuiltIn)) return Done{};
+  Error error{ErrorCode::unsupported,
+              "cache",
+              "cache format is not in this program",
+              "",
+              name_of(format),
+              "choose one of these, or add it to LAMINA_CACHE_FORMATS and compile"};
+  for (const CacheFormat kept : {CacheFormat::bf16, CacheFormat::int8, CacheFormat::f32}) {
+    if (!is_built_in(kept, BuiltIn)) continue;
+    if (!error.expected.empty()) error.expected.append(", ");
+    error.expected.append(name_of(kept));
+  }
+  return error;
 }
 
 }  // namespace lamina

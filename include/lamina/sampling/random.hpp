@@ -7,6 +7,8 @@
 #include <bit>
 #include <cstdint>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// A stream of random numbers that one 64-bit seed determines.

@@ -63,8 +63,8 @@ class Sampler {
   ///
   /// Shapes    logits [vocabulary]
   /// Errors    bad_argument (another number of logits; none at all, before anything was fed)
-  /// Cost      with top-k about one pass over the logits (0.4 ms for 262 144); draws one random number unless
-  ///           greedy; does not allocate
+  /// Cost      with top-k about one pass over the logits (0.4 ms for 262 144); draws one random number
+  ///           unless greedy; does not allocate
   [[nodiscard]] Result<TokenId> sample(std::span<const float> logits) noexcept {
     LAMINA_TRY(check_size(logits));
     if (options_.temperature <= 0) return best(logits);

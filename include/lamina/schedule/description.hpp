@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 enum class AttentionClass : std::uint8_t { local, global };

@@ -3,6 +3,8 @@
 // Source: text-decoder.md §1 (numbers), §2.4.1 (rotation), §2.6 (experts).
 #pragma once
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Shape of one attention layer, in elements and tokens.

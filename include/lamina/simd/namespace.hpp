@@ -2,6 +2,8 @@
 // The inline namespace that keeps fixed-target and dispatched code of one program apart (style: ADR 0002).
 #pragma once
 
+#include <lamina/core/config.hpp>
+
 /// Namespace of all target-dependent code: `fixed` where the compiler flags choose the target, `dispatched`
 /// in the translation units that Highway compiles once per target. Without it both would define the same weak
 /// symbols and the linker could keep the body that the running CPU does not have.

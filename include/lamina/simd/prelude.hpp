@@ -37,4 +37,20 @@
 
 #include <lamina/simd/namespace.hpp>
 
+// Slow code gives right answers, so nobody looks for it: say so, once per translation unit, and never as an
+// error (GCC calls it a note, clang a warning that -Werror leaves alone). LAMINA_NO_TARGET_WARNING: silence.
+// Under dispatch the flags decide nothing.
+#if !defined(LAMINA_NO_TARGET_WARNING) && !defined(HWY_TARGET_INCLUDE)
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+#pragma message(                                                                                             \
+    "lamina: the compiler flags allow no vector instructions: everything is computed one number at a time, " \
+    "tens of times slower; compile with -march=native, or define LAMINA_NO_TARGET_WARNING")
+#endif
+#if !defined(__OPTIMIZE__)
+#pragma message(                                                                                            \
+    "lamina: compiled without optimisation, vector code is tens of times slower; compile with -O3 (CMake: " \
+    "CMAKE_BUILD_TYPE Release), or define LAMINA_NO_TARGET_WARNING")
+#endif
+#endif
+
 #endif  // LAMINA_SIMD_PRELUDE_HPP_

@@ -40,7 +40,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// Layers of one kind, each with a cache of its own, that a pass runs through one after the other.
+/// Layers of one kind, each with a cache of its own, that a run walks through one after the other. Each of
+/// them starts with the same random stream: through hundreds of equal layers a kind without norms would let
+/// it grow out of every float, and what it computed then could not be checked.
 template <LayerKind Kind, int Hidden>
 class LayerBench final : public LayerTimer {
   using Model = testing::detail::ModelAround<Kind, Hidden>;
@@ -61,6 +63,7 @@ class LayerBench final : public LayerTimer {
                    "layers, rows and repeats", "none",        ""};
     }
     LAMINA_TRY(check_interleaving(file, linear_kernels()));
+    LAMINA_TRY(check_cache_format(options.cache));
     options_ = options;
     Arena measuring = Arena::measuring();
     LAMINA_TRY(take(file, layers, measuring));
@@ -74,48 +77,27 @@ class LayerBench final : public LayerTimer {
   }
 
   [[nodiscard]] Status check() override {
-    run();
-    std::copy_n(work_.stream, stream_.size(), checked_.data());
-    run();
-    if (std::memcmp(work_.stream, checked_.data(), checked_.size_bytes()) != 0) {
-      return Error{ErrorCode::bad_argument, "bench_layer", "two runs of one layer differ",
-                   "the same bits",         "others",      ""};
-    }
-    for (const float value : checked_) {
-      if (!std::isfinite(value)) {
-        return Error{ErrorCode::bad_argument,          "bench_layer",
-                     "a layer's result is not finite", "finite numbers",
-                     text("%g", double{value}),        ""};
+    for (Copy& copy : copies_) {
+      run_layer(copy);
+      std::copy_n(work_.stream, checked_.size(), checked_.data());
+      run_layer(copy);
+      if (std::memcmp(work_.stream, checked_.data(), checked_.size_bytes()) != 0) {
+        return Error{ErrorCode::bad_argument, "bench_layer", "two runs of one layer differ",
+                     "the same bits",         "others",      ""};
+      }
+      for (const float value : checked_) {
+        if (!std::isfinite(value)) {
+          return Error{ErrorCode::bad_argument,          "bench_layer",
+                       "a layer's result is not finite", "finite numbers",
+                       text("%g", double{value}),        ""};
+        }
       }
     }
     return Done{};
   }
 
   void run() noexcept override {
-    const bool drops = options_.ends_prompt && options_.rows > 1;
-    std::copy_n(stream_.data(), stream_.size(), work_.stream);
-    for (Copy& copy : copies_) {
-      Pass pass{.linear = linear_kernels(),
-                .team = Team(options_.executor),
-                .precision = options_.precision,
-                .cache = options_.cache,
-                .epsilon = epsilon_,
-                .hidden = Hidden,
-                .per_layer_floats = per_layer,
-                .work = work_,
-                .rotaries = rotary_.tables(),
-                .observer = nullptr,
-                .layer = index};
-      put_rows(pass, 1, [&](std::size_t) {
-        return RowSource{copy.cache.layers, options_.depth, tokens_, drops ? 1 : options_.rows};
-      });
-      const RotaryRows& rotary =
-          pass.rotaries[RotaryTables<Model>::table_of_kind[distinct_layers<Model> - 1]];
-      if (&copy == copies_.data()) fill_rotary(pass, rotary);
-      const WeightMatrix& k_norm = copy.weights.attention.k_norm;
-      const AttentionSite site{rotary, k_norm ? k_norm.f32() : ones_.data()};
-      run_layer<Kind>(pass, copy.weights, site, true);
-    }
+    for (Copy& copy : copies_) run_layer(copy);
   }
 
   [[nodiscard]] std::size_t layers() const noexcept override { return copies_.size(); }
@@ -133,6 +115,29 @@ class LayerBench final : public LayerTimer {
     LayerWeights<Kind> weights{};
     CacheOf<Model> cache;
   };
+
+  void run_layer(Copy& copy) noexcept {
+    std::copy_n(stream_.data(), stream_.size(), work_.stream);
+    Pass pass{.linear = linear_kernels(),
+              .team = Team(options_.executor),
+              .precision = options_.precision,
+              .cache = options_.cache,
+              .epsilon = epsilon_,
+              .hidden = Hidden,
+              .per_layer_floats = per_layer,
+              .work = work_,
+              .rotaries = rotary_.tables(),
+              .observer = nullptr,
+              .layer = index};
+    put_rows(pass, 1, [&](std::size_t) {
+      return RowSource{copy.cache.layers, options_.depth, tokens_, options_.ends_prompt ? 1 : options_.rows};
+    });
+    const RotaryRows& rotary = pass.rotaries[RotaryTables<Model>::table_of_kind[distinct_layers<Model> - 1]];
+    if (&copy == copies_.data()) fill_rotary(pass, rotary);
+    const WeightMatrix& k_norm = copy.weights.attention.k_norm;
+    const AttentionSite site{rotary, k_norm ? k_norm.f32() : ones_.data()};
+    HWY_NAMESPACE::run_layer<Kind>(pass, copy.weights, site, true);
+  }
 
   Status take(const WeightFile& file, std::span<const std::uint32_t> layers, Arena& arena) {
     const SessionOptions session = session_options_of(options_);
@@ -242,8 +247,8 @@ class LayerBench final : public LayerTimer {
   std::span<Copy> copies_;
   RotaryTables<Model> rotary_{};
   Workspace work_{};
-  std::span<float> stream_;    ///< [rows, Hidden] what every run starts with
-  std::span<float> checked_;   ///< [rows, Hidden] result of the first run
+  std::span<float> stream_;    ///< [rows, Hidden] what every layer starts with
+  std::span<float> checked_;   ///< [rows, Hidden] result of a layer's first run
   std::span<TokenId> tokens_;  ///< [rows] of no importance to a layer
   std::span<float> ones_;      ///< [head_dim]
   float epsilon_ = 1e-6F;

@@ -4,8 +4,8 @@
 //
 // A test file looks like this (the name as seen from an include folder; tests/ is one):
 //
-//   #define HWY_TARGET_INCLUDE "unit/kernels/norm_test.cpp"  // this very file: it is included once per
-//   target #include <lamina/testing/for_each_target.hpp>            // before anything that includes Highway
+//   #define HWY_TARGET_INCLUDE "unit/kernels/norm_test.cpp"  // this very file: included once per target
+//   #include <lamina/testing/for_each_target.hpp>            // before anything that includes Highway
 //
 //   #include <doctest/doctest.h>
 //   #include <lamina/kernels/norm-inl.hpp>                   // toggled guard: seen again for every target
@@ -16,8 +16,7 @@
 //   namespace {
 //   void test_rms_norm() {                  // all helpers that touch vectors or kernels live here too
 //     INFO("target ", hwy::TargetName(HWY_TARGET));
-//     CHECK(...);                           // on plain values: doctest's lambdas must not contain vector
-//     code
+//     CHECK(...);                           // on plain values: doctest's lambdas must hold no vector code
 //   }
 //   }  // namespace
 //   }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Watches a stream of text for stop strings.

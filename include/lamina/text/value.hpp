@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Nesting allowed in values that come from outside.

@@ -69,6 +69,7 @@ struct SlotMemory {
                       text("1 or %zu floats for %s", out.size(), tensor.name.c_str()),
                       shape_text(scale->dims[0], scale->dims[1], scale->dims[2], scale->dims[3]));
   }
+  LAMINA_TRY(check_built_in(*scale, where));
   LAMINA_TRY(widen(*scale, where, out.first(static_cast<std::size_t>(count))));
   std::fill(out.begin() + static_cast<std::ptrdiff_t>(count), out.end(), out[0]);
   return static_cast<const float*>(out.data());

@@ -9,6 +9,8 @@
 #include <span>
 #include <type_traits>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 static_assert(std::endian::native == std::endian::little,

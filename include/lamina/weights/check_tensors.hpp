@@ -46,11 +46,30 @@ struct ExpectedTensor {
   return line;
 }
 
+/// Checks that a tensor's encoding is compiled. Errors: unsupported (LAMINA_FORMATS leaves it out).
+///
+/// A template of what is built in, so that the linker cannot take it from a unit that has other encodings.
+template <std::uint64_t BuiltIn = built_in_formats>
+[[nodiscard]] Status check_built_in(const TensorView& tensor, std::string_view file) noexcept {
+  if (is_built_in(tensor.format, BuiltIn)) return Done{};
+  FixedText<160> names;
+  for (const FormatInfo& info : all_formats) {
+    if (!is_built_in(info.format, BuiltIn)) continue;
+    if (!names.empty()) names.append(", ");
+    names.append(info.name);
+  }
+  return file_error(ErrorCode::unsupported, place(file, tensor.name),
+                    "tensor encoding is not in this program", names, info_of(tensor.format).name,
+                    "add it to LAMINA_FORMATS and compile the program");
+}
+
 /// Checks one tensor against what is expected of it; null is an absent one.
 ///
-/// Errors   mismatch (missing, other shape), unsupported (an encoding that its use does not allow)
-[[nodiscard]] inline Status check_tensor(const TensorView* tensor, const ExpectedTensor& expected,
-                                         std::string_view file) noexcept {
+/// Errors   mismatch (missing, other shape), unsupported (an encoding that its use does not allow, or that was
+///          left out)
+template <std::uint64_t BuiltIn = built_in_formats>
+[[nodiscard]] Status check_tensor(const TensorView* tensor, const ExpectedTensor& expected,
+                                  std::string_view file) noexcept {
   const auto columns = static_cast<std::uint64_t>(expected.columns);
   const auto rows = static_cast<std::uint64_t>(expected.rows);
   const auto stack = static_cast<std::uint64_t>(expected.stack);
@@ -72,7 +91,7 @@ struct ExpectedTensor {
                       expected.use == SlotUse::vector ? "F32, F16 or BF16" : "a float or block encoding",
                       info_of(tensor->format).name);
   }
-  return Done{};
+  return check_built_in<BuiltIn>(*tensor, file);
 }
 
 /// Calls `visit(const ExpectedTensor&) -> Status` for every tensor of a model until one is an error.
@@ -224,6 +243,7 @@ namespace detail {
 /// Errors   bad_file, naming the tensor and its first bad row
 /// Cost     reads every block's scales: the whole tensor, for plain floats
 [[nodiscard]] inline Status check_numbers(const WeightFile& file, const TensorView& tensor) noexcept {
+  if (!is_built_in(tensor.format)) return Done{};  // no tensor of the model: `check_tensors` refuses those
   const auto columns = static_cast<std::size_t>(tensor.dims[0]);
   const std::size_t row_size = row_bytes(tensor.format, columns);
   if (row_size == 0) return Done{};  // an unused tensor of a safetensors file may be empty
