@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// A `T` on the heap that lives as long as its last owner; empty when default-made or when there was no

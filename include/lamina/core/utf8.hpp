@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 enum class Utf8Status : std::uint8_t {
