@@ -53,7 +53,7 @@ struct FfnKernel<shop::SquaredRelu<Width>> {
     ProductInput input(pass, work.codes, work.stream, pass.rows, pass.hidden, pass.hidden);
     multiply(pass, input, {{weights.up, work.gate, Width}});
     for (std::size_t i = 0; i < std::size_t{pass.rows} * Width; ++i) {
-      const float positive = work.gate[i] > 0.0F ? work.gate[i] : 0.0F;
+      const float positive = work.gate[i] < 0.0F ? 0.0F : work.gate[i];  // a NaN stays one: the pass ends
       work.gate[i] = positive * positive;
     }
     ProductInput hidden(pass, work.codes, work.gate, pass.rows, Width, Width);

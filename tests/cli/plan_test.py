@@ -11,6 +11,46 @@ BENCH_KEYS = {"test", "tokens", "depth", "threads", "target", "tokens_per_s", "b
               "share_of_bandwidth", "int8_peak_ops_per_s", "share_of_peak", "peak_rss_bytes"}
 
 
+NAN_HALF = b"\x00\x7e"
+INFINITE_HALF = b"\x00\x7c"
+
+
+def damaged_gguf(content, tensor, at, data):
+    """A GGUF file with `data` written `at` bytes into a tensor."""
+    place = 0
+
+    def number(size):
+        nonlocal place
+        place += size
+        return int.from_bytes(content[place - size:place], "little")
+
+    def skip_value(kind):
+        nonlocal place
+        if kind == 8:  # text
+            place += number(8)
+        elif kind == 9:  # array
+            item, count = number(4), number(8)
+            for _ in range(count):
+                skip_value(item)
+        else:
+            place += (1, 1, 2, 2, 4, 4, 4, 1, None, None, 8, 8, 8)[kind]
+
+    place = 8
+    tensors, values = number(8), number(8)
+    for _ in range(values):
+        place += number(8)
+        skip_value(number(4))
+    offsets = {}
+    for _ in range(tensors):
+        size = number(8)
+        name = content[place:place + size].decode()
+        place += size
+        place += 8 * number(4) + 4
+        offsets[name] = number(8)
+    begin = (place + 31) // 32 * 32 + offsets[tensor] + at
+    return content[:begin] + data + content[begin + len(data):]
+
+
 class Plan(Case):
     def test_variants(self):
         # Layers, of them readers, and KV owners of some layers: text-decoder.md §1, §2.4.3.
@@ -91,6 +131,76 @@ class Plan(Case):
 
     def test_unknown_variant(self):
         self.assertIn("e2b", self.bad(1, "plan", "--variant", "e3b").err)
+
+
+class Weights(Case):
+    """Damaged numbers in the weights: found by a scan, and an error wherever a pass meets them."""
+
+    def damaged_gguf(self, name, at, data):
+        content = damaged_gguf(program.DEMO.read_bytes(), name, at, data)
+        path = self.folder / "damaged.gguf"
+        path.write_bytes(content)
+        return path
+
+    def damaged_directory(self, name, at, data):
+        original = GOLDEN / "text/tiny-e2b"
+        folder = self.folder / "damaged"
+        shutil.copytree(original, folder)
+        content = bytearray((folder / "model.safetensors").read_bytes())
+        size = int.from_bytes(content[:8], "little")
+        begin = json.loads(content[8:8 + size])[name]["data_offsets"][0] + 8 + size + at
+        content[begin:begin + len(data)] = data
+        (folder / "model.safetensors").write_bytes(content)
+        return folder
+
+    def test_clean(self):
+        for path in (program.DEMO, GOLDEN / "text/tiny-e2b", GOLDEN / "quant/q-moe-q4_k_m.gguf"):
+            plain = self.good("plan", "-m", path, "--json").json()
+            checked = self.good("plan", "-m", path, "--check-weights", "--json").json()
+            self.assertTrue(checked["weights_check"]["finite"])
+            self.assertGreater(checked["weights_check"]["tensors"], 10)
+            self.assertGreater(checked["weights_check"]["bytes"], 100_000)
+            del checked["weights_check"]
+            self.assertEqual(checked, plain)
+            self.assertIn("weights are clean", self.good("plan", path, "--check-weights").out)
+        self.good("plan", "--check-weights")  # the demo model inside the program
+        self.assertIn("using Layers =", self.good("plan", "--check-weights", "--as-header").out)
+        self.assertIn("--check-weights", self.good("plan", "--help").out)
+        self.bad(2, "plan", "--variant", "e2b", "--check-weights")
+
+    def check_found(self, path, tensor, place):
+        outcome = self.bad(1, "plan", path, "--check-weights", "--json")
+        error = outcome.json()["error"]
+        self.assertEqual(error["code"], "bad_file")
+        self.assertIn(tensor, error["where"])
+        self.assertIn(place, error["message"])
+        self.assertIn(tensor, outcome.err)
+        self.good("plan", path)  # only the scan reads them
+
+    def test_scan_finds_damage(self):
+        row = 34 * 768 // 32  # Q8_0 of the feed-forward block's width
+        self.check_found(self.damaged_gguf("blk.2.ffn_down.weight", 3 * row + 34, NAN_HALF), "blk.2.ffn_down.weight", "row 3")
+        packed = self.folder / "damaged.lguf"
+        self.good("pack", "-m", self.folder / "damaged.gguf", "-o", packed)
+        self.check_found(packed, "blk.2.ffn_down.weight", "rows 0 to")
+        self.check_found(self.damaged_directory("model.language_model.layers.1.mlp.up_proj.weight", 0, b"\x80\x7f"),
+                         "blk.1.ffn_up.weight", "row 0")
+
+    def test_passes_end_in_an_error(self):
+        for tensor, where in (("blk.0.ffn_down.weight", "layer 0: feed-forward"), ("blk.3.attn_q.weight", "layer 3: attention"),
+                              ("token_embd.weight", "logits")):
+            for data in (NAN_HALF, INFINITE_HALF):
+                path = self.damaged_gguf(tensor, 0, data)
+                for command in (["run", "-n", "4", "Hi."], ["logits", "--tokens", "2,5,7"], ["run", "--tokens", "2,5", "--precision", "exact"],
+                                ["run", "-n", "4", "--no-pack", "--cache", "int8", "Hi."],
+                                ["bench", "--prompt", "8", "--generate", "4", "--repeat", "1"]):
+                    with self.subTest(tensor=tensor, data=data, command=command):
+                        outcome = self.bad(1, *command, "-m", path, "--json")
+                        error = outcome.lines()[-1]["error"]
+                        self.assertEqual(error["code"], "not_finite")
+                        self.assertEqual(error["where"], where)
+                        self.assertIn("--check-weights", error["hint"])
+                        self.assertIn("hint: look for the damaged tensor", outcome.err)
 
 
 class Bench(Case):

@@ -197,8 +197,9 @@ Tally damage_all(const std::string& path) {
 }
 
 TEST_CASE("a NaN or an infinity in any tensor is an error, in every precision, packing and cache") {
-  for (const char* name : {"quant/q-e2b-q4_0.gguf", "quant/q-moe-q4_k_m.gguf", "quant/q-dense-mixed.gguf",
-                           "text/tiny-12b/model.gguf", "text/tiny-26b-a4b/model.gguf"}) {
+  for (const std::string name :
+       {"quant/q-e2b-q4_0.gguf", "quant/q-moe-q4_k_m.gguf", "quant/q-dense-mixed.gguf",
+        "text/tiny-12b/model.gguf", "text/tiny-26b-a4b/model.gguf"}) {
     CAPTURE(name);
     const Tally tally = damage_all(golden_path(name));
     MESSAGE(name, ": ", tally.refused, " refused, ", tally.unread, " not read");
@@ -211,7 +212,7 @@ TEST_CASE("a NaN or an infinity in any tensor is an error, in every precision, p
 TEST_CASE("numbers that overflow are an error, too") {
   // Finite weights of 3e38 in a whole row: every product with it overflows, or its square does.
   int refused = 0;
-  for (const char* name : {"text/tiny-12b/model.gguf", "text/tiny-26b-a4b/model.gguf"}) {
+  for (const std::string name : {"text/tiny-12b/model.gguf", "text/tiny-26b-a4b/model.gguf"}) {
     CAPTURE(name);
     Patient patient(golden_path(name));
     for (std::size_t index = 0; index < patient.tensors().size(); ++index) {
@@ -254,7 +255,7 @@ TEST_CASE("the error says where a number was not finite first") {
   };
   Patient patient(golden_path("quant/q-e2b-q4_0.gguf"));
   for (const auto& one : cases) {
-    CAPTURE(one.tensor);
+    CAPTURE(std::string(one.tensor));
     const auto& tensors = patient.tensors();
     const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const lamina::TensorView& tensor) {
       return tensor.name == one.tensor;

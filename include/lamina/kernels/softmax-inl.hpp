@@ -23,7 +23,7 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// Replaces every z by cap · tanh(z / cap). An element's bits do not depend on its place or on n. Returns
-/// whether all were finite, which the result does not show: the cap makes a number of an infinity.
+/// whether all were finite, before and after: the cap makes a number of an infinity.
 ///
 /// Shapes    z [n] in place
 /// Requires  cap > 0
@@ -35,13 +35,15 @@ HWY_INLINE bool soft_cap(float* z, std::size_t n, float cap) noexcept {
   std::size_t i = 0;
   for (; n - i >= lanes; i += lanes) {
     const auto whole = hn::LoadU(d, z + i);
-    nothing = hn::MulAdd(whole, hn::Zero(d), nothing);
-    hn::StoreU(hn::Mul(hn::Tanh(d, hn::Div(whole, factor)), factor), d, z + i);
+    const auto capped = hn::Mul(hn::Tanh(d, hn::Div(whole, factor)), factor);
+    nothing = hn::MulAdd(hn::Add(whole, capped), hn::Zero(d), nothing);
+    hn::StoreU(capped, d, z + i);
   }
   if (i < n) {
     const auto part = load_part(d, z + i, n - i);
-    nothing = hn::MulAdd(part, hn::Zero(d), nothing);
-    store_part(hn::Mul(hn::Tanh(d, hn::Div(part, factor)), factor), d, z + i, n - i);
+    const auto capped = hn::Mul(hn::Tanh(d, hn::Div(part, factor)), factor);
+    nothing = hn::MulAdd(hn::Add(part, capped), hn::Zero(d), nothing);
+    store_part(capped, d, z + i, n - i);
   }
   return hn::GetLane(hn::SumOfLanes(d, nothing)) == 0.0F;
 }

@@ -275,6 +275,8 @@ void check_damage(Format format) {
     std::vector<std::byte> memory;
     if (kernels.interleave_height > 0 && can_interleave(format)) check(to_interleaved(memory));
   };
+  // Infinities and NaN of f16, and of f32 and bf16.
+  constexpr std::uint16_t damaged_halves[] = {0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7F80, 0xFFC0};
   int wrong = 0;
   int damages = 0;
   for (const Precision precision : {Precision::fast, Precision::exact}) {
@@ -299,7 +301,7 @@ void check_damage(Format format) {
       }
       // Weights: whatever two (of f32 four) bytes of the block make a scale infinite or NaN.
       for (std::size_t at = 0; at + 2 <= info.block_bytes; ++at) {
-        for (const std::uint16_t half : {0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7F80, 0xFFC0}) {
+        for (const std::uint16_t half : damaged_halves) {
           std::byte before[2];
           std::memcpy(before, block + at, 2);
           std::memcpy(block + at, &half, 2);
