@@ -43,6 +43,8 @@ function(lamina_compile_as target mode)
     $<$<OR:$<BOOL:${LAMINA_BUILD_TESTS}>,$<BOOL:${LAMINA_BUILD_FUZZ}>>:LAMINA_DEBUG_CHECKS>)
   if(mode STREQUAL "fixed" AND LAMINA_NATIVE)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${lamina_native_flag}>)
+  elseif(mode STREQUAL "dispatched")
+    target_compile_definitions(${target} PRIVATE LAMINA_NO_TARGET_WARNING)  # no CPU flags, on purpose
   endif()
 endfunction()
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <lamina/lamina.hpp>
+#include <lamina/testing/bench_layer.hpp>
 #include <lamina/testing/random_weights.hpp>
 
 #include "models/demo.hpp"
@@ -78,6 +79,13 @@ void refuse_weights() {
   }
 }
 
+/// Nothing is timed in an encoding that is not there.
+void refuse_bench() {
+  using Kind = lamina::Layer<lamina::models::Demo::Local, lamina::DenseFfn<64>>;
+  const auto timing = lamina::native::bench_layer<Kind, Format::q4_0, 128>({.repeats = 1, .footprint = 1});
+  expect(!timing && says_left_out(timing.error()), "bench_layer");
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -87,5 +95,6 @@ int main(int count, char** arguments) {
   run_demo(arguments[1]);
   refuse_files(arguments[2]);
   refuse_weights();
+  refuse_bench();
   return failures == 0 ? 0 : 1;
 }

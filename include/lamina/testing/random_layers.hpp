@@ -25,6 +25,7 @@
 #include <lamina/schedule/variant.hpp>
 #include <lamina/schedule/weight_totals.hpp>
 #include <lamina/testing/random_blocks.hpp>
+#include <lamina/weights/check_tensors.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina::testing::detail {
@@ -128,13 +129,14 @@ inline void fill_tensor(const LayerTensor& tensor, std::span<std::byte> bytes, R
 
 /// A weight file in memory with as many layers of one kind as make passes read `footprint` bytes, at least
 /// one; matrices in `format` where their rows fit its blocks, else in what quantisers fall back to. Its
-/// description has the number of layers. Errors: out_of_memory.
+/// description has the number of layers. Errors: out_of_memory, unsupported (LAMINA_FORMATS leaves it out).
 template <LayerKind Kind, int Hidden>
 [[nodiscard]] Result<WeightFile> random_layers(Format format, std::size_t footprint, std::uint64_t seed) {
   const std::vector<LayerTensor> tensors = tensors_of_layer<Kind, Hidden>(format);
   std::size_t layer_bytes = 0;
   std::size_t layer_bytes_read = 0;
   for (const LayerTensor& tensor : tensors) {
+    LAMINA_TRY(check_built_in({std::string(tensor.name), tensor.format, tensor.dims, {}}, "bench_layer"));
     layer_bytes += aligned_size(tensor.bytes);
     layer_bytes_read += tensor.bytes_read;
   }
