@@ -31,7 +31,8 @@ class ValueBuilder {
   bool number_float(double value, const std::string& digits) {
     if (digits.find_first_not_of("-0123456789") == std::string::npos) return add(Value::integer(digits));
     if (std::isfinite(value)) return add(Value::real(value));
-    error_ = Error{ErrorCode::bad_argument, "JSON", "number is not finite", "a finite number", digits, ""};
+    error_ = Error{ErrorCode::bad_argument,  "JSON", "number is not finite", "a finite number",
+                   std::string_view(digits), ""};
     return false;
   }
   bool string(std::string& value) { return add(Value::string(value)); }

@@ -193,6 +193,24 @@ inline void compare_names(std::vector<std::string> expected, const std::vector<S
 
 namespace detail {
 
+/// Adds what one file holds; `listed` are the tensors that the index puts there, null without an index.
+[[nodiscard]] inline Status add_shard(std::span<const std::byte> bytes, const std::string& file,
+                                      const std::vector<std::string>* listed, SafetensorsShards& shards) {
+  const auto contents = parse_safetensors(bytes, file);
+  if (!contents) return contents.error();
+  if (listed != nullptr) compare_names(*listed, contents->entries, file, shards.index_faults);
+  LAMINA_TRY(collect(*contents, file, shards));
+  shards.files.push_back(file);
+  return Done{};
+}
+
+/// Puts tensors and faults in order once all files were added. Errors: bad_file (a tensor in two files).
+[[nodiscard]] inline Status finish_shards(SafetensorsShards& shards, std::string_view source) {
+  std::sort(shards.index_faults.begin(), shards.index_faults.end(),
+            [](const auto& a, const auto& b) { return a.canonical < b.canonical; });
+  return sort_tensors(shards.tensors, source);
+}
+
 /// Which files to open: one, those of the index, or those that are named as shards.
 struct ShardPlan {
   WeightMap files;
@@ -247,17 +265,10 @@ struct ShardPlan {
       if (is_absent && plan->files.size() > 1) error.hint = "the download is not complete: repeat it";
       return error;
     }
-    const auto contents = parse_safetensors((*mapped)->bytes(), file);
-    if (!contents) return contents.error();
-    if (plan->has_index)
-      detail::compare_names(std::move(names), contents->entries, file, shards.index_faults);
-    LAMINA_TRY(detail::collect(*contents, file, shards));
+    LAMINA_TRY(detail::add_shard((*mapped)->bytes(), file, plan->has_index ? &names : nullptr, shards));
     shards.owners.push_back(std::move(*mapped));
-    shards.files.push_back(file);
   }
-  std::sort(shards.index_faults.begin(), shards.index_faults.end(),
-            [](const auto& a, const auto& b) { return a.canonical < b.canonical; });
-  LAMINA_TRY(sort_tensors(shards.tensors, file_name_of(directory)));
+  LAMINA_TRY(detail::finish_shards(shards, file_name_of(directory)));
   return shards;
 }
 

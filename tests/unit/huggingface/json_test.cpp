@@ -28,8 +28,8 @@ TEST_CASE("json: documents") {
 }
 
 TEST_CASE("json: what is malformed, too deep or too long") {
-  for (const char* bad : {"", "{", "[1,]", "{\"a\":1,}", "{a:1}", "[1] x", "nul",
-                          "\"\x01\"", "[01]", "/**/1"}) {
+  for (const char* bad :
+       {"", "{", "[1,]", "{\"a\":1,}", "{a:1}", "[1] x", "nul", "\"\x01\"", "[01]", "/**/1"}) {
     CAPTURE(bad);
     expect_error(parse(bad), ErrorCode::bad_file, "c.json: byte", "not well-formed");
   }
