@@ -3,6 +3,7 @@
 // silent. Source: weight-files.md §6.5, text-decoder.md §1.3 (derived values; never hard-coded).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -26,21 +27,30 @@
 
 namespace lamina {
 
+/// Whose rows the head multiplies by, as a configuration says it.
+enum class HeadKind : std::uint8_t {
+  tied,       ///< the embedding's; a stored `lm_head` is a copy
+  own,        ///< those of `lm_head`
+  as_stored,  ///< its two levels contradict each other: `lm_head` if there is one
+};
+
 /// What config.json says about a text model.
 struct HuggingFaceConfig {
   ModelDescription description;
-  bool tied_head = true;            ///< the head is the embedding; a stored `lm_head` is a copy
+  HeadKind head = HeadKind::tied;
   std::vector<TokenId> eos_tokens;  ///< generation_config.json is the better source if it is there
 };
 
 /// Reads config.json, as published or as saved again by newer transformers (`per_layer_config`).
 ///
 /// Head sizes, key/value heads and the per-layer width that the file does not state are taken from `tensors`
-/// (sorted, canonical names); without tensors, from the defaults of the configuration class.
+/// (sorted, canonical names); without tensors, from the defaults of the configuration class. Settings that
+/// change what is computed are applied or refused, those of earlier Gemma models too; keys that no version
+/// reads are ignored.
 ///
 /// Errors   bad_file (JSON, a missing field, a number out of range), unsupported (another model type, a
 /// quantised
-///          checkpoint, an activation or rotation this library has no kind for); names the field
+///          checkpoint, an activation, rotation or attention this library has no kind for); names the field
 [[nodiscard]] Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
                                                     std::span<const TensorView> tensors = {});
 
@@ -55,12 +65,13 @@ class ConfigReader {
   [[nodiscard]] Result<HuggingFaceConfig> read() {
     const auto inner = find_text_config(root_, source_);
     if (!inner) return inner.error();
-    text_ = *inner;
-    LAMINA_TRY(refuse_unsupported(root_, text_));
+    text_ = inner->node() == root_.node() ? *inner : inner->with_outer(root_.node());
+    LAMINA_TRY(refuse_contradictions(root_, text_));
+    LAMINA_TRY(refuse_unsupported(text_));
     ModelDescription& model = config_.description;
     LAMINA_TRY(text_.required("num_hidden_layers", {1, max_layers}, model.layer_count));
     LAMINA_TRY(text_.required("hidden_size", {1, max_width}, model.hidden));
-    LAMINA_TRY(text_.required("vocab_size", {1, max_vocab}, model.vocab));
+    LAMINA_TRY(read_vocab());
     LAMINA_TRY(text_.required("max_position_embeddings", {1, max_tokens}, model.max_context));
     LAMINA_TRY(read_scalars());
     LAMINA_TRY(read_layer_types());
@@ -85,30 +96,46 @@ class ConfigReader {
     return static_cast<std::size_t>(config_.description.layer_count);
   }
 
+  [[nodiscard]] Status read_vocab() {
+    ModelDescription& model = config_.description;
+    LAMINA_TRY(text_.required("vocab_size", {1, max_vocab}, model.vocab));
+    const TensorView* embedding = find_tensor(tensors_, "token_embd.weight");
+    if (embedding == nullptr || embedding->dims[1] == static_cast<std::uint64_t>(model.vocab)) return Done{};
+    return file_error(ErrorCode::mismatch, text_.where("vocab_size"), "vocabulary does not fit the embedding",
+                      text("%llu, its rows", static_cast<unsigned long long>(embedding->dims[1])),
+                      text("%d", model.vocab));
+  }
+
   [[nodiscard]] Status read_scalars() {
     ModelDescription& model = config_.description;
-    const auto epsilon = text_.real("rms_norm_eps");
+    const auto epsilon = text_.positive("rms_norm_eps");
     if (!epsilon) return epsilon.error();
     model.norm_epsilon = epsilon->value_or(1e-6F);
-    const auto cap = text_.real("final_logit_softcapping");
+    const auto cap = text_.positive("final_logit_softcapping");
     if (!cap) return cap.error();
     model.final_softcap = cap->value_or(0.0F);  // the configuration class has no cap by default
-    const auto rope = text_.object("rope_parameters");
-    if (!rope) return rope.error();
-    LAMINA_TRY(read_rope(*rope, "sliding_attention", "default", model.rope_base_local));
-    return read_rope(*rope, "full_attention", "proportional", model.rope_base_global);
+    return RopeReader(root_, text_).read(model);
   }
 
   [[nodiscard]] Status read_layer_types() {
     ModelDescription& model = config_.description;
     const nlohmann::json* types = text_.find("layer_types");
-    if (types != nullptr && (!types->is_array() || types->size() != layers())) {
+    if (types != nullptr && !types->is_array()) return text_.wrong("layer_types", "an array", *types);
+    if (types != nullptr && types->size() != layers()) {
       return bad_file(text_.where("layer_types"), "list does not fit num_hidden_layers",
-                      text("an array of %zu", layers()),
-                      types->is_array() ? text("%zu", types->size()) : text("%s", types->type_name()));
+                      text("an array of %zu", layers()), text("%zu", types->size()));
+    }
+    // The older way of saying it: every so many layers one is global.
+    constexpr std::string_view pattern_keys[] = {"sliding_window_pattern", "_sliding_window_pattern"};
+    std::array<std::size_t, 2> patterns{};
+    for (std::size_t k = 0; k < patterns.size(); ++k) {
+      const auto pattern = text_.integer(pattern_keys[k], {1, INT32_MAX});
+      if (!pattern) return pattern.error();
+      patterns[k] = static_cast<std::size_t>(pattern->value_or(0));
     }
     for (std::size_t i = 0; i < layers(); ++i) {
-      bool global = (i + 1) % 6 == 0;
+      const std::size_t pattern = patterns[0] != 0 ? patterns[0] : patterns[1] != 0 ? patterns[1] : 6;
+      bool global = (i + 1) % pattern == 0;
       if (types != nullptr) {
         const nlohmann::json& type = (*types)[i];
         global = type == "full_attention";
@@ -119,6 +146,11 @@ class ConfigReader {
         }
       }
       if (i + 1 == layers()) global = true;  // the reference forces it
+      for (std::size_t k = 0; k < patterns.size(); ++k) {
+        if (patterns[k] == 0 || i + 1 == layers() || ((i + 1) % patterns[k] == 0) == global) continue;
+        return bad_file(text_.where(pattern_keys[k]), "pattern contradicts the type of a layer",
+                        global ? "full attention" : "sliding attention", text("the other at layer %zu", i));
+      }
       model.layers[i].attention = global ? AttentionClass::global : AttentionClass::local;
     }
     return Done{};
@@ -128,7 +160,11 @@ class ConfigReader {
     ModelDescription& model = config_.description;
     std::int32_t heads = 0, window = 0;
     LAMINA_TRY(text_.required("num_attention_heads", {1, max_heads}, heads));
-    LAMINA_TRY(text_.required("sliding_window", {1, max_tokens}, window));
+    const auto is_local = [](const LayerDescription& layer) {
+      return layer.attention == AttentionClass::local;
+    };
+    if (std::any_of(model.layers.begin(), model.layers.begin() + model.layer_count, is_local))
+      LAMINA_TRY(text_.required("sliding_window", {1, max_tokens}, window));
     const auto shared = text_.integer("num_kv_shared_layers", {0, model.layer_count - 1});
     if (!shared) return shared.error();
     const auto k_eq_v = text_.boolean_or("attention_k_eq_v", false);
@@ -279,16 +315,18 @@ class ConfigReader {
     const auto vocab = text_.integer("vocab_size_per_layer_input", {0, max_vocab});
     if (!vocab) return vocab.error();
     if (model.per_layer_input == 0 || vocab->value_or(model.vocab) == model.vocab) return Done{};
-    return unsupported_field(text_, "vocab_size_per_layer_input",
-                             "per-layer embedding has another vocabulary", text("%d", model.vocab),
-                             text("%d", **vocab));
+    return file_error(ErrorCode::mismatch, text_.where("vocab_size_per_layer_input"),
+                      "per-layer embedding has another vocabulary", text("%d", model.vocab),
+                      text("%d", **vocab));
   }
 
   [[nodiscard]] Status read_tokens() {
+    const auto inner = text_.boolean_or("tie_word_embeddings", true);
+    if (!inner) return inner.error();
+    const auto outer = root_.boolean_or("tie_word_embeddings", *inner);
+    if (!outer) return outer.error();
+    config_.head = *outer != *inner ? HeadKind::as_stored : *inner ? HeadKind::tied : HeadKind::own;
     for (const JsonObject* part : {&root_, &text_}) {
-      const auto tied = part->boolean_or("tie_word_embeddings", true);
-      if (!tied) return tied.error();
-      config_.tied_head = config_.tied_head && *tied;
       const auto eos = part->integers("eos_token_id", {0, config_.description.vocab - 1});
       if (!eos) return eos.error();
       if (!config_.eos_tokens.empty()) continue;

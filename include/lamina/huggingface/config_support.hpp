@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of a config.json can be run at all: model type, quantisation, activation, rotation.
+// What of a config.json can be run at all: model type, quantisation, activation, attention.
 // Source: weight-files.md §6.5 to §6.7, text-decoder.md §1.2.
 #pragma once
 
 #include <string_view>
 
+#include <nlohmann/json.hpp>
+
 #include <lamina/core/error.hpp>
 #include <lamina/huggingface/json.hpp>
+#include <lamina/huggingface/rope_config.hpp>
 #include <lamina/weights/file_error.hpp>
 
 namespace lamina::detail {
@@ -47,19 +50,45 @@ namespace lamina::detail {
   return unsupported_field(*inner, "model_type", "text model is of another type", "gemma4_text", *inner_type);
 }
 
-/// Refuses what this library has no kind or format for.
-[[nodiscard]] inline Status refuse_unsupported(const JsonObject& root, const JsonObject& text_config) {
-  for (const JsonObject* part : {&root, &text_config}) {
-    const auto quantised = part->object("quantization_config");
+/// A setting at top level speaks for a text_config that is silent; the two must not contradict each other.
+/// Sizes are not compared: tensors tell which is right.
+[[nodiscard]] inline Status refuse_contradictions(const JsonObject& root, const JsonObject& text_config) {
+  const auto compare = [&](std::string_view key) -> Status {
+    const nlohmann::json* outside = root.find(key);
+    const nlohmann::json* inside = text_config.find(key);
+    if (!JsonObject::says_something(outside) || outside == inside || *outside == *inside) return Done{};
+    return bad_file(root.where(key), "setting contradicts the one of text_config", inside->dump(),
+                    outside->dump());
+  };
+  for (const std::string_view key : rope_keys) LAMINA_TRY(compare(key));
+  for (const char* key : {"hidden_activation", "hidden_act", "rms_norm_eps", "final_logit_softcapping",
+                          "sliding_window", "layer_types", "attention_k_eq_v", "num_kv_shared_layers"}) {
+    LAMINA_TRY(compare(key));
+  }
+  return Done{};
+}
+
+/// Refuses quantised checkpoints; what a tool leaves behind when nothing is quantised is no such thing.
+[[nodiscard]] inline Status refuse_quantised(const JsonObject& text_config) {
+  // The second key is that of MLX's repacks.
+  for (const char* key : {"quantization_config", "quantization"}) {
+    const auto quantised = text_config.object(key);
     if (!quantised) return quantised.error();
-    if (quantised->node() == nullptr) continue;
+    if (!JsonObject::says_something(quantised->node())) continue;
     const auto method = quantised->string_or_empty("quant_method");
     if (!method) return method.error();
-    return file_error(ErrorCode::unsupported, part->where("quantization_config"),
+    if (*method == "none") continue;
+    return file_error(ErrorCode::unsupported, text_config.where(key),
                       "quantised Hugging Face checkpoints are not supported", "BF16, F16 or F32 weights",
                       method->empty() ? "another method" : *method,
                       "use the GGUF of this model, or the -unquantized one");
   }
+  return Done{};
+}
+
+/// Refuses what this library has no kind or format for. `text_config` sees through to the top level.
+[[nodiscard]] inline Status refuse_unsupported(const JsonObject& text_config) {
+  LAMINA_TRY(refuse_quantised(text_config));
   for (const char* key : {"hidden_activation", "hidden_act"}) {
     const auto activation = text_config.string_or_empty(key);
     if (!activation) return activation.error();
@@ -68,47 +97,30 @@ namespace lamina::detail {
                                *activation);
     }
   }
-  const auto bias = text_config.boolean_or("attention_bias", false);
-  if (!bias) return bias.error();
-  if (*bias)
-    return unsupported_field(text_config, "attention_bias", "attention with a bias is not supported", "false",
-                             "true");
-  const auto both_ways = text_config.string_or_empty("use_bidirectional_attention");
-  if (!both_ways) return both_ways.error();
-  if (!both_ways->empty() && *both_ways != "vision") {
-    return unsupported_field(text_config, "use_bidirectional_attention",
-                             "bidirectional attention is not supported", "null or vision", *both_ways);
+  for (const char* key : {"attention_bias", "mlp_bias"}) {
+    const auto bias = text_config.boolean_or(key, false);
+    if (!bias) return bias.error();
+    if (*bias) return unsupported_field(text_config, key, "bias is not supported", "false", "true");
   }
-  return Done{};
-}
-
-/// Reads the rotation of one kind of layer; `base` keeps its value where the file is silent.
-[[nodiscard]] inline Status read_rope(const JsonObject& all, std::string_view kind,
-                                      std::string_view rope_type, float& base) {
-  const auto rope = all.object(kind);
-  if (!rope) return rope.error();
-  if (rope->node() == nullptr) return Done{};  // published values, set by ModelDescription
-  const auto type = rope->string_or_empty("rope_type");
-  if (!type) return type.error();
-  if (!type->empty() && *type != rope_type) {
-    return file_error(ErrorCode::unsupported, rope->where("rope_type"), "rotation is not supported",
-                      rope_type, *type);
+  // Earlier Gemma models cap attention scores and scale queries; Gemma 4 does neither.
+  if (const nlohmann::json* cap = text_config.find("attn_logit_softcapping")) {
+    return unsupported_field(text_config, "attn_logit_softcapping",
+                             "cap of attention scores is not supported", "null", cap->dump());
   }
-  const auto theta = rope->real("rope_theta");
-  if (!theta) return theta.error();
-  base = theta->value_or(base);
-  const auto factor = rope->real("factor");
-  if (!factor) return factor.error();
-  const auto part = rope->real("partial_rotary_factor");
-  if (!part) return part.error();
-  const float expected_part = rope_type == "proportional" ? 0.25F : 1.0F;
-  if (factor->value_or(1.0F) != 1.0F || part->value_or(1.0F) != expected_part) {
-    return file_error(ErrorCode::unsupported, rope->where("partial_rotary_factor"),
-                      "rotation is not supported",
-                      text("partial_rotary_factor %g, factor 1", double{expected_part}),
-                      text("%g, factor %g", double{part->value_or(1.0F)}, double{factor->value_or(1.0F)}));
+  const auto scalar = text_config.real("query_pre_attn_scalar");
+  if (!scalar) return scalar.error();
+  if (scalar->value_or(1.0F) != 1.0F) {
+    return unsupported_field(text_config, "query_pre_attn_scalar", "scale of attention is not supported", "1",
+                             text("%g", double{**scalar}));
   }
-  return Done{};
+  constexpr std::string_view both_ways = "use_bidirectional_attention";
+  const nlohmann::json* direction = text_config.find(both_ways);
+  if (direction == nullptr || *direction == false || *direction == "" || *direction == "vision")
+    return Done{};
+  if (!direction->is_string() && !direction->is_boolean())
+    return text_config.wrong(both_ways, "null or a string", *direction);
+  return unsupported_field(text_config, both_ways, "bidirectional attention is not supported",
+                           "null, false or vision", direction->dump());
 }
 
 }  // namespace lamina::detail

@@ -15,10 +15,11 @@
 
 namespace lamina {
 
-/// Reads generation_config.json; what it does not set keeps the published value. `do_sample` false gives
-/// temperature 0.
+/// Reads generation_config.json; what it does not set (null too) keeps the published value. `do_sample` false
+/// gives temperature 0; `top_p` 0 keeps the likeliest token, as the reference does.
 ///
-/// Errors   bad_file (JSON, a wrong type, a token id outside the vocabulary); names the field
+/// Errors   bad_file (JSON, a wrong type, a number out of range, a token id outside the vocabulary); names the
+///          field
 [[nodiscard]] inline Result<GenerationDefaults> read_generation_config(std::span<const std::byte> json,
                                                                        std::string_view source,
                                                                        std::int32_t vocab) {
@@ -34,17 +35,28 @@ namespace lamina {
     out.assign(ids->begin(), ids->end());
     return Done{};
   };
+  const auto copy_number = [&](std::string_view key, float most, float& out) -> Status {
+    const auto number = fields.real(key);
+    if (!number) return number.error();
+    if (*number && !(**number >= 0 && **number <= most)) {
+      return bad_file(fields.where(key), "number is out of range", text("0 to %g", double{most}),
+                      text("%g", double{**number}));
+    }
+    out = number->value_or(out);
+    return Done{};
+  };
   LAMINA_TRY(copy_ids("eos_token_id", defaults.eos_tokens));
   LAMINA_TRY(copy_ids("suppress_tokens", defaults.suppress_tokens));
-  const auto temperature = fields.real("temperature");
-  if (!temperature) return temperature.error();
-  defaults.temperature = temperature->value_or(defaults.temperature);
+  // The ranges are those of the sampler.
+  LAMINA_TRY(copy_number("temperature", 1000, defaults.temperature));
   const auto top_k = fields.integer("top_k", {0, INT32_MAX});
   if (!top_k) return top_k.error();
   defaults.top_k = top_k->value_or(defaults.top_k);
-  const auto top_p = fields.real("top_p");
-  if (!top_p) return top_p.error();
-  defaults.top_p = top_p->value_or(defaults.top_p);
+  LAMINA_TRY(copy_number("top_p", 1, defaults.top_p));
+  if (defaults.top_p == 0) {  // nothing but the likeliest token is kept
+    defaults.top_p = 1;
+    defaults.top_k = 1;
+  }
   const auto samples = fields.boolean_or("do_sample", true);
   if (!samples) return samples.error();
   if (!*samples) defaults.temperature = 0;

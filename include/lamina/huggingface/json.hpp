@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON from untrusted files: depth limit, no duplicate keys, errors as values, every access checked.
+// JSON from untrusted files as a document: depth limit, errors as values, every access checked.
 #pragma once
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include <lamina/core/error.hpp>
+#include <lamina/huggingface/json_reader.hpp>
 #include <lamina/weights/file_error.hpp>
 #include <lamina/weights/gguf_metadata.hpp>
 
@@ -29,27 +30,10 @@ struct JsonLimits {
 
 namespace detail {
 
-/// Runs a nlohmann SAX handler over bytes. The handler must have `Error error` and fill it before it returns
-/// false.
-template <class Handler>
-[[nodiscard]] Status run_json(std::span<const std::byte> bytes, std::string_view source, Handler& handler) {
-  // The parser takes NUL for the end of its input and would not see what follows.
-  if (!bytes.empty() && std::memchr(bytes.data(), 0, bytes.size()) != nullptr) {
-    return bad_file(place(source), "JSON holds a NUL byte", "JSON text", "byte 0x00");
-  }
-  const char* first = reinterpret_cast<const char*>(bytes.data());
-  if (nlohmann::json::sax_parse(first, first + bytes.size(), &handler)) return Done{};
-  return handler.error;
-}
-
-[[nodiscard]] inline Error json_syntax_error(std::string_view source, std::size_t position,
-                                             std::string_view token) {
-  return bad_file(place(source, text("byte %zu", position)), "JSON is not well-formed", "valid JSON",
-                  token.empty() ? "the end of the file" : token);
-}
-
-/// Builds a document; refuses deep nesting and duplicate keys, which two readers could understand
-/// differently.
+/// Builds a document; refuses deep nesting.
+///
+/// A key that occurs twice with one value counts once. With two values it becomes a binary value, which no
+/// JSON text has: whoever reads the field gets an error, and a field that nobody reads refuses no file.
 class JsonBuilder {
  public:
   using json = nlohmann::json;
@@ -58,79 +42,74 @@ class JsonBuilder {
 
   bool null() { return add(nullptr); }
   bool boolean(bool value) { return add(value); }
-  bool number_integer(json::number_integer_t value) { return add(value); }
-  bool number_unsigned(json::number_unsigned_t value) { return add(value); }
-  bool number_float(json::number_float_t value, const json::string_t&) { return add(value); }
-  bool string(json::string_t& value) { return add(std::move(value)); }
-  bool binary(json::binary_t&) { return false; }  // never occurs in text
-  bool start_object(std::size_t) { return open(json::object()); }
-  bool start_array(std::size_t) { return open(json::array()); }
+  bool number_integer(std::int64_t value) { return add(value); }
+  bool number_unsigned(std::uint64_t value) { return add(value); }
+  bool number_float(double value, const std::string&) { return add(value); }
+  bool string(std::string& value) { return add(value); }
+  bool start_object() { return open(json::object()); }
+  bool start_array() { return open(json::array()); }
   bool end_object() { return close(); }
   bool end_array() { return close(); }
-  bool key(json::string_t& value) {
-    if (stack_.back()->contains(value)) {
-      error = bad_file(place(source_, value), "JSON key occurs twice", "unique keys", "a duplicate");
-      return false;
-    }
-    key_ = std::move(value);
+  bool key(std::string& value) {
+    open_.back().key = value;
     return true;
   }
-  bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception&) {
-    error = json_syntax_error(source_, position, token);
-    return false;
-  }
+
+  [[nodiscard]] const Error& error() const noexcept { return error_; }
 
   json root;
-  Error error;
 
  private:
-  template <class Value>
-  bool add(Value&& value) {
-    (void)place_value(json(std::forward<Value>(value)));
+  struct Open {
+    json container;
+    std::string key;  // of the member whose value comes next
+  };
+
+  bool add(json value) {
+    if (open_.empty()) {
+      root = std::move(value);
+      return true;
+    }
+    json& container = open_.back().container;
+    if (container.is_array()) {
+      container.push_back(std::move(value));
+      return true;
+    }
+    const auto [member, is_new] = container.emplace(open_.back().key, std::move(value));
+    if (!is_new && *member != value) *member = json::binary(json::binary_t::container_type());
     return true;
   }
 
-  json* place_value(json&& value) {
-    if (stack_.empty()) {
-      root = std::move(value);
-      return &root;
-    }
-    if (stack_.back()->is_array()) {
-      stack_.back()->push_back(std::move(value));
-      return &stack_.back()->back();
-    }
-    json& slot = (*stack_.back())[key_];
-    slot = std::move(value);
-    return &slot;
-  }
-
-  bool open(json&& container) {
-    if (stack_.size() >= depth_) {
-      error =
+  bool open(json container) {
+    if (open_.size() >= depth_) {
+      error_ =
           bad_file(place(source_), "JSON is nested too deeply", text("at most %zu levels", depth_), "more");
       return false;
     }
-    stack_.push_back(place_value(std::move(container)));
+    open_.push_back({std::move(container), {}});
     return true;
   }
 
   bool close() {
-    stack_.pop_back();
-    return true;
+    json done = std::move(open_.back().container);
+    open_.pop_back();
+    return add(std::move(done));
   }
 
   std::string_view source_;
   std::size_t depth_;
-  std::vector<json*>
-      stack_;  // containers that are open; each is the last child of the one before, so none moves
-  std::string key_;
+  Error error_;
+  std::vector<Open> open_;  // containers not yet closed, outermost first
 };
+
+/// True for a key that a text holds twice, with two values.
+[[nodiscard]] inline bool is_ambiguous(const nlohmann::json& value) noexcept { return value.is_binary(); }
 
 }  // namespace detail
 
 /// Parses a small JSON file into a document.
 ///
-/// Errors   bad_file (too long, not well-formed, nested too deeply, a key twice); names `source` and the byte
+/// Errors   bad_file (too long, no JSON text, nested too deeply); names `source` and the byte
 [[nodiscard]] inline Result<nlohmann::json> parse_json(std::span<const std::byte> bytes,
                                                        std::string_view source, JsonLimits limits = {}) {
   if (bytes.size() > limits.bytes) {
@@ -142,33 +121,41 @@ class JsonBuilder {
   return std::move(builder.root);
 }
 
-/// An object of a parsed file, read field by field; null counts as absent.
+/// An object of a parsed file, read field by field; null counts as absent, and a field with two values is an
+/// error once it is read.
 class JsonObject {
  public:
   JsonObject(const nlohmann::json* node, std::string_view source, std::string_view path = {})
       : node_(node), source_(source), path_(path) {}
 
+  /// The same object; what it does not state is looked up in `outer`, which the file has at top level.
+  [[nodiscard]] JsonObject with_outer(const nlohmann::json* outer) const {
+    JsonObject both = *this;
+    both.outer_ = outer;
+    return both;
+  }
+
   /// The value of a field; null if it is absent or null (or this is no object).
   [[nodiscard]] const nlohmann::json* find(std::string_view key) const {
-    if (node_ == nullptr || !node_->is_object()) return nullptr;
-    const auto at = node_->find(std::string(key));
-    return at == node_->end() || at->is_null() ? nullptr : &*at;
+    const nlohmann::json* value = member(node_, key);
+    if (says_something(value)) return value;
+    const nlohmann::json* outside = member(outer_, key);
+    return outside != nullptr ? outside : value;
   }
-  [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
 
-  /// Reads an integer, if it is there. Errors: bad_file (no integer, out of range).
+  /// True for a value that is there and neither null nor an empty object, which tools leave behind.
+  [[nodiscard]] static bool says_something(const nlohmann::json* value) noexcept {
+    return value != nullptr && !value->is_null() && !(value->is_object() && value->empty());
+  }
+
+  /// Reads an integer, if it is there; a number written with a fraction of zero is one. Errors: bad_file (no
+  /// integer, out of range).
   [[nodiscard]] Result<std::optional<std::int32_t>> integer(std::string_view key, IntegerRange range) const {
     const nlohmann::json* value = find(key);
     if (value == nullptr) return std::optional<std::int32_t>();
-    std::int64_t number = 0;
-    if (!as_integer(*value, number)) return wrong(key, "an integer", *value);
-    if (number < range.low || number > range.high) {
-      return bad_file(
-          where(key), "number is out of range",
-          text("%lld to %lld", static_cast<long long>(range.low), static_cast<long long>(range.high)),
-          text("%lld", static_cast<long long>(number)));
-    }
-    return std::optional<std::int32_t>(static_cast<std::int32_t>(number));
+    const auto number = read_integer(key, *value, range);
+    if (!number) return number.error();
+    return std::optional<std::int32_t>(*number);
   }
 
   /// Reads an integer that must be there.
@@ -185,10 +172,18 @@ class JsonObject {
     const nlohmann::json* value = find(key);
     if (value == nullptr) return std::optional<float>();
     if (!value->is_number()) return wrong(key, "a number", *value);
-    const auto number = static_cast<float>(value->get<double>());
-    if (!std::isfinite(number))
-      return bad_file(where(key), "number is not finite", "a finite number", "more");
-    return std::optional<float>(number);
+    const auto exact = value->get<double>();
+    // Written so that NaN fails too.
+    if (!(std::fabs(exact) <= double{std::numeric_limits<float>::max()}))
+      return bad_file(where(key), "number is not finite", "a finite number", text("%g", exact));
+    return std::optional<float>(static_cast<float>(exact));
+  }
+
+  /// Reads a finite number above 0, if it is there.
+  [[nodiscard]] Result<std::optional<float>> positive(std::string_view key) const {
+    auto number = real(key);
+    if (!number || !*number || **number > 0) return number;
+    return bad_file(where(key), "number is out of range", "a number above 0", text("%g", double{**number}));
   }
 
   [[nodiscard]] Result<bool> boolean_or(std::string_view key, bool absent) const {
@@ -206,22 +201,18 @@ class JsonObject {
     return std::string_view(value->get_ref<const std::string&>());
   }
 
-  /// Reads one integer or an array of them; empty when absent.
+  /// Reads one integer or an array of them; empty when absent. Null elements are absent ones.
   [[nodiscard]] Result<std::vector<std::int32_t>> integers(std::string_view key, IntegerRange range) const {
     std::vector<std::int32_t> list;
     const nlohmann::json* value = find(key);
     if (value == nullptr) return list;
-    const nlohmann::json one = value->is_array() ? nlohmann::json() : nlohmann::json::array({*value});
-    for (const nlohmann::json& element : value->is_array() ? *value : one) {
-      std::int64_t number = 0;
-      if (!as_integer(element, number)) return wrong(key, "integers", element);
-      if (number < range.low || number > range.high) {
-        return bad_file(
-            where(key), "number is out of range",
-            text("%lld to %lld", static_cast<long long>(range.low), static_cast<long long>(range.high)),
-            text("%lld", static_cast<long long>(number)));
-      }
-      list.push_back(static_cast<std::int32_t>(number));
+    const bool is_array = value->is_array();
+    for (std::size_t i = 0; i < (is_array ? value->size() : 1); ++i) {
+      const nlohmann::json& element = is_array ? (*value)[i] : *value;
+      if (element.is_null()) continue;
+      const auto number = read_integer(key, element, range);
+      if (!number) return number.error();
+      list.push_back(*number);
     }
     return list;
   }
@@ -230,42 +221,56 @@ class JsonObject {
   [[nodiscard]] Result<JsonObject> object(std::string_view key) const {
     const nlohmann::json* value = find(key);
     if (value != nullptr && !value->is_object()) return wrong(key, "an object", *value);
-    return JsonObject(value, source_, key);
+    return JsonObject(value, source_, path_of(key));
   }
 
   [[nodiscard]] const nlohmann::json* node() const noexcept { return node_; }
 
   /// "config.json: text_config.hidden_size"
-  [[nodiscard]] FixedText<192> where(std::string_view key) const {
-    FixedText<192> line = place(source_, path_.empty() ? key : path_);
-    if (!path_.empty()) {
-      line.append(".");
-      line.append(key);
-    }
-    return line;
-  }
+  [[nodiscard]] FixedText<192> where(std::string_view key) const { return place(source_, path_of(key)); }
 
- private:
-  // Values beyond 63 bits become the largest: every range is smaller.
-  [[nodiscard]] static bool as_integer(const nlohmann::json& value, std::int64_t& out) {
-    if (!value.is_number_integer()) return false;
-    if (value.is_number_unsigned()) {
-      const auto number = value.get<std::uint64_t>();
-      out = number > INT64_MAX ? INT64_MAX : static_cast<std::int64_t>(number);
-    } else {
-      out = value.get<std::int64_t>();
-    }
-    return true;
-  }
-
+  /// The error of a field that has another type than the reader expects, or two values.
   [[nodiscard]] Error wrong(std::string_view key, std::string_view expected,
                             const nlohmann::json& value) const {
+    if (detail::is_ambiguous(value))
+      return bad_file(where(key), "JSON key occurs twice", "one value", "two different ones");
+    if (value.is_number())
+      return bad_file(where(key), "field has the wrong type", expected, text("%g", value.get<double>()));
     return bad_file(where(key), "field has the wrong type", expected, value.type_name());
   }
 
+ private:
+  /// A member that is there and not null.
+  [[nodiscard]] static const nlohmann::json* member(const nlohmann::json* object, std::string_view key) {
+    if (object == nullptr || !object->is_object()) return nullptr;
+    const auto at = object->find(std::string(key));
+    return at == object->end() || at->is_null() ? nullptr : &*at;
+  }
+
+  [[nodiscard]] std::string path_of(std::string_view key) const {
+    const bool is_outside = !says_something(member(node_, key)) && member(outer_, key) != nullptr;
+    std::string path = path_.empty() || is_outside ? std::string() : path_ + ".";
+    return path += key;
+  }
+
+  [[nodiscard]] Result<std::int32_t> read_integer(std::string_view key, const nlohmann::json& value,
+                                                  IntegerRange range) const {
+    // Every range lies inside the numbers that a double holds exactly.
+    const double number = value.is_number() ? value.get<double>() : std::nan("");
+    if (std::trunc(number) != number) return wrong(key, "an integer", value);
+    if (number < static_cast<double>(range.low) || number > static_cast<double>(range.high)) {
+      return bad_file(
+          where(key), "number is out of range",
+          text("%lld to %lld", static_cast<long long>(range.low), static_cast<long long>(range.high)),
+          text("%.15g", number));
+    }
+    return static_cast<std::int32_t>(number);
+  }
+
   const nlohmann::json* node_;
+  const nlohmann::json* outer_ = nullptr;
   std::string_view source_;
-  std::string path_;
+  std::string path_;  // of the object itself; empty at top level
 };
 
 }  // namespace lamina

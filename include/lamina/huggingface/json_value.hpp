@@ -3,58 +3,50 @@
 // Source: tokenizer-and-chat.md §6.4 (numbers).
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include <lamina/core/error.hpp>
+#include <lamina/huggingface/json_reader.hpp>
 #include <lamina/text/value.hpp>
 
 namespace lamina {
 
 namespace detail {
 
-/// Builds a `Value` from the events of nlohmann's parser (its SAX interface).
+/// Builds a `Value` from the events of a `JsonReader`.
 class ValueBuilder {
  public:
-  using Json = nlohmann::json;
-
   bool null() { return add(Value{}); }
   bool boolean(bool value) { return add(Value::boolean(value)); }
   bool number_integer(std::int64_t value) { return add(Value::integer(std::to_string(value))); }
   bool number_unsigned(std::uint64_t value) { return add(Value::integer(std::to_string(value))); }
   /// Also called for integers of more than 64 bits; `digits` is the text as written.
   bool number_float(double value, const std::string& digits) {
-    if (digits.find_first_of(".eE") == std::string::npos) return add(Value::integer(digits));
-    return add(Value::real(value));
+    if (digits.find_first_not_of("-0123456789") == std::string::npos) return add(Value::integer(digits));
+    if (std::isfinite(value)) return add(Value::real(value));
+    error_ = Error{ErrorCode::bad_argument,  "JSON", "number is not finite", "a finite number",
+                   std::string_view(digits), ""};
+    return false;
   }
   bool string(std::string& value) { return add(Value::string(value)); }
-  bool binary(Json::binary_t&) { return false; }
   bool key(std::string& value) {
     keys_.back() = value;
     return true;
   }
-  bool start_object(std::size_t) { return open(Value::object()); }
-  bool start_array(std::size_t) { return open(Value::list()); }
+  bool start_object() { return open(Value::object()); }
+  bool start_array() { return open(Value::list()); }
   bool end_object() {
     open_.back().join_repeated_keys();
     return close();
   }
   bool end_array() { return close(); }
-  bool parse_error(std::size_t position, const std::string&, const Json::exception&) {
-    error_ = Error{ErrorCode::bad_argument,
-                   "JSON",
-                   "not valid JSON",
-                   "",
-                   "",
-                   text("the mistake is near byte %zu", position).view()};
-    return false;
-  }
 
   [[nodiscard]] Value& root() noexcept { return root_; }
   [[nodiscard]] const Error& error() const noexcept { return error_; }
@@ -99,11 +91,15 @@ class ValueBuilder {
 
 }  // namespace detail
 
-/// Parses a JSON text. Errors: bad_argument (no JSON, not UTF-8, nested more than 128 levels deep).
+/// Parses a JSON text. Errors: bad_argument (no JSON, a number that is not finite, nested more than 128
+/// levels deep).
 [[nodiscard]] inline Result<Value> parse_json_value(std::string_view json) {
   detail::ValueBuilder builder;
-  if (!nlohmann::json::sax_parse(json.data(), json.data() + json.size(), &builder)) return builder.error();
-  return std::move(builder.root());
+  auto status = detail::run_json(std::as_bytes(std::span(json)), "JSON", builder);
+  if (status) return std::move(builder.root());
+  Error error = status.error();
+  error.code = ErrorCode::bad_argument;  // the caller's text, no file
+  return error;
 }
 
 }  // namespace lamina

@@ -12,10 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include <lamina/core/error.hpp>
-#include <lamina/huggingface/json.hpp>
+#include <lamina/huggingface/json_reader.hpp>
 #include <lamina/weights/file_error.hpp>
 #include <lamina/weights/safetensors.hpp>
 
@@ -37,16 +35,14 @@ namespace detail {
 /// Reads the header as events; knows exactly the shape that rule 3 allows.
 class SafetensorsHeader {
  public:
-  using json = nlohmann::json;
   explicit SafetensorsHeader(std::string_view source) : source_(source) {}
 
   bool null() { return unexpected("null"); }
   bool boolean(bool) { return unexpected("a bool"); }
-  bool number_integer(json::number_integer_t) { return unexpected("a negative number"); }
-  bool number_float(json::number_float_t, const json::string_t& digits) { return unexpected(digits); }
-  bool binary(json::binary_t&) { return unexpected("binary data"); }
+  bool number_integer(std::int64_t) { return unexpected("a negative number"); }
+  bool number_float(double, const std::string& digits) { return unexpected(digits); }
 
-  bool number_unsigned(json::number_unsigned_t value) {
+  bool number_unsigned(std::uint64_t value) {
     if (level_ != Level::list || value > safetensors_max_number)
       return unexpected(text("%llu", as_printed(value)));
     if (member_ == Member::shape) {
@@ -60,14 +56,14 @@ class SafetensorsHeader {
     return true;
   }
 
-  bool string(json::string_t& value) {
+  bool string(std::string& value) {
     if (level_ == Level::metadata) return true;
     if (level_ != Level::entry || member_ != Member::dtype) return unexpected("a string");
     entries.back().dtype = std::move(value);
     return true;
   }
 
-  bool start_object(std::size_t) {
+  bool start_object() {
     switch (level_) {
       case Level::outside:
         level_ = Level::file;
@@ -83,7 +79,7 @@ class SafetensorsHeader {
     return unexpected("an object");
   }
 
-  bool key(json::string_t& value) {
+  bool key(std::string& value) {
     if (level_ == Level::entry) return start_member(value);
     if (level_ == Level::metadata) {
       metadata_keys_.push_back(std::move(value));
@@ -122,7 +118,7 @@ class SafetensorsHeader {
     return true;
   }
 
-  bool start_array(std::size_t) {
+  bool start_array() {
     if (level_ != Level::entry || member_ == Member::dtype) return unexpected("an array");
     level_ = Level::list;
     return true;
@@ -134,13 +130,9 @@ class SafetensorsHeader {
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception&) {
-    error = json_syntax_error(source_, position, token);
-    return false;
-  }
+  [[nodiscard]] const Error& error() const noexcept { return error_; }
 
   std::vector<SafetensorsEntry> entries;
-  Error error;
 
  private:
   enum class Level : std::uint8_t { outside, file, metadata, entry, list };
@@ -180,11 +172,12 @@ class SafetensorsHeader {
   }
 
   bool fail(std::string_view item, std::string_view what, std::string_view expected, std::string_view found) {
-    error = bad_file(place(source_, item), what, expected, found);
+    error_ = bad_file(place(source_, item), what, expected, found);
     return false;
   }
 
   std::string_view source_;
+  Error error_;
   Level level_ = Level::outside;
   Member member_ = Member::dtype;
   unsigned members_ = 0;  // bits of the members this entry has had
@@ -206,7 +199,7 @@ class SafetensorsHeader {
   const auto parts = split_safetensors(bytes, source);
   if (!parts) return parts.error();
   detail::SafetensorsHeader header(source);
-  LAMINA_TRY(detail::run_json(parts->header, source, header));
+  LAMINA_TRY(detail::run_json(parts->header, source, header, IllFormed::refuse));
   LAMINA_TRY(check_safetensors_layout(header.entries, parts->data.size(), source));
   return SafetensorsContents{std::move(header.entries), parts->data};
 }

@@ -19,6 +19,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/huggingface/json.hpp>
 #include <lamina/huggingface/safetensors.hpp>
+#include <lamina/weights/check_tensors.hpp>
 #include <lamina/weights/file_error.hpp>
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/names.hpp>
@@ -26,11 +27,21 @@
 
 namespace lamina {
 
+/// A text tensor about which the index and a shard disagree; an error if the model needs it.
+struct IndexFault {
+  std::string canonical;
+  std::string name;  ///< as the files have it
+  std::string shard;
+  bool held = false;  ///< the shard holds it and the index does not put it there; otherwise the reverse
+};
+
 /// The text tensors of a directory.
 struct SafetensorsShards {
   std::vector<TensorView> tensors;  ///< sorted by canonical name, unique
   std::vector<std::unique_ptr<ByteOwner>> owners;
-  std::size_t left_out = 0;  ///< tensors without canonical name: media towers, unknown ones
+  std::vector<std::string> files;        ///< names of the files behind them
+  std::vector<IndexFault> index_faults;  ///< sorted by canonical name
+  std::size_t left_out = 0;              ///< tensors without canonical name: media towers, unknown ones
 };
 
 /// "directory" + "file" -> "directory/file".
@@ -72,6 +83,8 @@ using WeightMap = std::map<std::string, std::vector<std::string>, std::less<>>;
   }
   WeightMap map;
   for (const auto& [name, file] : entries->node()->items()) {
+    if (is_ambiguous(file))
+      return bad_file(place(source, name), "tensor occurs twice", "one shard", "two different ones");
     if (!file.is_string())
       return bad_file(place(source, name), "file name is no string", "a string", file.type_name());
     const auto& file_name = file.get_ref<const std::string&>();
@@ -87,24 +100,57 @@ using WeightMap = std::map<std::string, std::vector<std::string>, std::less<>>;
   return map;
 }
 
-/// The index and the shard must name the same tensors. `entries` is what the shard holds.
-[[nodiscard]] inline Status check_same_names(std::vector<std::string> expected,
-                                             const std::vector<SafetensorsEntry>& entries,
-                                             std::string_view source) {
+/// Collects the text tensors that not both the index and the shard name. `entries` is what the shard holds.
+inline void compare_names(std::vector<std::string> expected, const std::vector<SafetensorsEntry>& entries,
+                          const std::string& shard, std::vector<IndexFault>& faults) {
   std::vector<std::string_view> found;
   found.reserve(entries.size());
   for (const SafetensorsEntry& entry : entries) found.emplace_back(entry.name);
   std::sort(found.begin(), found.end());
   std::sort(expected.begin(), expected.end());
-  for (std::size_t i = 0; i < std::max(found.size(), expected.size()); ++i) {
-    if (i < found.size() && i < expected.size() && found[i] == expected[i]) continue;
-    const bool extra = i >= expected.size() || (i < found.size() && found[i] < expected[i]);
-    return bad_file(
-        place(source, extra ? found[i] : std::string_view(expected[i])),
-        extra ? "shard holds a tensor that the index puts elsewhere" : "shard lacks a tensor of the index",
-        extra ? "no such tensor" : "the tensor", extra ? "the tensor" : "nothing");
+  const auto note = [&](std::string_view name, bool held) {
+    std::string canonical = canonical_name(name);
+    if (!canonical.empty()) faults.push_back({std::move(canonical), std::string(name), shard, held});
+  };
+  std::size_t e = 0, f = 0;
+  while (e < expected.size() || f < found.size()) {
+    if (e < expected.size() && f < found.size() && expected[e] == found[f]) {
+      ++e;
+      ++f;
+    } else if (e == expected.size() || (f < found.size() && found[f] < expected[e])) {
+      note(found[f++], true);
+    } else {
+      note(expected[e++], false);
+    }
   }
-  return Done{};
+}
+
+/// True for a shard without which a model may still be whole: no text tensor but a head, which may be tied.
+[[nodiscard]] inline bool is_dispensable(const std::vector<std::string>& names) {
+  return std::all_of(names.begin(), names.end(), [](const std::string& name) {
+    const std::string canonical = canonical_name(name);
+    return canonical.empty() || canonical == "output.weight";
+  });
+}
+
+/// The shards of a directory without an index, by their names; empty if there are none.
+///
+/// Errors   bad_file (sets of two sizes)
+[[nodiscard]] inline Result<WeightMap> find_shards(std::string_view directory) {
+  std::size_t count = 0;
+  for (std::size_t n = 1; n <= max_safetensors_shards; ++n) {
+    const auto first = text("model-00001-of-%05zu.safetensors", n);
+    if (path_kind(join_path(directory, first)) == PathKind::absent) continue;
+    if (count != 0) {
+      return bad_file(place(directory), "directory has shards of several sets and no index", "one set",
+                      text("sets of %zu and of %zu", count, n));
+    }
+    count = n;
+  }
+  WeightMap map;
+  for (std::size_t i = 1; i <= count; ++i)
+    map[std::string(text("model-%05zu-of-%05zu.safetensors", i, count).view())];
+  return map;
 }
 
 /// True for tensors that only quantised checkpoints have.
@@ -145,43 +191,107 @@ using WeightMap = std::map<std::string, std::vector<std::string>, std::less<>>;
 
 }  // namespace detail
 
-/// Opens `model.safetensors`, or all shards that `model.safetensors.index.json` names.
-///
-/// Errors   io, bad_file (container, index, shards that disagree), unsupported (a text tensor of another
-/// type)
-/// Cost     maps the files; reads headers only
-[[nodiscard]] inline Result<SafetensorsShards> open_shards(std::string_view directory) {
+namespace detail {
+
+/// Adds what one file holds; `listed` are the tensors that the index puts there, null without an index.
+[[nodiscard]] inline Status add_shard(std::span<const std::byte> bytes, const std::string& file,
+                                      const std::vector<std::string>* listed, SafetensorsShards& shards) {
+  const auto contents = parse_safetensors(bytes, file);
+  if (!contents) return contents.error();
+  if (listed != nullptr) compare_names(*listed, contents->entries, file, shards.index_faults);
+  LAMINA_TRY(collect(*contents, file, shards));
+  shards.files.push_back(file);
+  return Done{};
+}
+
+/// Puts tensors and faults in order once all files were added. Errors: bad_file (a tensor in two files).
+[[nodiscard]] inline Status finish_shards(SafetensorsShards& shards, std::string_view source) {
+  std::sort(shards.index_faults.begin(), shards.index_faults.end(),
+            [](const auto& a, const auto& b) { return a.canonical < b.canonical; });
+  return sort_tensors(shards.tensors, source);
+}
+
+/// Which files to open: one, those of the index, or those that are named as shards.
+struct ShardPlan {
+  WeightMap files;
+  bool has_index = false;
+};
+
+[[nodiscard]] inline Result<ShardPlan> plan_shards(std::string_view directory) {
   constexpr std::string_view single = "model.safetensors";
   constexpr std::string_view index = "model.safetensors.index.json";
-  detail::WeightMap map;
-  const bool is_sharded = path_kind(join_path(directory, single)) == PathKind::absent;
-  if (is_sharded) {
-    const std::string path = join_path(directory, index);
-    if (path_kind(path) == PathKind::absent) {
-      return file_error(ErrorCode::io, place(directory), "directory has no weights",
-                        "model.safetensors or model.safetensors.index.json", "neither",
-                        "name a Hugging Face directory with safetensors, or a GGUF file");
-    }
+  ShardPlan plan;
+  if (path_kind(join_path(directory, single)) != PathKind::absent) {
+    plan.files[std::string(single)];
+    return plan;
+  }
+  const std::string path = join_path(directory, index);
+  plan.has_index = path_kind(path) != PathKind::absent;
+  if (plan.has_index) {
     const auto mapped = open_mapped(path);
     if (!mapped) return mapped.error();
-    auto read = detail::read_index((*mapped)->bytes(), index);
+    auto read = read_index((*mapped)->bytes(), index);
     if (!read) return read.error();
-    map = std::move(*read);
-  } else {
-    map[std::string(single)];
+    plan.files = std::move(*read);
+    return plan;
   }
+  auto found = find_shards(directory);
+  if (!found) return found.error();
+  plan.files = std::move(*found);
+  if (!plan.files.empty()) return plan;
+  return file_error(ErrorCode::io, place(directory), "directory has no weights",
+                    "model.safetensors or model.safetensors.index.json", "neither",
+                    "name a Hugging Face directory with safetensors, or a GGUF file");
+}
+
+}  // namespace detail
+
+/// Opens `model.safetensors`, or all shards that `model.safetensors.index.json` names, or without an index
+/// all of `model-00001-of-0000N.safetensors` and so on.
+///
+/// Errors   io, bad_file (container, index, a tensor in two shards), unsupported (a text tensor of another type)
+/// Cost     maps the files; reads headers only
+[[nodiscard]] inline Result<SafetensorsShards> open_shards(std::string_view directory) {
+  auto plan = detail::plan_shards(directory);
+  if (!plan) return plan.error();
   SafetensorsShards shards;
-  for (auto& [file, names] : map) {
-    auto mapped = open_mapped(join_path(directory, file));
-    if (!mapped) return mapped.error();
-    const auto contents = parse_safetensors((*mapped)->bytes(), file);
-    if (!contents) return contents.error();
-    if (is_sharded) LAMINA_TRY(detail::check_same_names(std::move(names), contents->entries, file));
-    LAMINA_TRY(detail::collect(*contents, file, shards));
+  for (auto& [file, names] : plan->files) {
+    const std::string path = join_path(directory, file);
+    const bool is_absent = path_kind(path) == PathKind::absent;
+    if (is_absent && plan->has_index && detail::is_dispensable(names)) continue;
+    auto mapped = open_mapped(path);
+    if (!mapped) {
+      Error error = mapped.error();
+      if (is_absent && plan->files.size() > 1) error.hint = "the download is not complete: repeat it";
+      return error;
+    }
+    LAMINA_TRY(detail::add_shard((*mapped)->bytes(), file, plan->has_index ? &names : nullptr, shards));
     shards.owners.push_back(std::move(*mapped));
   }
-  LAMINA_TRY(sort_tensors(shards.tensors, file_name_of(directory)));
+  LAMINA_TRY(detail::finish_shards(shards, file_name_of(directory)));
   return shards;
+}
+
+/// Checks that index and shards agree about every tensor of `model`; what nobody needs may be missing or
+/// extra.
+///
+/// Requires  a tied head is no longer among the tensors
+/// Errors    bad_file, naming the shard and the tensor
+[[nodiscard]] inline Status check_index(const SafetensorsShards& shards, const ModelDescription& model) {
+  if (shards.index_faults.empty()) return Done{};
+  const bool has_head = find_tensor(shards.tensors, "output.weight") != nullptr;
+  return for_each_expected(model, [&](const ExpectedTensor& expected) -> Status {
+    const auto fault =
+        std::lower_bound(shards.index_faults.begin(), shards.index_faults.end(), expected.name,
+                         [](const IndexFault& each, std::string_view name) { return each.canonical < name; });
+    const bool agrees = fault == shards.index_faults.end() || fault->canonical != expected.name;
+    if (agrees || (expected.name == "output.weight" && !has_head)) return Done{};
+    return fault->held ? bad_file(place(fault->shard, fault->name),
+                                  "shard holds a tensor that the index puts elsewhere", "no such tensor",
+                                  "the tensor")
+                       : bad_file(place(fault->shard, fault->name), "shard lacks a tensor of the index",
+                                  "the tensor", "nothing");
+  });
 }
 
 }  // namespace lamina

@@ -12,9 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include <lamina/core/error.hpp>
+#include <lamina/huggingface/json_reader.hpp>
 #include <lamina/text/vocabulary.hpp>
 
 namespace lamina {
@@ -30,11 +29,9 @@ namespace lamina {
 
 namespace detail {
 
-/// Receives the events of nlohmann's parser (its SAX interface) and keeps what a vocabulary needs.
+/// Receives the events of a `JsonReader` and keeps what a vocabulary needs.
 class TokenizerJsonReader {
  public:
-  using Json = nlohmann::json;
-
   explicit TokenizerJsonReader(std::string_view name) : name_(name) {}
 
   // --- Events ---
@@ -77,14 +74,13 @@ class TokenizerJsonReader {
     }
     return scalar();
   }
-  bool binary(Json::binary_t&) { return scalar(); }
   bool key(std::string& value) {
     if (depth_ == 1) section_ = section_of(value);
     if (in_vocabulary()) return vocabulary_text(value);
     if (depth_ == 2 || depth_ == 3) field_ = value;
     return true;
   }
-  bool start_object(std::size_t) {
+  bool start_object() {
     if (section_ == Section::merges_list) return scalar();
     if (!open()) return false;
     if (section_ == Section::model && depth_ == 3 && field_ == "vocab") section_ = Section::vocabulary;
@@ -96,7 +92,7 @@ class TokenizerJsonReader {
     --depth_;
     return true;
   }
-  bool start_array(std::size_t) {
+  bool start_array() {
     if (!open()) return false;
     if (section_ == Section::model && depth_ == 3 && field_ == "merges") section_ = Section::merges_list;
     if (section_ == Section::merges_list && depth_ == 4) halves_ = 0;
@@ -109,9 +105,6 @@ class TokenizerJsonReader {
     if (section_ == Section::merges_list && depth_ == 3) section_ = Section::model;
     --depth_;
     return true;
-  }
-  bool parse_error(std::size_t position, const std::string&, const Json::exception&) {
-    return fail("", "not valid JSON", "", "", text("the mistake is near byte %zu", position));
   }
 
   // --- The result ---
@@ -332,8 +325,7 @@ inline Result<VocabularyData> read_tokenizer_json(std::span<const std::byte> byt
     return Error{ErrorCode::bad_file, name, "file is too large for a tokenizer", "at most 1 GiB", "more", ""};
   }
   detail::TokenizerJsonReader reader(name);
-  const auto* first = reinterpret_cast<const char*>(bytes.data());
-  if (!nlohmann::json::sax_parse(first, first + bytes.size(), &reader)) return reader.error();
+  LAMINA_TRY(detail::run_json(bytes, name, reader));
   return reader.finish();
 }
 

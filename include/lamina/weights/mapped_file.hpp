@@ -91,13 +91,15 @@ class MappedFile final : public ByteOwner {
 };
 
 /// What lies at a path.
-enum class PathKind : std::uint8_t { absent, file, directory, other };
+enum class PathKind : std::uint8_t { absent, file, directory, other, broken_link };
 
-/// Looks what lies at a path (symbolic links followed); `absent` also when it cannot be looked at.
+/// Looks what lies at a path (symbolic links followed); `absent` also when it cannot be looked at. Opening a
+/// broken link says that it is one.
 [[nodiscard]] inline PathKind path_kind(const std::string& path) noexcept {
 #if LAMINA_HAS_MMAP
   struct ::stat info {};
-  if (::stat(path.c_str(), &info) != 0) return PathKind::absent;
+  if (::stat(path.c_str(), &info) != 0)
+    return ::lstat(path.c_str(), &info) == 0 ? PathKind::broken_link : PathKind::absent;
   return S_ISREG(info.st_mode)   ? PathKind::file
          : S_ISDIR(info.st_mode) ? PathKind::directory
                                  : PathKind::other;
@@ -121,6 +123,10 @@ enum class PathKind : std::uint8_t { absent, file, directory, other };
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
     const int reason = errno;
+    if (reason == ENOENT && path_kind(path) == PathKind::broken_link) {
+      return file_error(ErrorCode::io, place(path), "cannot open", "a readable file",
+                        "a link to a file that is not there", "the download is not complete: repeat it");
+    }
     return file_error(ErrorCode::io, place(path), "cannot open", "a readable file", std::strerror(reason),
                       reason == ENOENT ? "check the path" : "");
   }

@@ -27,15 +27,13 @@ TEST_CASE("json: documents") {
   CHECK(parse("3"));
 }
 
-TEST_CASE("json: what is malformed, too deep, doubled or too long") {
-  for (const char* bad : {"", "{", "[1,]", "{\"a\":1,}", "{a:1}", "[1] x", "nul", "\"\xFF\"", "[1e999]",
-                          "\"\x01\"", "[01]", "/**/1"}) {
+TEST_CASE("json: what is malformed, too deep or too long") {
+  for (const char* bad :
+       {"", "{", "[1,]", "{\"a\":1,}", "{a:1}", "[1] x", "nul", "\"\x01\"", "[01]", "/**/1"}) {
     CAPTURE(bad);
     expect_error(parse(bad), ErrorCode::bad_file, "c.json: byte", "not well-formed");
   }
   expect_error(parse(std::string_view("[1]\0[2]", 7)), ErrorCode::bad_file, "c.json", "NUL");
-  expect_error(parse(R"({"a":1,"b":2,"a":3})"), ErrorCode::bad_file, "c.json: a", "twice");
-  expect_error(parse(R"([{"a":{"b":1,"b":1}}])"), ErrorCode::bad_file, "c.json: b", "twice");
   const std::string deep = std::string(17, '[') + std::string(17, ']');
   expect_error(parse(deep), ErrorCode::bad_file, "c.json", "nested too deeply");
   CHECK(parse(deep.substr(1, 32)));
@@ -57,7 +55,8 @@ TEST_CASE("json: fields are read with their type and range") {
   CHECK_FALSE(o.integer("absent", {0, 10})->has_value());
   expect_error(o.integer("n", {0, 10}), ErrorCode::bad_file, "c.json: n", "out of range");
   expect_error(o.integer("big", {0, 10}), ErrorCode::bad_file, "c.json: big", "out of range");
-  expect_error(o.integer("one", {0, 10}), ErrorCode::bad_file, "c.json: one", "wrong type");
+  CHECK(**o.integer("one", {0, 10}) == 1);
+  expect_error(o.integer("f", {0, 10}), ErrorCode::bad_file, "c.json: f", "wrong type");
   expect_error(o.integer("s", {0, 10}), ErrorCode::bad_file, "c.json: s", "wrong type");
   std::int32_t out = 0;
   CHECK(o.required("i", {0, 10}, out));

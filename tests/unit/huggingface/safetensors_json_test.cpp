@@ -62,6 +62,8 @@ TEST_CASE("safetensors: headers that are wrong, each with what is wrong") {
           Case{R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}{})", "byte", "not well-formed"},
           Case{R"({"a":{"dtype":"U8","shape":[04],"data_offsets":[0,4]}})", "byte", "not well-formed"},
           Case{"{\"a\xFF\":{}}", "byte", "not well-formed"},
+          Case{R"({"a\ud83d":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})", "byte", "not well-formed"},
+          Case{R"({"a":{"dtype":"U8","shape":[NaN],"data_offsets":[0,4]}})", "s: a", "wrong form"},
           Case{R"({"a":1})", "s: a", "wrong form"},
           Case{R"({"a":null})", "s: a", "wrong form"},
           Case{R"({"a":[]})", "s: a", "wrong form"},

@@ -106,8 +106,8 @@ TEST_CASE("chat JSON of the wrong shape is refused with the field's name") {
     const auto chat = lamina::read_chat_json(json);
     return chat ? std::string("accepted") : std::string(chat.error().where.view());
   };
-  CHECK(where("") == "JSON");
-  CHECK(where("{\"messages\":[") == "JSON");
+  CHECK(where("") == "JSON: byte 0");
+  CHECK(where("{\"messages\":[") == "JSON: byte 13");
   CHECK(where("[]") == "request");
   CHECK(where("{}") == "messages");
   CHECK(where("{\"messages\":{}}") == "messages");
