@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a GGUF file: container, metadata, model, vocabulary, numbers (weight-files.md §7 item 11).
+//
+// A read behind a value is seen only where the value is the last thing in memory. So every value is read
+// again from a file of its own that ends with it, in a block of exactly its size, as it is and as an empty
+// array.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <memory>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <lamina/weights/as_header.hpp>
 #include <lamina/weights/check_tensors.hpp>
@@ -12,17 +21,85 @@
 
 namespace {
 
+using lamina::GgufMetadata;
+using lamina::GgufType;
+using lamina::GgufValue;
+
 /// Reads every value in every way, whatever its type.
-void read_metadata(const lamina::GgufMetadata& metadata) {
+void read_metadata(const GgufMetadata& metadata) {
   constexpr lamina::IntegerRange any{std::numeric_limits<std::int32_t>::min(),
                                      std::numeric_limits<std::int32_t>::max()};
-  for (const lamina::GgufMetadata::Entry& entry : metadata.entries()) {
+  std::int32_t layers[3];
+  for (const GgufMetadata::Entry& entry : metadata.entries()) {
     (void)metadata.integer(entry.key, any);
+    (void)metadata.integer(entry.key, {0, 1});
     (void)metadata.real(entry.key);
     (void)metadata.boolean_or(entry.key, false);
     (void)metadata.string(entry.key);
     (void)metadata.strings(entry.key);
+    (void)metadata.integers(entry.key, any, layers);
     (void)metadata.integer_list(entry.key, any);
+  }
+}
+
+template <class T>
+void write(std::string& out, T value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void write_entry(std::string& out, const GgufMetadata::Entry& entry) {
+  const GgufValue& value = entry.value;
+  write(out, std::uint64_t{entry.key.size()});
+  out += entry.key;
+  write(out, value.type);
+  if (value.type == GgufType::array) {
+    write(out, value.element);
+    write(out, value.count);
+  } else if (value.type == GgufType::string) {
+    write(out, std::uint64_t{value.bytes.size()});
+  }
+  out.append(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
+}
+
+/// A file without tensors whose last byte is the last one of entry `last`.
+std::string file_ending_with(std::span<const GgufMetadata::Entry> entries, std::size_t last) {
+  std::string out = "GGUF";
+  write(out, std::uint32_t{3});
+  write(out, std::uint64_t{0});
+  write(out, std::uint64_t{entries.size()});
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (i != last) write_entry(out, entries[i]);
+  }
+  write_entry(out, entries[last]);
+  return out;
+}
+
+/// Parses from a block of memory of exactly the file's size and reads what there is.
+void read_exactly(const std::string& file, std::span<const lamina::TensorView> tensors) {
+  const auto block = std::make_unique<std::byte[]>(file.size());
+  std::memcpy(block.get(), file.data(), file.size());
+  const auto contents = lamina::parse_gguf({block.get(), file.size()}, "fuzz.gguf");
+  if (!contents) return;
+  read_metadata(contents->metadata);
+  (void)lamina::detail::shard_count(contents->metadata);
+  (void)lamina::read_gguf_vocabulary(contents->metadata);
+  (void)lamina::describe_gguf(contents->metadata, tensors);
+  (void)lamina::generation_defaults(contents->metadata, 512);
+}
+
+/// Every value at the end of a file of its own; one of them, another one for each size of the input, at the
+/// end of a file with all the others, so that the readers of whole models come to it.
+void read_values_at_the_end(const lamina::GgufFile& file, std::size_t size) {
+  const auto given = file.metadata.entries();
+  std::vector<GgufMetadata::Entry> entries(given.begin(), given.end());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const GgufValue value = entries[i].value;
+    for (const GgufValue& last : {value, GgufValue{GgufType::array, value.element, 0, {}}}) {
+      entries[i].value = last;
+      read_exactly(file_ending_with(std::span(entries).subspan(i, 1), 0), {});
+      if (i == size % entries.size()) read_exactly(file_ending_with(entries, i), file.tensors);
+    }
+    entries[i].value = value;
   }
 }
 
@@ -33,6 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto file = lamina::read_gguf_file(bytes, "fuzz.gguf");
   if (!file) return 0;
   read_metadata(file->metadata);
+  read_values_at_the_end(*file, size);
   (void)lamina::read_gguf_vocabulary(file->metadata);
   const auto weights = lamina::read_gguf(bytes, "fuzz.gguf");
   if (!weights) return 0;

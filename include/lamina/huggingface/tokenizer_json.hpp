@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,120 +14,144 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/huggingface/json.hpp>
 #include <lamina/huggingface/json_reader.hpp>
+#include <lamina/huggingface/tokenizer_json_rules.hpp>
+#include <lamina/text/unicode.hpp>
 #include <lamina/text/vocabulary.hpp>
+#include <lamina/text/vocabulary_rules.hpp>
 
 namespace lamina {
 
 /// Reads a tokenizer.json. Merges may be pairs or "left right" strings; keys may come in any order.
 ///
-/// Errors   bad_file (no JSON, ids that repeat or leave holes, merges of unknown pieces), unsupported
-/// (another kind of
-///          tokenizer, or special tokens that swallow white space); `name` is the file in messages
+/// Errors   bad_file (no JSON or more than that, ids that repeat or leave holes, merges of unknown pieces,
+///          merges or control tokens missing), unsupported (a setting that would give other ids or other
+///          text: tokenizer_json_rules.hpp; added tokens that swallow white space); `name` is the file in
+///          messages
 /// Cost     about 0.5 s for the published file; holds about 60 MB while reading, the file itself not counted
 [[nodiscard]] Result<VocabularyData> read_tokenizer_json(std::span<const std::byte> bytes,
                                                          std::string_view name);
 
 namespace detail {
 
-/// Receives the events of a `JsonReader` and keeps what a vocabulary needs.
+/// Receives the events of a JSON text and keeps what a vocabulary needs: the three
+/// lists in vectors of their own, the other parts as a small document with null in place of the lists.
 class TokenizerJsonReader {
  public:
-  explicit TokenizerJsonReader(std::string_view name) : name_(name) {}
+  explicit TokenizerJsonReader(std::string_view name) : name_(name), document_(name_, 24) {}
 
   // --- Events ---
 
-  bool null() { return scalar(); }
+  bool null() {
+    return other_value([&] { return document_.null(); });
+  }
   bool boolean(bool value) {
-    if (section_ == Section::added && depth_ == 3) {
-      if (field_ == "lstrip" || field_ == "rstrip" || field_ == "single_word")
-        added_.back().swallows |= value;
-    } else if (section_ == Section::model && depth_ == 2) {
-      if (field_ == "byte_fallback") byte_fallback_ = value;
-      if (field_ == "ignore_merges" && value) return unsupported("ignore_merges", "false", "true");
-    }
-    return scalar();
+    if (in_added_field()) return added_flag(value);
+    return other_value([&] { return document_.boolean(value); });
   }
-  bool number_integer(std::int64_t value) { return number(value); }
+  bool number_integer(std::int64_t value) {
+    if (is_id()) return id(value);
+    return other_value([&] { return document_.number_integer(value); });
+  }
   bool number_unsigned(std::uint64_t value) {
-    return number(static_cast<std::int64_t>(std::min(value, std::uint64_t{INT64_MAX})));
+    if (is_id()) return id(static_cast<std::int64_t>(std::min(value, std::uint64_t{INT64_MAX})));
+    return other_value([&] { return document_.number_unsigned(value); });
   }
-  bool number_float(double, const std::string& digits) {
+  bool number_float(double value, const std::string& digits) {
     if (in_vocabulary()) return fail(token_place(), "id of a token", "an integer", digits);
-    return scalar();
+    return other_value([&] { return document_.number_float(value, digits); });
   }
   bool string(std::string& value) {
-    if (section_ == Section::merges_list && depth_ == 3) return whole_merge(value);
-    if (section_ == Section::merges_list && depth_ == 4) return half_merge(value);
-    if (section_ == Section::added && depth_ == 3 && field_ == "content") {
+    if (section_ == Section::merges && depth_ == 3) return whole_merge(value);
+    if (section_ == Section::merges && depth_ == 4) return half_merge(value);
+    if (in_added_field() && field_ == "content") {
       added_.back().content = value;
       return true;
     }
-    if (section_ == Section::normalizer && depth_ == 2) {
-      if (field_ == "type") normalizer_type_ = value;
-      if (field_ == "content") normalizer_content_ = value;
-    }
-    if (section_ == Section::model && depth_ == 2) {
-      if (field_ == "type") model_type_ = value;
-      if ((field_ == "continuing_subword_prefix" || field_ == "end_of_word_suffix") && !value.empty()) {
-        return unsupported(field_, "none", value);
-      }
-    }
-    return scalar();
+    return other_value([&] { return document_.string(value); }, value.size());
   }
   bool key(std::string& value) {
-    if (depth_ == 1) section_ = section_of(value);
     if (in_vocabulary()) return vocabulary_text(value);
-    if (depth_ == 2 || depth_ == 3) field_ = value;
-    return true;
+    if (section_ == Section::added && depth_ > 1) {
+      field_ = value;
+      return true;
+    }
+    if (depth_ == 1) {
+      section_ = section_of(value);
+      field_.clear();
+    }
+    if (section_ == Section::skipped && depth_ > 1) return true;
+    const bool is_list =
+        depth_ == 1 ? section_ == Section::added || section_ == Section::skipped
+                    : section_ == Section::model && depth_ == 2 && (value == "vocab" || value == "merges");
+    if (depth_ == 2) field_ = value;
+    part_bytes_ += value.size();
+    // The document knows which keys were there already.
+    return kept(document_.key(value)) && (!is_list || kept(document_.null()));
   }
   bool start_object() {
-    if (section_ == Section::merges_list) return scalar();
-    if (!open()) return false;
-    if (section_ == Section::model && depth_ == 3 && field_ == "vocab") section_ = Section::vocabulary;
-    if (section_ == Section::added && depth_ == 3) added_.emplace_back();
-    return true;
+    if (depth_ == 0) section_ = Section::document;
+    if (section_ == Section::model && depth_ == 2 && field_ == "vocab") {
+      section_ = Section::vocabulary;
+      return open();
+    }
+    if (section_ == Section::added && depth_ == 2) {
+      added_.emplace_back();
+      return open();
+    }
+    return other_value([&] { return document_.start_object(); }) && open();
   }
   bool end_object() {
-    if (section_ == Section::vocabulary && depth_ == 3) section_ = Section::model;
     --depth_;
-    return true;
+    if (section_ == Section::vocabulary && depth_ == 2) {
+      section_ = Section::model;
+      field_.clear();
+      return true;
+    }
+    return section_ == Section::added || (section_ == Section::skipped && depth_ > 0) ||
+           document_.end_object();
   }
   bool start_array() {
-    if (!open()) return false;
-    if (section_ == Section::model && depth_ == 3 && field_ == "merges") section_ = Section::merges_list;
-    if (section_ == Section::merges_list && depth_ == 4) halves_ = 0;
-    return true;
+    if (section_ == Section::model && depth_ == 2 && field_ == "merges") {
+      section_ = Section::merges;
+      return open();
+    }
+    if (section_ == Section::merges && depth_ == 3) {
+      halves_ = 0;
+      return open();
+    }
+    if (section_ == Section::added && depth_ == 1) return open();
+    return other_value([&] { return document_.start_array(); }) && open();
   }
   bool end_array() {
-    if (section_ == Section::merges_list && depth_ == 4 && halves_ != 2) {
+    --depth_;
+    if (section_ == Section::merges && depth_ == 3 && halves_ != 2) {
       return fail(merge_place(), "merge is no pair", "2 pieces", text("%u", halves_));
     }
-    if (section_ == Section::merges_list && depth_ == 3) section_ = Section::model;
-    --depth_;
-    return true;
+    if (section_ == Section::merges) {
+      if (depth_ == 2) {
+        section_ = Section::model;
+        field_.clear();
+      }
+      return true;
+    }
+    return section_ == Section::added || section_ == Section::skipped || document_.end_array();
   }
-
-  // --- The result ---
 
   [[nodiscard]] const Error& error() const noexcept { return error_; }
 
+  // --- The result ---
+
   /// Puts the parts together once the whole file was read.
   [[nodiscard]] Result<VocabularyData> finish() {
-    if (model_type_ != "BPE" || !byte_fallback_) {
-      (void)unsupported("model.type", "BPE with byte_fallback",
-                        model_type_ == "BPE"  ? "BPE without"
-                        : model_type_.empty() ? "none"
-                                              : model_type_);
-      return error_;
-    }
-    if (normalizer_type_ != "Replace" || normalizer_content_ != space_symbol) {
-      (void)unsupported("normalizer", "Replace \" \" by U+2581",
-                        normalizer_type_.empty() ? "none" : normalizer_type_);
-      return error_;
-    }
     VocabularyData data;
+    const TokenizerJsonRules rules(document_.root, data.tokens);
+    auto status = rules.check_kind();
+    if (!status) return located(status.error());
     LAMINA_TRY(place_tokens(data));
+    status = rules.check();
+    if (!status) return located(status.error());
     std::string_view rest = merge_bytes_;
     const auto halves = [&](std::size_t rank) {
       const MergeLengths& merge = merges_[rank];
@@ -134,14 +159,20 @@ class TokenizerJsonReader {
       rest.remove_prefix(std::size_t{merge.left} + merge.right);
       return texts;
     };
-    auto status = resolve_merges(data.tokens, merges_.size(), halves, data.merges);
+    status = resolve_merges(data.tokens, merges_.size(), halves, data.merges);
+    if (!status) return located(status.error());
+    std::vector<bool> is_added(data.tokens.size(), false);
+    for (const AddedToken& added : data.added) is_added[added.id] = true;
+    status = check_complete(data, "model.merges", [&](TokenId id) { return is_added[id]; });
     if (!status) return located(status.error());
     return data;
   }
 
  private:
-  enum class Section : std::uint8_t { other, added, normalizer, model, vocabulary, merges_list };
-  static constexpr std::size_t deepest = 32;  // the published file needs 5
+  enum class Section : std::uint8_t { document, skipped, part, added, model, vocabulary, merges };
+  static constexpr std::size_t deepest = 32;        // the published file needs 5
+  static constexpr std::size_t most_values = 4096;  // in all parts but the lists; it needs 40
+  static constexpr std::size_t most_part_bytes = std::size_t{1} << 20;
   struct Entry {
     std::uint32_t begin = 0;
     std::uint32_t size = 0;
@@ -155,42 +186,89 @@ class TokenizerJsonReader {
     std::string content;
     std::int64_t id = -1;
     bool swallows = false;
+    bool normalized = false;
+    bool special = false;
   };
 
   [[nodiscard]] static Section section_of(std::string_view key) noexcept {
     if (key == "added_tokens") return Section::added;
-    if (key == "normalizer") return Section::normalizer;
     if (key == "model") return Section::model;
-    return Section::other;
+    constexpr std::string_view parts[] = {"normalizer", "pre_tokenizer", "post_processor", "decoder"};
+    return std::find(std::begin(parts), std::end(parts), key) != std::end(parts) ? Section::part
+                                                                                 : Section::skipped;
   }
   [[nodiscard]] bool in_vocabulary() const noexcept { return section_ == Section::vocabulary && depth_ == 3; }
+  [[nodiscard]] bool in_added_field() const noexcept { return section_ == Section::added && depth_ == 3; }
+  [[nodiscard]] bool is_id() const noexcept {
+    return in_vocabulary() || (in_added_field() && field_ == "id");
+  }
 
   bool open() {
     if (++depth_ > deepest)
       return fail("", "JSON is nested too deeply", text("at most %zu", deepest), "more");
-    if (in_vocabulary()) return true;
-    if (section_ == Section::vocabulary)
-      return fail(token_place(), "id of a token", "an integer", "an object or a list");
-    if (section_ == Section::merges_list && depth_ > 4)
-      return fail(merge_place(), "merge is no pair", "2 pieces", "more");
     return true;
   }
 
-  /// A value that is not looked at; wrong where ids or pieces belong.
-  bool scalar() {
-    if (in_vocabulary()) return fail(token_place(), "id of a token", "an integer", "another type");
-    if (section_ == Section::merges_list)
-      return fail(merge_place(), "merge is no pair of texts", "text", "another type");
-    return true;
-  }
-
-  bool number(std::int64_t value) {
-    if (in_vocabulary()) {
-      vocabulary_.back().id = value;
-      return true;
+  /// A value that belongs into the small document or nowhere: wrong where ids, pieces or added tokens belong.
+  template <class Keep>
+  bool other_value(Keep&& keep, std::size_t bytes = 0) {
+    switch (section_) {
+      case Section::skipped:
+        return true;
+      case Section::vocabulary:
+        return fail(token_place(), "id of a token", "an integer", "another type");
+      case Section::merges:
+        return fail(merge_place(), "merge is no pair of texts", "text", "another type");
+      case Section::added:
+        return unknown_field();
+      case Section::model:
+        if (depth_ == 2 && (field_ == "vocab" || field_ == "merges")) {
+          return fail(field_ == "vocab" ? "model.vocab" : "model.merges", "list has another type",
+                      field_ == "vocab" ? "an object of ids by text" : "an array of pairs", "another type");
+        }
+        [[fallthrough]];
+      case Section::document:
+      case Section::part:
+        part_bytes_ += bytes;
+        if (++values_ > most_values || part_bytes_ > most_part_bytes) {
+          return fail("", "settings are too long", text("at most %zu values", most_values), "more");
+        }
+        return kept(keep());
     }
-    if (section_ == Section::added && depth_ == 3 && field_ == "id") added_.back().id = value;
-    return scalar();
+    return false;
+  }
+  bool kept(bool done) {
+    if (!done) error_ = document_.error();
+    return done;
+  }
+
+  /// A field of an added token whose name or type is not one of those that are read.
+  bool unknown_field() {
+    constexpr std::string_view known[] = {"id",     "content",    "single_word", "lstrip",
+                                          "rstrip", "normalized", "special"};
+    const bool is_known = std::find(std::begin(known), std::end(known), field_) != std::end(known);
+    if (depth_ == 3 && !is_known) return true;
+    FixedText<160> where("added_tokens: ");
+    where.append(depth_ == 3 ? std::string_view(field_) : "entry");
+    return fail(where, "field has the wrong type", "id, content and flags of each token", "another type");
+  }
+  bool added_flag(bool value) {
+    Added& added = added_.back();
+    if (field_ == "special") {
+      added.special = value;
+    } else if (field_ == "normalized") {
+      added.normalized = value;
+    } else if (field_ == "lstrip" || field_ == "rstrip" || field_ == "single_word") {
+      added.swallows |= value;
+    } else {
+      return unknown_field();
+    }
+    return true;
+  }
+
+  bool id(std::int64_t value) {
+    (in_vocabulary() ? vocabulary_.back().id : added_.back().id) = value;
+    return true;
   }
 
   bool vocabulary_text(const std::string& value) {
@@ -252,10 +330,15 @@ class TokenizerJsonReader {
     for (const Added& added : added_) {
       LAMINA_TRY(put(added.content, added.id, true));
       if (added.swallows) {
-        (void)unsupported(added.content, "added tokens without lstrip, rstrip, single_word", "one of them");
-        return error_;
+        return located(other_tokenizer(added.content, "added tokens without lstrip, rstrip, single_word",
+                                       "one of them"));
       }
-      data.added_special.push_back(static_cast<TokenId>(added.id));
+      if (added.normalized && (added.content.find(' ') != std::string::npos ||
+                               added.content.find(space_symbol) != std::string::npos)) {
+        return located(other_tokenizer(added.content, "added tokens with spaces that are not normalized",
+                                       "one that is"));
+      }
+      data.added.push_back({static_cast<TokenId>(added.id), added.special, added.normalized});
     }
     if (placed != end || end == 0) {
       return bad_id(static_cast<std::int64_t>(end) - 1, "ids of the vocabulary leave holes",
@@ -282,33 +365,26 @@ class TokenizerJsonReader {
   [[nodiscard]] FixedText<160> merge_place() const { return text("merge %zu", merges_.size()); }
 
   /// Puts the file's name in front of what an error is about.
-  [[nodiscard]] Error located(Error error) const {
+  [[nodiscard]] Error located(Error found) const {
     FixedText<192> where(name_);
-    if (!error.where.empty()) where.append(": ");
-    where.append(error.where);
-    error.where = where;
-    return error;
+    if (!found.where.empty()) where.append(": ");
+    where.append(found.where);
+    found.where = where;
+    return found;
   }
   bool fail(std::string_view where, std::string_view what, std::string_view expected, std::string_view found,
             std::string_view hint = {}) {
     error_ = located(Error{ErrorCode::bad_file, where, what, expected, found, hint});
     return false;
   }
-  bool unsupported(std::string_view where, std::string_view expected, std::string_view found) {
-    error_ = located(Error{ErrorCode::unsupported, where, "tokenizer is of another kind", expected, found,
-                           "use the tokenizer.json of a Gemma 4 model"});
-    return false;
-  }
-
   std::string name_;
   Error error_;
-  Section section_ = Section::other;
+  JsonBuilder document_;
+  std::size_t values_ = 0;      // that `document_` holds
+  std::size_t part_bytes_ = 0;  // of texts in it
+  Section section_ = Section::document;
   std::size_t depth_ = 0;
-  std::string field_;
-  std::string model_type_;
-  std::string normalizer_type_;
-  std::string normalizer_content_;
-  bool byte_fallback_ = false;
+  std::string field_;  // in the model or in an added token
   std::string vocabulary_bytes_;
   std::vector<Entry> vocabulary_;
   std::string merge_bytes_;

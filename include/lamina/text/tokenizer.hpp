@@ -29,7 +29,7 @@ namespace lamina {
 
 /// Whether texts such as "<turn|>" become control tokens.
 enum class Special : std::uint8_t {
-  ignore,  ///< untrusted text: control tokens cannot be produced
+  ignore,  ///< untrusted text: control tokens cannot be produced (added tokens that are not special can)
   match,   ///< trusted text: the longest special text at each position becomes its token
 };
 
@@ -61,7 +61,8 @@ class Tokenizer {
  public:
   /// Builds the tables; the vocabulary's merges are released.
   ///
-  /// Errors   bad_file (repeated merges; neither byte tokens nor `<unk>` for characters without a token)
+  /// Errors   bad_file (repeated merges; neither byte tokens nor `<unk>` for characters without a token);
+  ///          what readers of files check (`check_complete`) is not asked again
   /// Cost     about 0.1 s and 32 MB for the published vocabulary
   [[nodiscard]] static Result<Tokenizer> create(VocabularyData data);
 
@@ -72,7 +73,8 @@ class Tokenizer {
   /// Spaces become U+2581, nothing else is changed; invalid UTF-8 becomes U+FFFD, one per maximal ill-formed
   /// part.
   ///
-  /// Errors   bad_argument (text of more than 1 GiB); `out` is unchanged then
+  /// Errors   bad_argument (text of more than 1 GiB), unsupported (trusted text with a control token that the
+  ///          vocabulary has not); `out` is unchanged then
   /// Cost     O(n log n) however long words are; allocates only while `out` and `scratch` grow
   [[nodiscard]] Status encode(std::string_view text, Special special, std::vector<TokenId>& out,
                               MergeScratch& scratch) const {
@@ -105,7 +107,7 @@ class Tokenizer {
       return;
     }
     assembler.flush(out);
-    if (kind == ordinary_kind || special == SpecialText::raw) out.append(piece(id));
+    if (kind != special_kind || special == SpecialText::raw) out.append(piece(id));
   }
 
   /// The text of a sequence, always valid UTF-8; equal to what `StreamDecoder` emits piece by piece.
@@ -150,6 +152,7 @@ class Tokenizer {
  private:
   static constexpr std::uint16_t ordinary_kind = 256;  // below: the value of a byte token
   static constexpr std::uint16_t special_kind = 257;
+  static constexpr std::uint16_t added_kind = 258;  // found as a whole, but text like any other
   static constexpr char32_t space_scalar = 0x2581;
 
   /// The word that is being collected, across the borders of spans.
@@ -160,10 +163,15 @@ class Tokenizer {
   };
 
   Tokenizer() = default;
-  [[nodiscard]] Status classify(std::span<const TokenId> added_special);
+  [[nodiscard]] Status classify();
+  void mark_added(std::span<const AddedToken> added);
   void index_characters();
   void check_borders(std::span<const Merge> merges);
   void write_pieces();
+  [[nodiscard]] Status check_text(std::span<const TextSpan> spans) const;
+  template <class Rest>
+  void split(const SpecialMatcher& matcher, bool normalized, TextSpan span, Fragment& fragment,
+             Rest&& rest) const;
   void feed(std::string_view text, Fragment& fragment) const;
   void feed_bytes(std::string_view character, std::vector<TokenId>& word) const;
   void flush(Fragment& fragment) const {
@@ -174,9 +182,13 @@ class Tokenizer {
 
   TokenTable tokens_;
   MergeTable merges_;
-  SpecialMatcher matcher_;
+  SpecialMatcher matcher_;                // of tokens that are looked for first
+  SpecialMatcher normalized_matcher_;     // of those looked for in what is left
+  std::vector<TokenId> normalized_;       // the latter, ascending
+  bool has_added_ = false;                // some tokens are found in untrusted text too
+  std::vector<std::string_view> absent_;  // texts of control tokens that the vocabulary has not
   SpecialTokens special_;
-  std::vector<std::uint16_t> kinds_;          // [tokens] value of a byte token, ordinary_kind or special_kind
+  std::vector<std::uint16_t> kinds_;          // [tokens] value of a byte token, or one of the kinds
   std::string pieces_;                        // texts with spaces
   std::vector<std::uint32_t> piece_offsets_;  // [tokens + 1]
   std::vector<TokenId> characters_;           // [0x10000] token of each character of the basic plane
@@ -198,7 +210,8 @@ inline Result<Tokenizer> Tokenizer::create(VocabularyData data) {
   made.tokens_ = std::move(data.tokens);
   made.special_ = find_special_tokens(made.tokens_);
   made.check_borders(data.merges);
-  LAMINA_TRY(made.classify(data.added_special));
+  LAMINA_TRY(made.classify());
+  made.mark_added(data.added);
   made.index_characters();
   made.write_pieces();
 
@@ -216,7 +229,7 @@ inline Result<Tokenizer> Tokenizer::create(VocabularyData data) {
 }
 
 /// Sorts tokens into bytes, special and ordinary ones.
-inline Status Tokenizer::classify(std::span<const TokenId> added_special) {
+inline Status Tokenizer::classify() {
   kinds_.assign(tokens_.size(), ordinary_kind);
   for (std::uint16_t byte = 0; byte < 256; ++byte) {
     char text[8];
@@ -229,14 +242,31 @@ inline Status Tokenizer::classify(std::span<const TokenId> added_special) {
                    "256 byte tokens",   "less", ""};
     }
   }
-  const auto mark = [this](TokenId id) {
-    if (id == no_token) return;
-    kinds_[id] = special_kind;
-    matcher_.add(tokens_.text_of(id));
-  };
-  for (const SpecialTokenText& entry : special_token_texts) mark(special_.*entry.id);
-  for (const TokenId id : added_special) mark(id);
+  for (const SpecialTokenText& entry : special_token_texts) {
+    if (special_.*entry.id != no_token) {
+      kinds_[special_.*entry.id] = special_kind;
+    } else {
+      absent_.push_back(entry.text);
+    }
+  }
   return Done{};
+}
+
+/// Notes which tokens are found as wholes: control tokens, and what the file adds to them. Byte tokens stay
+/// bytes.
+inline void Tokenizer::mark_added(std::span<const AddedToken> added) {
+  for (const AddedToken& token : added) {
+    if (kinds_[token.id] < ordinary_kind) continue;
+    if (kinds_[token.id] == ordinary_kind) kinds_[token.id] = token.special ? special_kind : added_kind;
+    if (token.normalized) normalized_.push_back(token.id);
+  }
+  std::sort(normalized_.begin(), normalized_.end());
+  for (TokenId id = 0; id < size(); ++id) {
+    if (kinds_[id] <= ordinary_kind) continue;
+    has_added_ = has_added_ || kinds_[id] == added_kind;
+    const bool late = std::binary_search(normalized_.begin(), normalized_.end(), id);
+    (late ? normalized_matcher_ : matcher_).add(tokens_.text_of(id));
+  }
 }
 
 inline void Tokenizer::index_characters() {
@@ -267,12 +297,10 @@ inline void Tokenizer::write_pieces() {
   piece_offsets_.push_back(0);
   for (TokenId id = 0; id < tokens_.size(); ++id) {
     std::string_view text = tokens_.text_of(id);
-    if (kinds_[id] == ordinary_kind) {
-      for (std::size_t at = text.find(space_symbol); at != std::string_view::npos;
-           at = text.find(space_symbol)) {
-        pieces_.append(text.substr(0, at)).push_back(' ');
-        text.remove_prefix(at + space_symbol.size());
-      }
+    for (std::size_t at = text.find(space_symbol); at != std::string_view::npos;
+         at = text.find(space_symbol)) {
+      pieces_.append(text.substr(0, at)).push_back(' ');
+      text.remove_prefix(at + space_symbol.size());
     }
     pieces_.append(text);
     piece_offsets_.push_back(static_cast<std::uint32_t>(pieces_.size()));
@@ -283,6 +311,25 @@ inline void Tokenizer::write_pieces() {
 
 inline Status Tokenizer::encode(std::span<const TextSpan> spans, std::vector<TokenId>& out,
                                 MergeScratch& scratch, Bos bos) const {
+  LAMINA_TRY(check_text(spans));
+  const std::size_t begin = out.size();
+  scratch.word.clear();
+  Fragment fragment{scratch, out};
+  for (const TextSpan& span : spans) {
+    split(matcher_, false, span, fragment, [&](std::string_view rest) {
+      split(normalized_matcher_, true, {rest, span.special}, fragment,
+            [&](std::string_view ordinary) { feed(ordinary, fragment); });
+    });
+  }
+  flush(fragment);
+  if (bos == Bos::once && special_.bos != no_token && (out.size() == begin || out[begin] != special_.bos)) {
+    out.insert(out.begin() + static_cast<std::ptrdiff_t>(begin), special_.bos);
+  }
+  return Done{};
+}
+
+/// Text of a possible size; and trusted text must not lose the meaning that only a control token gives it.
+inline Status Tokenizer::check_text(std::span<const TextSpan> spans) const {
   std::size_t bytes = 0;
   for (const TextSpan& span : spans) {
     bytes += span.text.size();
@@ -290,34 +337,40 @@ inline Status Tokenizer::encode(std::span<const TextSpan> spans, std::vector<Tok
       return Error{ErrorCode::bad_argument, "text", "text is too long to encode",
                    "at most 1 GiB",         "more", ""};
     }
-  }
-  const std::size_t begin = out.size();
-  scratch.word.clear();
-  Fragment fragment{scratch, out};
-  const auto find_special = [this](std::string_view text) {
-    const TokenId id = tokens_.find(text);
-    return is_special(id) ? id : no_token;
-  };
-  for (const TextSpan& span : spans) {
-    std::string_view rest = span.text;
-    while (!rest.empty()) {
-      const SpecialMatcher::Match match = span.special == Special::match
-                                              ? matcher_.first_in(rest, find_special)
-                                              : SpecialMatcher::Match{rest.size(), 0, no_token};
-      feed(rest.substr(0, match.begin), fragment);
-      if (match.size > 0) {
-        flush(fragment);
-        fragment.last = 0;
-        out.push_back(match.id);
-      }
-      rest.remove_prefix(match.begin + match.size);
+    if (span.special == Special::ignore) continue;
+    for (const std::string_view text : absent_) {
+      if (span.text.find(text) == std::string_view::npos) continue;
+      return Error{
+          ErrorCode::unsupported,   text,   "prompt needs a control token that the vocabulary has not",
+          "a token with this text", "none", "this model was not made for what the prompt asks"};
     }
   }
-  flush(fragment);
-  if (bos == Bos::once && special_.bos != no_token && (out.size() == begin || out[begin] != special_.bos)) {
-    out.insert(out.begin() + static_cast<std::ptrdiff_t>(begin), special_.bos);
-  }
   return Done{};
+}
+
+/// Finds the tokens of one matcher: each ends the current word; `rest` gets the text between them.
+template <class Rest>
+void Tokenizer::split(const SpecialMatcher& matcher, bool normalized, TextSpan span, Fragment& fragment,
+                      Rest&& rest) const {
+  const bool trusted = span.special == Special::match;
+  if ((!trusted && !has_added_) || (normalized && normalized_.empty())) return rest(span.text);
+  const auto find = [&](std::string_view text) {
+    const TokenId id = tokens_.find(text);
+    if (id == no_token || kinds_[id] <= ordinary_kind || (kinds_[id] == special_kind && !trusted)) {
+      return no_token;
+    }
+    return std::binary_search(normalized_.begin(), normalized_.end(), id) == normalized ? id : no_token;
+  };
+  while (!span.text.empty()) {
+    const SpecialMatcher::Match match = matcher.first_in(span.text, find);
+    rest(span.text.substr(0, match.begin));
+    if (match.size > 0) {
+      flush(fragment);
+      fragment.last = 0;
+      fragment.out.push_back(match.id);
+    }
+    span.text.remove_prefix(match.begin + match.size);
+  }
 }
 
 /// Adds ordinary text to the current word, one symbol a character; merges the word wherever it may end.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a tokenizer is built from, whatever file it comes from: token texts, merges, lists of ids.
-// Source: tokenizer-and-chat.md §3.3 (tokenizer.json), §3.4 (GGUF).
+// Source: tokenizer-and-chat.md §3.3 and §3.4.
 #pragma once
 
 #include <cstddef>
@@ -27,25 +27,21 @@ struct Merge {
   TokenId result;  ///< the token whose text is left + right
 };
 
+/// A token that is found as a whole wherever its text stands, before anything is merged.
+struct AddedToken {
+  TokenId id;
+  bool special;     ///< found in trusted text only, and no part of an answer's text
+  bool normalized;  ///< looked for in what is left between those that are not
+};
+
 /// A checked vocabulary: every id it holds is smaller than `tokens.size()`.
 struct VocabularyData {
   TokenTable tokens;
-  std::vector<Merge> merges;           ///< best first
-  std::vector<TokenId> added_special;  ///< special tokens the file lists beyond those known by text
-  std::vector<TokenId> stop;           ///< stop tokens the file names beyond those known by text
-  std::vector<TokenId> suppressed;     ///< ids the file forbids to sample
-  std::string chat_template;           ///< the file's own template text; kept, not interpreted
-};
-
-/// The tokenizer keys of a GGUF file (`tokenizer.ggml.*`), viewed where they are.
-struct GgufVocabulary {
-  std::string_view model;                    ///< `tokenizer.ggml.model`
-  std::span<const std::string_view> tokens;  ///< texts in id order
-  std::span<const std::string_view> merges;  ///< "left right", best first
-  std::span<const std::int32_t> suppress;    ///< may be empty
-  std::optional<std::int64_t> eos_token_id;  ///< joins the stop tokens
-  std::optional<std::int64_t> eot_token_id;  ///< joins the stop tokens
-  std::string_view chat_template;
+  std::vector<Merge> merges;        ///< best first
+  std::vector<AddedToken> added;    ///< as the file lists them; those known by text are special in any case
+  std::vector<TokenId> stop;        ///< stop tokens the file names beyond those known by text
+  std::vector<TokenId> suppressed;  ///< ids the file forbids to sample
+  std::string chat_template;        ///< the file's own template text; kept, not interpreted
 };
 
 namespace detail {
@@ -141,65 +137,5 @@ template <class TextsOf>
 }
 
 }  // namespace detail
-
-/// Builds a vocabulary from the tokenizer keys of a GGUF file.
-///
-/// The keys `pre`, `scores`, `token_type`, `add_bos_token` and the ids of named tokens are deliberately not
-/// asked for: files differ in them, and the model name and the texts decide (§3.4).
-///
-/// Errors   unsupported (another tokenizer model), bad_file (empty, texts not unique, unknown merges, ids out
-/// of range)
-/// Cost     about 0.2 s for 262 144 tokens and 514 906 merges; copies the texts (about 2 MB)
-[[nodiscard]] inline Result<VocabularyData> vocabulary_from_gguf(const GgufVocabulary& source) {
-  if (source.model != "gemma4") {
-    return Error{ErrorCode::unsupported,
-                 "tokenizer.ggml.model",
-                 "tokenizer is of another kind",
-                 "gemma4",
-                 source.model,
-                 "convert the model again with a converter that knows Gemma 4"};
-  }
-  VocabularyData data;
-  std::size_t bytes = 0;
-  for (const std::string_view text : source.tokens) bytes += text.size();
-  if (source.tokens.empty() || source.tokens.size() > most_tokens || bytes > most_vocabulary_bytes) {
-    return Error{ErrorCode::bad_file,
-                 "tokenizer.ggml.tokens",
-                 "size of the vocabulary",
-                 text("1 to %zu tokens", most_tokens),
-                 text("%zu (%zu bytes)", source.tokens.size(), bytes),
-                 ""};
-  }
-  data.tokens.reserve(source.tokens.size(), bytes);
-  for (const std::string_view text : source.tokens) LAMINA_TRY(data.tokens.append(text));
-  LAMINA_TRY(data.tokens.index());
-
-  if (source.merges.size() > most_merges) {
-    return Error{ErrorCode::bad_file,
-                 "tokenizer.ggml.merges",
-                 "list is too long",
-                 text("at most %zu", most_merges),
-                 text("%zu", source.merges.size()),
-                 ""};
-  }
-  const auto halves = [&source](std::size_t rank) { return detail::split_merge(source.merges[rank]); };
-  LAMINA_TRY(detail::resolve_merges(data.tokens, source.merges.size(), halves, data.merges));
-
-  for (const std::int32_t id : source.suppress) {
-    auto checked = detail::checked_id("tokenizer.ggml.suppress_tokens", id, data.tokens.size());
-    if (!checked) return checked.error();
-    data.suppressed.push_back(*checked);
-  }
-  const std::optional<std::int64_t> stops[] = {source.eos_token_id, source.eot_token_id};
-  constexpr std::string_view stop_keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (!stops[i]) continue;
-    auto checked = detail::checked_id(stop_keys[i], *stops[i], data.tokens.size());
-    if (!checked) return checked.error();
-    data.stop.push_back(*checked);
-  }
-  data.chat_template = source.chat_template;
-  return data;
-}
 
 }  // namespace lamina

@@ -220,7 +220,9 @@ inline Result<WeightFile> make_weight_file(GgufFile file) {
   auto generation = generation_defaults(file.metadata, description->vocab);
   if (!generation) return generation.error();
   weights.generation = std::move(*generation);
-  weights.chat_template = file.metadata.string_or_empty("tokenizer.chat_template");
+  const auto chat_template = file.metadata.string_or_empty("tokenizer.chat_template");
+  if (!chat_template) return chat_template.error();
+  weights.chat_template = *chat_template;
   weights.tensors = std::move(file.tensors);
   weights.interleave_height = file.interleave_height;
   weights.owners = std::move(file.owners);

@@ -24,8 +24,12 @@ namespace lamina {
 /// models
 [[nodiscard]] inline Status require_gemma4(const GgufMetadata& metadata) {
   constexpr std::string_view expected = "a Gemma 4 text model (architecture gemma4)";
-  const std::string_view architecture = metadata.string_or_empty("general.architecture");
-  const std::string_view type = metadata.string_or_empty("general.type");
+  const auto named_architecture = metadata.string_or_empty("general.architecture");
+  if (!named_architecture) return named_architecture.error();
+  const auto named_type = metadata.string_or_empty("general.type");
+  if (!named_type) return named_type.error();
+  const std::string_view architecture = *named_architecture;
+  const std::string_view type = *named_type;
   const auto refuse = [&](std::string_view what, std::string_view found, std::string_view hint) -> Error {
     return file_error(ErrorCode::unsupported, place(metadata.source(), "general.architecture"), what,
                       expected, found, hint);
@@ -218,19 +222,19 @@ class GgufDescriber {
                       text("at most %d", max_vocab), text("%llu", static_cast<unsigned long long>(rows)));
     }
     model_.vocab = static_cast<std::int32_t>(rows);
-    if (metadata_.find("gemma4.vocab_size") != nullptr) {
-      LAMINA_TRY(require_size("gemma4.vocab_size", metadata_.integer("gemma4.vocab_size", {1, max_vocab})));
-    }
-    for (const char* key : {"tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
-      if (metadata_.find(key) == nullptr) continue;
-      LAMINA_TRY(require_size(key, static_cast<std::int64_t>(metadata_.array_size(key))));
+    LAMINA_TRY(
+        require_size("gemma4.vocab_size", metadata_.integer_or("gemma4.vocab_size", {1, max_vocab}, 0)));
+    LAMINA_TRY(require_size("tokenizer.ggml.tokens", metadata_.strings_count("tokenizer.ggml.tokens")));
+    for (const char* key : {"tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
+      LAMINA_TRY(require_size(key, metadata_.numbers_count(key)));
     }
     return Done{};
   }
 
-  [[nodiscard]] Status require_size(std::string_view key, const Result<std::int64_t>& size) const {
+  template <class Size>
+  [[nodiscard]] Status require_size(std::string_view key, const Result<Size>& size) const {
     if (!size) return size.error();
-    if (*size == model_.vocab) return Done{};
+    if (metadata_.find(key) == nullptr || *size == static_cast<Size>(model_.vocab)) return Done{};
     return bad_file(place(metadata_.source(), key), "size differs from the rows of token_embd.weight",
                     text("%d", model_.vocab), text("%lld", static_cast<long long>(*size)));
   }
@@ -259,6 +263,9 @@ inline Result<GenerationDefaults> generation_defaults(const GgufMetadata& metada
     if (!eos) return eos.error();
     defaults.eos_tokens.push_back(static_cast<TokenId>(*eos));
   }
+  const auto more_eos = metadata.integer_list("tokenizer.ggml.eos_token_ids", ids);
+  if (!more_eos) return more_eos.error();
+  for (const std::int32_t id : *more_eos) defaults.eos_tokens.push_back(static_cast<TokenId>(id));
   const auto suppressed = metadata.integer_list("tokenizer.ggml.suppress_tokens", ids);
   if (!suppressed) return suppressed.error();
   for (const std::int32_t id : *suppressed) defaults.suppress_tokens.push_back(static_cast<TokenId>(id));

@@ -51,6 +51,11 @@ enum class GgufType : std::uint32_t {
   return id < 13 ? names[id] : "unknown";
 }
 
+/// True for the types of whole numbers; flags are not among them.
+[[nodiscard]] constexpr bool is_integer(GgufType type) noexcept {
+  return size_of(type) != 0 && type != GgufType::f32 && type != GgufType::f64 && type != GgufType::boolean;
+}
+
 /// One metadata value. The parser has checked that `bytes` holds what `type`, `element` and `count` say.
 struct GgufValue {
   GgufType type = GgufType::u8;
@@ -99,16 +104,18 @@ class GgufMetadata {
     return as_string(value->bytes);
   }
 
-  /// Reads a string that may be absent (then empty) or of another type (then empty too).
-  [[nodiscard]] std::string_view string_or_empty(std::string_view key) const noexcept {
-    const GgufValue* value = find(key);
-    return value != nullptr && value->type == GgufType::string ? as_string(value->bytes) : std::string_view{};
+  /// Reads a string that may be absent (then empty). Errors: bad_file when it is no string.
+  [[nodiscard]] Result<std::string_view> string_or_empty(std::string_view key) const {
+    if (find(key) == nullptr) return std::string_view();
+    return string(key);
   }
 
-  /// Reads an integer of any integer type. Errors: bad_file when absent, no integer, or outside `range`.
+  /// Reads an integer of any integer type. Errors: bad_file when absent, no single integer, or outside
+  /// `range`.
   [[nodiscard]] Result<std::int64_t> integer(std::string_view key, IntegerRange range) const {
     const GgufValue* value = find(key);
     if (value == nullptr) return missing(key, "integer");
+    if (!holds_integers(value->type, range)) return wrong_type(key, "integer", *value);
     return integer_at(key, *value, 0, range);
   }
 
@@ -118,13 +125,18 @@ class GgufMetadata {
     return integer(key, range);
   }
 
-  /// Fills `out` from a scalar (repeated) or from an array of at least `out.size()` elements.
+  /// Fills `out` from a scalar (repeated) or from an array of exactly `out.size()` elements: what the format
+  /// defines per layer. Errors: bad_file.
   [[nodiscard]] Status integers(std::string_view key, IntegerRange range, std::span<std::int32_t> out) const {
     const GgufValue* value = find(key);
     if (value == nullptr) return missing(key, "integer or array of integers");
     const bool is_array = value->type == GgufType::array;
-    if (is_array && value->count < out.size()) {
-      return bad_file(place(source_, key), "array is too short", text("at least %zu elements", out.size()),
+    if (!holds_integers(value->element, range)) {
+      return wrong_type(key, "integer or array of integers", *value);
+    }
+    if (is_array && value->count != out.size()) {
+      return bad_file(place(source_, key), "array has another length than it must have",
+                      text("%zu elements", out.size()),
                       text("%llu", static_cast<unsigned long long>(value->count)));
     }
     for (std::size_t i = 0; i < out.size(); ++i) {
@@ -197,21 +209,39 @@ class GgufMetadata {
     std::vector<std::int32_t> list;
     const GgufValue* value = find(key);
     if (value == nullptr) return list;
-    if (value->type != GgufType::array) return wrong_type(key, "array of integers", *value);
+    if (value->type != GgufType::array || !holds_integers(value->element, range)) {
+      return wrong_type(key, "array of integers", *value);
+    }
     list.resize(value->count);
     LAMINA_TRY(integers(key, range, list));
     return list;
   }
 
-  /// Elements of an array; 0 when the key is absent or no array.
-  [[nodiscard]] std::uint64_t array_size(std::string_view key) const noexcept {
-    const GgufValue* value = find(key);
-    return value != nullptr && value->type == GgufType::array ? value->count : 0;
+  /// Elements of an array of strings, or of one of numbers; 0 when the key is absent. Errors: bad_file.
+  [[nodiscard]] Result<std::uint64_t> strings_count(std::string_view key) const {
+    return array_count(key, "array of strings", [](GgufType type) { return type == GgufType::string; });
+  }
+  [[nodiscard]] Result<std::uint64_t> numbers_count(std::string_view key) const {
+    return array_count(key, "array of numbers", [](GgufType type) { return type != GgufType::string; });
   }
 
  private:
   [[nodiscard]] static std::string_view as_string(std::span<const std::byte> bytes) noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+
+  template <class Fits>
+  [[nodiscard]] Result<std::uint64_t> array_count(std::string_view key, std::string_view expected,
+                                                  Fits&& fits) const {
+    const GgufValue* value = find(key);
+    if (value == nullptr) return std::uint64_t{0};
+    if (value->type != GgufType::array || !fits(value->element)) return wrong_type(key, expected, *value);
+    return value->count;
+  }
+
+  // Flags may be written as integers and integers of the range 0 to 1 as flags.
+  [[nodiscard]] static bool holds_integers(GgufType type, IntegerRange range) noexcept {
+    return is_integer(type) || (type == GgufType::boolean && range.low == 0 && range.high == 1);
   }
 
   [[nodiscard]] Error missing(std::string_view key, std::string_view type) const {
@@ -222,12 +252,13 @@ class GgufMetadata {
                                  const GgufValue& value) const {
     FixedText<160> found(name_of(value.type));
     if (value.type == GgufType::array) {
-      found.append(" of ");
-      found.append(name_of(value.element));
+      found = text("array of %llu x %.*s", static_cast<unsigned long long>(value.count),
+                   static_cast<int>(name_of(value.element).size()), name_of(value.element).data());
     }
     return bad_file(place(source_, key), "metadata value has the wrong type", expected, found);
   }
 
+  // Requires that the caller checked `index` against the count, and the type.
   [[nodiscard]] Result<std::int64_t> integer_at(std::string_view key, const GgufValue& value,
                                                 std::size_t index, IntegerRange range) const {
     const std::byte* at = value.bytes.data() + index * size_of(value.element);
@@ -252,7 +283,6 @@ class GgufMetadata {
         number = load_unaligned<std::int32_t>(at);
         break;
       case GgufType::boolean:
-        if (range.low != 0 || range.high != 1) return wrong_type(key, "integer", value);
         number = load_unaligned<std::uint8_t>(at) != 0 ? 1 : 0;
         break;
       case GgufType::i64:

@@ -84,9 +84,11 @@ namespace detail {
   if (metadata.find(keys::tensors_key) == nullptr) {
     return bad_file(where, "metadata key is missing", "array of strings", "nothing");
   }
-  if (metadata.array_size(keys::tensors_key) > tensors.size()) {
+  const auto named = metadata.strings_count(keys::tensors_key);
+  if (!named) return named.error();
+  if (*named > tensors.size()) {
     return bad_file(where, "more tensors are named than there are", text("at most %zu", tensors.size()),
-                    text("%llu", static_cast<unsigned long long>(metadata.array_size(keys::tensors_key))));
+                    text("%llu", static_cast<unsigned long long>(*named)));
   }
   const auto names = metadata.strings(keys::tensors_key);
   if (!names) return names.error();

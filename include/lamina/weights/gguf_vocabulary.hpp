@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include <lamina/core/error.hpp>
-#include <lamina/text/vocabulary.hpp>
+#include <lamina/text/gguf_tokens.hpp>
 #include <lamina/weights/file_error.hpp>
 #include <lamina/weights/gguf_metadata.hpp>
 
@@ -26,14 +26,21 @@ namespace lamina {
   const auto model = metadata.string("tokenizer.ggml.model");
   if (!model) return model.error();
   source.model = *model;
+  const auto pre = metadata.string_or_empty("tokenizer.ggml.pre");
+  if (!pre) return pre.error();
+  source.pre = *pre;
   const auto tokens = metadata.strings("tokenizer.ggml.tokens");
   if (!tokens) return tokens.error();
   source.tokens = *tokens;
-  for (const std::string_view key : {"tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
-    if (metadata.find(key) == nullptr || metadata.array_size(key) == tokens->size()) continue;
-    return bad_file(place(metadata.source(), key), "list has another length than the tokens",
-                    text("%zu", tokens->size()),
-                    text("%llu", static_cast<unsigned long long>(metadata.array_size(key))));
+  const auto types = metadata.integer_list("tokenizer.ggml.token_type", any_id);
+  if (!types) return types.error();
+  source.token_types = *types;
+  const auto scores = metadata.numbers_count("tokenizer.ggml.scores");
+  if (!scores) return scores.error();
+  if (metadata.find("tokenizer.ggml.scores") != nullptr && *scores != tokens->size()) {
+    return bad_file(place(metadata.source(), "tokenizer.ggml.scores"),
+                    "list has another length than the tokens", text("%zu", tokens->size()),
+                    text("%llu", static_cast<unsigned long long>(*scores)));
   }
   const auto merges = metadata.strings("tokenizer.ggml.merges");
   if (!merges) return merges.error();
@@ -41,6 +48,9 @@ namespace lamina {
   const auto suppress = metadata.integer_list("tokenizer.ggml.suppress_tokens", any_id);
   if (!suppress) return suppress.error();
   source.suppress = *suppress;
+  const auto eos = metadata.integer_list("tokenizer.ggml.eos_token_ids", any_id);
+  if (!eos) return eos.error();
+  source.eos_token_ids = *eos;
   for (auto [key, id] : {std::pair{"tokenizer.ggml.eos_token_id", &source.eos_token_id},
                          std::pair{"tokenizer.ggml.eot_token_id", &source.eot_token_id}}) {
     if (metadata.find(key) == nullptr) continue;
@@ -48,7 +58,9 @@ namespace lamina {
     if (!value) return value.error();
     *id = *value;
   }
-  source.chat_template = metadata.string_or_empty("tokenizer.chat_template");
+  const auto chat_template = metadata.string_or_empty("tokenizer.chat_template");
+  if (!chat_template) return chat_template.error();
+  source.chat_template = *chat_template;
 
   auto data = vocabulary_from_gguf(source);
   if (data) return data;

@@ -113,11 +113,93 @@ TEST_CASE("gguf_description: numbers out of range, of the wrong type, or in arra
   for (const char* key : {"gemma4.feed_forward_length", "gemma4.attention.head_count_kv"}) {
     builder::Gguf file = good().without(key);
     file.array(key, 5, std::vector<std::int32_t>{1, 1});
-    expect_error(read(file), ErrorCode::bad_file, key, "too short");
+    expect_error(read(file), ErrorCode::bad_file, key, "another length");
+    file = good().without(key);
+    file.array(key, 5, std::vector<std::int32_t>{1, 1, 1, 1});
+    expect_error(read(file), ErrorCode::bad_file, key, "another length");
   }
   builder::Gguf file = good().without("gemma4.attention.sliding_window_pattern");
   file.u32("gemma4.attention.sliding_window_pattern", 6);
   expect_error(read(file), ErrorCode::bad_file, "sliding_window_pattern", "out of range");
+}
+
+TEST_CASE("gguf_description: arrays stand only where the format has numbers per layer") {
+  // Reading element 0 of such an array would run a model of another structure, or read what lies behind it.
+  for (const char* key : {"gemma4.block_count",
+                          "gemma4.context_length",
+                          "gemma4.embedding_length",
+                          "gemma4.embedding_length_per_layer_input",
+                          "gemma4.attention.key_length",
+                          "gemma4.attention.value_length",
+                          "gemma4.attention.key_length_swa",
+                          "gemma4.attention.value_length_swa",
+                          "gemma4.attention.sliding_window",
+                          "gemma4.attention.shared_kv_layers",
+                          "gemma4.rope.dimension_count",
+                          "gemma4.rope.dimension_count_swa",
+                          "gemma4.vocab_size",
+                          "gemma4.expert_count",
+                          "tokenizer.ggml.eos_token_id",
+                          "tokenizer.ggml.bos_token_id",
+                          "tokenizer.ggml.unknown_token_id",
+                          "tokenizer.ggml.padding_token_id",
+                          "tokenizer.ggml.mask_token_id",
+                          "general.sampling.top_k",
+                          "general.sampling.top_p",
+                          "general.sampling.temp",
+                          "split.count",
+                          "gemma4.attention.layer_norm_rms_epsilon",
+                          "gemma4.rope.freq_base",
+                          "gemma4.rope.freq_base_swa",
+                          "gemma4.final_logit_softcapping",
+                          "general.alignment",
+                          "general.architecture",
+                          "general.type",
+                          "tokenizer.chat_template"}) {
+    CAPTURE(std::string(key));
+    for (const std::size_t count : {0U, 1U, 3U}) {
+      builder::Gguf file = good().without(key);
+      file.array(key, 4, std::vector<std::uint32_t>(count, 8));
+      expect_error(read(file), ErrorCode::bad_file, key, "wrong type");
+      file = good().without(key);
+      file.array(key, 6, std::vector<float>(count, 1));
+      expect_error(read(file), ErrorCode::bad_file, key, "wrong type");
+    }
+    builder::Gguf file = good().without(key);
+    file.boolean(key, true);
+    expect_error(read(file), ErrorCode::bad_file, key, "wrong type");
+  }
+  for (const char* key : {"gemma4.expert_used_count", "gemma4.expert_feed_forward_length"}) {
+    builder::Gguf file = good_moe().without(key);
+    file.array(key, 4, std::vector<std::uint32_t>{2, 2});
+    expect_error(read(file), ErrorCode::bad_file, key, "wrong type");
+  }
+  for (const char* key : {"gemma4.feed_forward_length", "gemma4.attention.head_count",
+                          "gemma4.attention.head_count_kv", "gemma4.attention.sliding_window_pattern"}) {
+    builder::Gguf file = good().without(key);
+    file.array(key, 4, std::vector<std::uint32_t>{});
+    expect_error(read(file), ErrorCode::bad_file, key, "another length");
+    file = good().without(key);
+    file.array(key, 6, std::vector<float>{1, 1, 1});
+    expect_error(read(file), ErrorCode::bad_file, key, "wrong type");
+  }
+  for (const char* key : {"tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.token_type",
+                          "tokenizer.ggml.suppress_tokens", "tokenizer.ggml.eos_token_ids"}) {
+    builder::Gguf file = good().without(key);
+    file.u32(key, 1);
+    expect_error(read(file), ErrorCode::bad_file, key, "wrong type");
+  }
+}
+
+TEST_CASE("gguf_description: the list of stop tokens that Ollama writes joins the single one") {
+  builder::Gguf file = good();
+  file.array("tokenizer.ggml.eos_token_ids", 5, std::vector<std::int32_t>{1, 3});
+  const auto result = read(file);
+  REQUIRE_MESSAGE(result, message_of(result));
+  CHECK(result->generation.eos_tokens == std::vector<lamina::TokenId>{1, 1, 3});
+  file = good();
+  file.array("tokenizer.ggml.eos_token_ids", 5, std::vector<std::int32_t>{6});
+  expect_error(read(file), ErrorCode::bad_file, "tokenizer.ggml.eos_token_ids", "out of range");
 }
 
 TEST_CASE("gguf_description: floats must be finite and in their range") {

@@ -81,7 +81,9 @@ TEST_CASE("gguf_metadata: floats, bools, strings") {
   CHECK(*m.string("text") == "t\xC3\xA4xt");
   expect_error(m.string("number"), ErrorCode::bad_file, "number", "wrong type");
   expect_error(m.string("absent"), ErrorCode::bad_file, "absent", "missing");
-  CHECK(m.string_or_empty("number").empty());
+  CHECK(*m.string_or_empty("text") == "t\xC3\xA4xt");
+  CHECK(m.string_or_empty("absent")->empty());
+  expect_error(m.string_or_empty("number"), ErrorCode::bad_file, "number", "wrong type");
 }
 
 TEST_CASE("gguf_metadata: scalar or array") {
@@ -98,7 +100,9 @@ TEST_CASE("gguf_metadata: scalar or array") {
   REQUIRE(m.integers("array", {0, 10}, out));
   CHECK((out[0] == 1 && out[1] == 2 && out[2] == 3));
   std::int32_t four[4] = {};
-  expect_error(m.integers("array", {0, 10}, four), ErrorCode::bad_file, "f.gguf: array", "too short");
+  expect_error(m.integers("array", {0, 10}, four), ErrorCode::bad_file, "f.gguf: array", "another length");
+  expect_error(m.integers("array", {0, 10}, std::span(out).first(2)), ErrorCode::bad_file, "f.gguf: array",
+               "another length");
   expect_error(m.integers("array", {0, 2}, out), ErrorCode::bad_file, "array", "out of range");
   expect_error(m.integers("reals", {0, 2}, std::span(out).first(2)), ErrorCode::bad_file, "reals",
                "wrong type");
@@ -112,8 +116,51 @@ TEST_CASE("gguf_metadata: scalar or array") {
   CHECK(((*names)[0] == "a" && (*names)[1].empty() && (*names)[2] == "c c"));
   expect_error(m.strings("array"), ErrorCode::bad_file, "array", "wrong type");
   CHECK(m.strings("absent")->empty());
-  CHECK(m.array_size("names") == 3);
-  CHECK(m.array_size("scalar") == 0);
+  CHECK(*m.strings_count("names") == 3);
+  CHECK(*m.numbers_count("reals") == 2);
+  CHECK(*m.strings_count("absent") == 0);
+  expect_error(m.strings_count("scalar"), ErrorCode::bad_file, "scalar", "wrong type");
+  expect_error(m.strings_count("reals"), ErrorCode::bad_file, "reals", "wrong type");
+  expect_error(m.numbers_count("names"), ErrorCode::bad_file, "names", "wrong type");
+}
+
+TEST_CASE("gguf_metadata: an array is never read as a scalar, however many elements it has") {
+  constexpr lamina::IntegerRange any{INT64_MIN, INT64_MAX};
+  for (std::uint32_t element = 0; element <= 12; ++element) {
+    if (element == 9) continue;
+    for (const std::uint64_t count : {0, 1, 2}) {
+      std::string list = builder::raw(element) + builder::raw(count);
+      for (std::uint64_t i = 0; i < count; ++i) {
+        list += element == 8 ? builder::gguf_string("x")
+                             : std::string(lamina::size_of(static_cast<lamina::GgufType>(element)), '\1');
+      }
+      builder::Gguf file;
+      file.add("list", 9, list);
+      const Parsed parsed = parse(file);
+      const GgufMetadata& m = parsed.metadata;
+      CAPTURE(element);
+      CAPTURE(count);
+      expect_error(m.integer("list", any), ErrorCode::bad_file, "f.gguf: list", "wrong type");
+      expect_error(m.integer("list", {0, 1}), ErrorCode::bad_file, "f.gguf: list", "wrong type");
+      expect_error(m.integer_or("list", any, 3), ErrorCode::bad_file, "f.gguf: list", "wrong type");
+      expect_error(m.real("list"), ErrorCode::bad_file, "f.gguf: list", "wrong type");
+      expect_error(m.real_or("list", 1), ErrorCode::bad_file, "f.gguf: list", "wrong type");
+      expect_error(m.boolean_or("list", true), ErrorCode::bad_file, "f.gguf: list", "wrong type");
+      expect_error(m.string("list"), ErrorCode::bad_file, "f.gguf: list", "wrong type");
+      expect_error(m.string_or_empty("list"), ErrorCode::bad_file, "f.gguf: list", "wrong type");
+      std::int32_t three[3] = {};
+      CHECK_FALSE(static_cast<bool>(m.integers("list", any, three)));
+      const bool holds_integers = lamina::is_integer(static_cast<lamina::GgufType>(element));
+      CHECK(static_cast<bool>(m.integer_list("list", any)) == holds_integers);
+      CHECK(static_cast<bool>(m.strings("list")) == (element == 8));
+      const auto error = m.integer("list", any).error();
+      CHECK(error.expected.view() == "integer");
+      CHECK(error.found.view() ==
+            lamina::text("array of %d x %s", static_cast<int>(count),
+                         std::string(name_of(static_cast<lamina::GgufType>(element))).c_str())
+                .view());
+    }
+  }
 }
 
 TEST_CASE("gguf_metadata: strings that change under the map give an error, not a crash") {
