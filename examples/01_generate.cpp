@@ -14,15 +14,11 @@
 #include <lamina/weights/gguf_vocabulary.hpp>
 
 #include "models/demo.hpp"
+#include "print_error.hpp"
 
 namespace {
 
 using lamina::Result;
-
-int fail(const lamina::Error& error) {
-  std::fprintf(stderr, "%s\n", describe(error).c_str());
-  return 1;
-}
 
 /// The prompt of one user turn, as the published chat template writes it.
 Result<std::vector<lamina::TokenId>> ask(const lamina::Tokenizer& tokenizer, const char* question) {
@@ -75,5 +71,5 @@ int main(int count, char** arguments) {
     return 2;
   }
   const auto status = generate(arguments[1], count > 2 ? arguments[2] : "Reverse lamina.");
-  return status ? 0 : fail(status.error());
+  return status ? 0 : print_error(status.error());
 }

@@ -6,6 +6,8 @@
 #include <lamina/lamina.hpp>
 #include <lamina/testing/random_weights.hpp>
 
+#include "print_error.hpp"
+
 namespace shop {
 
 /// A token sees the tokens of its own block of `shape.window`, up to itself.
@@ -78,7 +80,8 @@ int main() {
   const lamina::WeightFile weights = lamina::testing::random_weights<shop::Model>(lamina::Format::q8_0, 1);
   auto session =
       lamina::Session::create(lamina::native::make_model_entry<shop::Model>(), weights, {.context = 64});
-  if (!session) return std::fprintf(stderr, "%s\n", lamina::describe(session.error()).c_str()), 1;
-  if (auto logits = session->step(7))
-    std::printf("logit of token 0: %.3f\n", static_cast<double>((*logits)[0]));
+  if (!session) return print_error(session.error());
+  const auto logits = session->step(7);
+  if (!logits) return print_error(logits.error());
+  std::printf("logit of token 0: %.3f\n", static_cast<double>((*logits)[0]));
 }
