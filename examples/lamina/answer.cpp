@@ -181,8 +181,9 @@ lamina::Result<Answer> Answerer::answer(const Question& question, AnswerPrinter&
   answer.timing.prompt_seconds = prompt_watch.seconds();
   const Stopwatch decode_watch;
   // Another stream of draws for each turn, the same after /undo or /load.
-  answer.seed = generation_->seed ? *generation_->seed : std::random_device{}();
-  sampler_.reset(answer.seed ^ (question.turn * 0x9E37'79B9'7F4A'7C15));
+  const std::uint64_t seed = generation_->seed ? *generation_->seed : std::random_device{}();
+  if (sampler_.options().temperature > 0) answer.seed = seed;
+  sampler_.reset(seed ^ (question.turn * 0x9E37'79B9'7F4A'7C15));
   for (const TokenId id : question.prompt) sampler_.accept(id);
   LAMINA_TRY(decode(question, printer, answer));
   answer.timing.decode_seconds = decode_watch.seconds();
@@ -203,8 +204,8 @@ Json answer_json(const Answer& answer) {
                 {"thought", answer.thought},
                 {"tokens", answer.tokens},
                 {"prompt_tokens", answer.prompt_tokens},
-                {"stop", std::string(name_of(answer.stop))},
-                {"seed", answer.seed}};
+                {"stop", std::string(name_of(answer.stop))}};
+  if (answer.seed) document["seed"] = *answer.seed;
   for (const lamina::ParsedCall& call : answer.calls) {
     document["tool_calls"].push_back(
         call.well_formed ? Json{{"name", call.name}, {"arguments", value_json(call.arguments)}}

@@ -39,7 +39,7 @@ struct Answer {
   std::vector<lamina::TokenId> tokens;  ///< the stop token included, if one came
   std::size_t prompt_tokens = 0;
   StopReason stop = StopReason::max_tokens;
-  std::uint64_t seed = 0;  ///< with it, the same turn of the same conversation is answered alike
+  std::optional<std::uint64_t> seed;  ///< of the draws, if there were any: it repeats the answer
   Timing timing;
 };
 

@@ -41,9 +41,9 @@ class LineReader {
   bool first_ = true;
 };
 
-/// Whether a line says nothing.
-[[nodiscard]] inline bool is_blank(std::string_view line) noexcept {
-  return line.find_first_not_of(" \t\r\v\f") == line.npos;
+/// Whether a text says nothing.
+[[nodiscard]] inline bool is_blank(std::string_view text) noexcept {
+  return text.find_first_not_of(" \t\r\n\v\f") == text.npos;
 }
 
 /// Whether reading came to its end. Errors: io, with `name` for the stream. Call it while errno is fresh.

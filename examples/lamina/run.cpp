@@ -114,7 +114,8 @@ int run(RunFlags& flags) {
     if (!text) return fail(text.error(), json);
     flags.text = std::move(*text);
   }
-  if (is_blank(flags.text)) return fail_usage("run: expected a text, found nothing", example, json);
+  if (flags.raw ? flags.text.empty() : is_blank(flags.text))
+    return fail_usage("run: expected a text, found nothing", example, json);
   return answer_prompt(flags, {});
 }
 
