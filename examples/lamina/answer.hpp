@@ -91,7 +91,7 @@ class Answerer {
   lamina::Sampler sampler_;
 };
 
-/// {"text", "thought", "tokens", "prompt_tokens", "stop", "seed", "timing"}, and "tool_calls" if there are
+/// {"text", "thought", "tokens", "prompt_tokens", "stop", "timing"}; "seed" and "tool_calls" where there are
 /// any.
 [[nodiscard]] Json answer_json(const Answer& answer);
 
