@@ -22,7 +22,7 @@ struct Program {
 inline constexpr std::string_view demo_exercises =
     "The demo model knows only the exercises it was trained on; other questions get wrong answers. For "
     "example:\n"
-    "  \"Reverse lamina.\"  \"Write lamina in capitals.\"  \"How many n in banana?\"  \"Sort 52 3 91 17.\"\n"
+    "  \"Reverse lamina.\"  \"Write lamina in capitals.\"  \"How many n in banana?\"  \"Sort 5 3 9 1.\"\n"
     "  \"What is 44 + 77?\"  \"87 minus 23\"  \"12 * 10\"  \"Write 229 in Roman.\"  \"Write 612 in words.\"";
 
 void add_run(Program& program);
