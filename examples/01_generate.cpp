@@ -15,8 +15,8 @@
 #include <lamina/text/tokenizer.hpp>
 #include <lamina/weights/gguf_vocabulary.hpp>
 
-#include "fail.hpp"
 #include "lamina/registry.hpp"
+#include "print_error.hpp"
 
 namespace {
 
@@ -91,5 +91,5 @@ int main(int count, char** arguments) {
     return 2;
   }
   const auto status = generate(arguments[1], count > 2 ? arguments[2] : "Reverse lamina.");
-  return status ? 0 : fail(status.error());
+  return status ? 0 : print_error(status.error());
 }

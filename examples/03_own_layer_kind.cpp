@@ -6,7 +6,7 @@
 #include <lamina/lamina.hpp>
 #include <lamina/testing/random_weights.hpp>
 
-#include "fail.hpp"
+#include "print_error.hpp"
 
 namespace shop {
 
@@ -80,8 +80,8 @@ int main() {
   const lamina::WeightFile weights = lamina::testing::random_weights<shop::Model>(lamina::Format::q8_0, 1);
   auto session =
       lamina::Session::create(lamina::native::make_model_entry<shop::Model>(), weights, {.context = 64});
-  if (!session) return fail(session.error());
+  if (!session) return print_error(session.error());
   const auto logits = session->step(7);
-  if (!logits) return fail(logits.error());
+  if (!logits) return print_error(logits.error());
   std::printf("logit of token 0: %.3f\n", static_cast<double>((*logits)[0]));
 }

@@ -11,6 +11,7 @@
 
 #include "interrupt.hpp"
 #include "machine.hpp"
+#include "output.hpp"
 #include "transcript.hpp"
 
 namespace program {
@@ -115,7 +116,6 @@ lamina::SamplingOptions sampling_options(const lamina::GenerationDefaults& file,
   options.top_p = flags.top_p >= 0 ? static_cast<float>(flags.top_p) : file.top_p;
   options.min_p = static_cast<float>(flags.min_p);
   options.repetition_penalty = static_cast<float>(flags.repeat_penalty);
-  options.seed = flags.seed_given ? flags.seed : std::random_device{}();
   return options;
 }
 
@@ -138,7 +138,7 @@ lamina::Status Answerer::decode(const Question& question, AnswerPrinter& printer
   };
   std::span<const float> logits = session.logits();
   for (;;) {
-    if (interrupted()) return stopped(StopReason::interrupted);
+    if (interrupted() || output_failed()) return stopped(StopReason::interrupted);
     const auto sampled = sampler_.sample(logits);
     if (!sampled) return sampled.error();
     const TokenId id = *sampled;
@@ -182,7 +182,11 @@ lamina::Result<Answer> Answerer::answer(const Question& question, AnswerPrinter&
   LAMINA_TRY(feed(*engine_->session, question.prompt.subspan(question.cached), *common_));
   answer.timing.prompt_seconds = prompt_watch.seconds();
   const Stopwatch decode_watch;
-  for (const TokenId id : question.prompt.subspan(question.cached)) sampler_.accept(id);
+  // Another stream of draws for each turn, the same after /undo or /load.
+  const std::uint64_t seed = generation_->seed ? *generation_->seed : std::random_device{}();
+  if (sampler_.options().temperature > 0) answer.seed = seed;
+  sampler_.reset(seed ^ (question.turn * 0x9E37'79B9'7F4A'7C15));
+  for (const TokenId id : question.prompt) sampler_.accept(id);
   LAMINA_TRY(decode(question, printer, answer));
   answer.timing.decode_seconds = decode_watch.seconds();
   return answer;
@@ -203,6 +207,7 @@ Json answer_json(const Answer& answer) {
                 {"tokens", answer.tokens},
                 {"prompt_tokens", answer.prompt_tokens},
                 {"stop", std::string(name_of(answer.stop))}};
+  if (answer.seed) document["seed"] = *answer.seed;
   for (const lamina::ParsedCall& call : answer.calls) {
     document["tool_calls"].push_back(
         call.well_formed ? Json{{"name", call.name}, {"arguments", value_json(call.arguments)}}

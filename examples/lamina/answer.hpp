@@ -39,6 +39,7 @@ struct Answer {
   std::vector<lamina::TokenId> tokens;  ///< the stop token included, if one came
   std::size_t prompt_tokens = 0;
   StopReason stop = StopReason::max_tokens;
+  std::optional<std::uint64_t> seed;  ///< of the draws, if there were any: it repeats the answer
   Timing timing;
 };
 
@@ -54,6 +55,7 @@ struct Question {
   std::size_t cached = 0;                   ///< how many of its tokens the session holds already
   AnswerForm form = AnswerForm::parsed;
   lamina::ResponseStart start = lamina::ResponseStart::answer;
+  std::uint64_t turn = 0;  ///< turns of the user before this one
 };
 
 /// Generates answers on one engine.
@@ -66,7 +68,8 @@ class Answerer {
                                                        const GenerationOptions& generation);
 
   /// Reads the prompt's new tokens, then chooses tokens until something stops it. Ctrl-C stops it and keeps
-  /// what is there. Errors: context_full, bad_argument (token ids).
+  /// what is there, and so does output that nobody takes. Penalties and draws follow from the question and
+  /// the seed alone, not from what was answered before. Errors: context_full, bad_argument (token ids).
   [[nodiscard]] lamina::Result<Answer> answer(const Question& question, AnswerPrinter& printer);
 
  private:
@@ -88,7 +91,8 @@ class Answerer {
   lamina::Sampler sampler_;
 };
 
-/// {"text", "thought", "tokens", "prompt_tokens", "stop", "timing"}, and "tool_calls" if there are any.
+/// {"text", "thought", "tokens", "prompt_tokens", "stop", "timing"}; "seed" and "tool_calls" where there are
+/// any.
 [[nodiscard]] Json answer_json(const Answer& answer);
 
 /// One line about speed, for people.

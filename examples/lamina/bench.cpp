@@ -2,7 +2,6 @@
 // `lamina bench`: speed of prefill and decode, beside what the machine can do.
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <memory>
 #include <random>
 #include <string>
@@ -14,6 +13,8 @@
 #include "interrupt.hpp"
 #include "machine.hpp"
 #include "model.hpp"
+#include "numbers.hpp"
+#include "output.hpp"
 #include "plan.hpp"
 #include "probe.hpp"
 #include "report.hpp"
@@ -157,16 +158,16 @@ Json kind_rows(const Planner& planner, lamina::SessionOptions options, std::uint
 void print_row(const Json& row) {
   const auto number = [&](const char* key) { return row[key].is_null() ? 0.0 : row[key].get<double>(); };
   const Json& speed = row["tokens_per_s"];
-  std::printf("%-28s %7s %7s", row["test"].get_ref<const std::string&>().c_str(),
-              row["tokens"].dump().c_str(), row["depth"].dump().c_str());
+  putf("%-28s %7s %7s", row["test"].get_ref<const std::string&>().c_str(), row["tokens"].dump().c_str(),
+       row["depth"].dump().c_str());
   if (speed.is_null()) {
-    std::printf(" %10s %21s %12s\n", "", "", format_bytes(number("bytes_per_token")).c_str());
+    putf(" %10s %21s %12s\n", "", "", format_bytes(number("bytes_per_token")).c_str());
     return;
   }
-  std::printf(" %10.2f %10.2f-%10.2f %12s %8.1f %% %8.1f %%\n", speed["median"].get<double>(),
-              speed["min"].get<double>(), speed["max"].get<double>(),
-              format_bytes(number("bytes_per_token")).c_str(), 100 * number("share_of_bandwidth"),
-              100 * number("share_of_peak"));
+  putf(" %10.2f %10.2f-%10.2f %12s %8.1f %% %8.1f %%\n", speed["median"].get<double>(),
+       speed["min"].get<double>(), speed["max"].get<double>(),
+       format_bytes(number("bytes_per_token")).c_str(), 100 * number("share_of_bandwidth"),
+       100 * number("share_of_peak"));
 }
 
 int bench(const BenchFlags& flags) {
@@ -192,7 +193,7 @@ int bench(const BenchFlags& flags) {
   const SessionNeeds needs{.context = static_cast<std::uint32_t>(context)};
   if (const auto status = start(engine, flags.common, needs); !status) return fail(status.error(), json);
 
-  const std::uint32_t threads = flags.common.thread_count();
+  const std::uint32_t threads = engine.pool != nullptr ? engine.pool->width() : 1;
   if (const std::string warning = target_warning(); !warning.empty() && !flags.common.quiet) {
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
@@ -206,15 +207,17 @@ int bench(const BenchFlags& flags) {
   Bench tests(engine, flags, static_cast<std::uint32_t>(needed));
   Json rows = Json::array();
   if (!json) {
-    std::printf("target %s\n", target_name().c_str());
-    std::printf("%-28s %7s %7s %10s %21s %12s %10s %10s\n", "test", "tokens", "depth", "tokens/s",
-                "min - max", "bytes/token", "bandwidth", "int8 peak");
+    putf("target %s\n", target_name().c_str());
+    putf("%-28s %7s %7s %10s %21s %12s %10s %10s\n", "test", "tokens", "depth", "tokens/s", "min - max",
+         "bytes/token", "bandwidth", "int8 peak");
   }
   const auto add = [&](Json row) {
     if (!json) print_row(row);
+    flush_output();  // a row takes long enough to be waited for
     rows.push_back(std::move(row));
   };
   for (const std::uint32_t depth : *depths) {
+    if (output_failed()) break;
     if (flags.prompt > 0 && !interrupted()) {
       const auto speeds = tests.prefill(depth);
       if (!speeds) return fail(speeds.error(), json);
@@ -239,15 +242,14 @@ void add_bench(Program& program) {
   CLI::App* command = program.app.add_subcommand("bench", "Speed of prefill and decode");
   auto flags = std::make_shared<BenchFlags>();
   add_common_flags(*command, flags->common);
-  command->add_option("--prompt", flags->prompt, "Tokens of the prefill test, 0: no such test (default 512)")
-      ->check(CLI::Range(0, 1 << 24));
-  command
-      ->add_option("--generate", flags->generate, "Tokens of the decode test, 0: no such test (default 128)")
-      ->check(CLI::Range(0, 1 << 24));
+  add_number(*command, "--prompt", flags->prompt, 0U, 1U << 24,
+             "Tokens of the prefill test, 0: no such test (default 512)");
+  add_number(*command, "--generate", flags->generate, 0U, 1U << 24,
+             "Tokens of the decode test, 0: no such test (default 128)");
   command->add_option("--depth", flags->depths,
                       "Tokens in the cache before each test, such as 0,4096 (default 0)");
-  command->add_option("--repeat", flags->repeat, "Repetitions of each test after one to warm up (default 3)")
-      ->check(CLI::Range(1, 1000));
+  add_number(*command, "--repeat", flags->repeat, 1U, 1000U,
+             "Repetitions of each test after one to warm up (default 3)");
   command->callback([&program, flags] { program.action = [flags] { return bench(*flags); }; });
 }
 

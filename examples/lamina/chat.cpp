@@ -16,6 +16,7 @@
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "lines.hpp"
+#include "output.hpp"
 #include "text_parts.hpp"
 #include "transcript.hpp"
 
@@ -48,6 +49,9 @@ class Chat {
   [[nodiscard]] lamina::Result<Answer> turn(std::string_view text, Answerer& answerer,
                                             AnswerPrinter& printer);
 
+  /// Whether a conversation could not be saved.
+  [[nodiscard]] bool lost_output() const noexcept { return lost_output_; }
+
  private:
   void reset() {
     conversation_.messages.clear();
@@ -65,6 +69,7 @@ class Chat {
   const ChatFlags& flags_;
   lamina::Conversation conversation_;
   std::vector<TokenId> cached_;  ///< tokens whose keys and values the session holds
+  bool lost_output_ = false;
 };
 
 lamina::Status Chat::undo() {
@@ -81,10 +86,21 @@ lamina::Status Chat::undo() {
 lamina::Status Chat::load(const std::string& path) {
   auto loaded = load_transcript(path);
   if (!loaded) return loaded.error();
+  LAMINA_TRY(check_text_only(*loaded, "/load"));
   conversation_ = std::move(*loaded);
   conversation_.add_generation_prompt = true;
   return lamina::Done{};
 }
+
+constexpr std::string_view command_help =
+    "/think       switch thinking on or off\n"
+    "/reset       forget the conversation\n"
+    "/undo        take the last turn back\n"
+    "/save FILE   write the conversation as JSON\n"
+    "/load FILE   go on with a conversation\n"
+    "/help        this list\n"
+    "/quit        end; Ctrl-D does, too\n"
+    "Ctrl-C stops an answer, not the chat. A line that begins with a space is said, slash or not.\n";
 
 lamina::Result<bool> Chat::command(std::string_view line) {
   const std::size_t space = std::min(line.find(' '), line.size());
@@ -92,7 +108,13 @@ lamina::Result<bool> Chat::command(std::string_view line) {
   const std::size_t begin = std::min(line.find_first_not_of(' ', space), line.size());
   const std::string argument(line.substr(begin));
   if (name == "/quit" || name == "/exit") return false;
-  if (name == "/reset") {
+  if (argument.empty() && (name == "/save" || name == "/load")) {
+    return Error{ErrorCode::bad_argument, name,      "file is not named",
+                 "the name of a file",    "nothing", "/save talk.json"};
+  }
+  if (name == "/help") {
+    std::fwrite(command_help.data(), 1, command_help.size(), stderr);
+  } else if (name == "/reset") {
     reset();
   } else if (name == "/undo") {
     LAMINA_TRY(undo());
@@ -100,7 +122,9 @@ lamina::Result<bool> Chat::command(std::string_view line) {
     conversation_.enable_thinking = !conversation_.enable_thinking;
     note(flags_.common, "thinking is %s", conversation_.enable_thinking ? "on" : "off");
   } else if (name == "/save") {
-    LAMINA_TRY(save_transcript(conversation_, argument));
+    auto saved = save_transcript(conversation_, argument);
+    lost_output_ = lost_output_ || !saved;
+    LAMINA_TRY(std::move(saved));
   } else if (name == "/load") {
     LAMINA_TRY(load(argument));
   } else if (name == "/image" || name == "/audio" || name == "/video") {
@@ -109,9 +133,9 @@ lamina::Result<bool> Chat::command(std::string_view line) {
     return Error{ErrorCode::bad_argument,
                  "chat",
                  "no such command",
-                 "/think, /reset, /undo, /save F, /load F, /quit",
+                 "a command",
                  name,
-                 "start the line with a space to say it"};
+                 "/help lists the commands; start the line with a space to say it"};
   }
   return true;
 }
@@ -138,7 +162,10 @@ lamina::Result<Answer> Chat::turn(std::string_view text, Answerer& answerer, Ans
   }
   const auto start = lamina::starts_in_thought(prompt->text()) ? lamina::ResponseStart::thought
                                                                : lamina::ResponseStart::answer;
-  auto answer = answerer.answer({ids, cached_.size(), AnswerForm::parsed, start}, printer);
+  const auto turns = std::count_if(conversation_.messages.begin(), conversation_.messages.end(),
+                                   [](const lamina::Message& m) { return m.role == "user"; });
+  auto answer = answerer.answer(
+      {ids, cached_.size(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, printer);
   cached_ = std::move(ids);
   if (answer) cached_.insert(cached_.end(), answer->tokens.begin(), answer->tokens.end());
   cached_.resize(engine_.session->position());
@@ -157,7 +184,7 @@ lamina::Result<Answer> Chat::turn(std::string_view text, Answerer& answerer, Ans
 }
 
 /// Reads the next line; false at the end of the input. Ctrl-C while waiting only drops the line.
-bool next_line(const CommonOptions& common, std::string& line) {
+bool next_line(const CommonOptions& common, LineReader& lines, std::string& line) {
   const bool shows_prompt = stdin_is_terminal() && !common.json;
   for (;;) {
     if (shows_prompt) {
@@ -165,7 +192,7 @@ bool next_line(const CommonOptions& common, std::string& line) {
       std::fflush(stderr);
     }
     errno = 0;
-    if (read_line(stdin, line) && !interrupted()) return true;
+    if (lines.next(line) && !interrupted()) return true;
     if (!interrupted() && errno != EINTR) return false;
     clear_interrupt();
     std::clearerr(stdin);
@@ -176,9 +203,10 @@ bool next_line(const CommonOptions& common, std::string& line) {
 int talk(Engine& engine, const lamina::Tokenizer& tokenizer, const ChatFlags& flags, Answerer& answerer) {
   const bool json = flags.common.json;
   Chat chat(engine, tokenizer, flags);
+  LineReader lines(stdin);
   std::string line;
-  while (next_line(flags.common, line)) {
-    if (line.empty()) continue;
+  while (!output_failed() && next_line(flags.common, lines, line)) {
+    if (is_blank(line)) continue;
     if (line.front() == '/') {
       const auto goes_on = chat.command(line);
       if (!goes_on) {
@@ -199,12 +227,13 @@ int talk(Engine& engine, const lamina::Tokenizer& tokenizer, const ChatFlags& fl
     note_timing(flags.common, *answer);
     clear_interrupt();
   }
-  return exit_done;
+  if (const auto status = check_read(stdin, stdin_name); !status) return fail(status.error(), json);
+  return chat.lost_output() ? exit_failed : exit_done;
 }
 
 int chat(const ChatFlags& flags) {
   const bool json = flags.common.json;
-  if (const auto status = check_media(flags.common, flags.media); !status) return fail(status.error(), json);
+  if (const auto status = check_media(flags.media); !status) return fail(status.error(), json);
   catch_interrupts();
   Engine engine;
   auto file = open_weights(flags.common.model);
@@ -215,6 +244,7 @@ int chat(const ChatFlags& flags) {
   if (const auto status = start(engine, flags.common); !status) return fail(status.error(), json);
   auto answerer = Answerer::create(engine, &*tokenizer, flags.common, flags.generation);
   if (!answerer) return fail(answerer.error(), json);
+  note_demo(flags.common);
   return talk(engine, *tokenizer, flags, *answerer);
 }
 
@@ -229,7 +259,8 @@ void add_chat(Program& program) {
   command->footer(
       "Commands: /think switches thinking, /reset forgets all, /undo takes the last turn back, /save F and "
       "/load F keep\n"
-      "the conversation as JSON, /quit ends. Ctrl-C stops an answer, not the chat.");
+      "the conversation as JSON, /help lists them, /quit ends. Ctrl-C stops an answer, not the chat.\n\n" +
+      std::string(demo_exercises));
   command->callback([&program, flags] { program.action = [flags] { return chat(*flags); }; });
 }
 

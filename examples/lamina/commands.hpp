@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 
 namespace CLI {
 class App;
@@ -16,6 +17,13 @@ struct Program {
   CLI::App& app;
   std::function<int()> action;
 };
+
+/// What the demo model can do, for --help and for people who meet it.
+inline constexpr std::string_view demo_exercises =
+    "The demo model knows only the exercises it was trained on; other questions get wrong answers. For "
+    "example:\n"
+    "  \"Reverse lamina.\"  \"Write lamina in capitals.\"  \"How many n in banana?\"  \"Sort 5 3 9 1.\"\n"
+    "  \"What is 44 + 77?\"  \"87 minus 23\"  \"12 * 10\"  \"Write 229 in Roman.\"  \"Write 612 in words.\"";
 
 void add_run(Program& program);
 void add_chat(Program& program);

@@ -2,21 +2,19 @@
 // `lamina logits`: the logits of all positions of a prompt, as a file or as their arg max.
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
-#include <lamina/weights/file_error.hpp>
-
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "machine.hpp"
 #include "model.hpp"
+#include "numbers.hpp"
+#include "output.hpp"
 #include "report.hpp"
 #include "terminal.hpp"
 #include "text_parts.hpp"
@@ -52,43 +50,32 @@ lamina::Result<std::vector<lamina::TokenId>> prompt_ids(const LogitsFlags& flags
   const lamina::TextSpan span{flags.prompt, lamina::Special::match};
   std::vector<lamina::TokenId> ids;
   LAMINA_TRY(tokenizer->encode(std::span(&span, 1), ids, lamina::Bos::once));
+  LAMINA_TRY(check_text_only(ids, *tokenizer, "--prompt"));
   return ids;
-}
-
-struct FileCloser {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using OutputFile = std::unique_ptr<std::FILE, FileCloser>;
-
-Error cannot_write(const std::string& path) {
-  return Error{ErrorCode::io,     lamina::place(path),  "cannot be written",
-               "a writable file", std::strerror(errno), ""};
 }
 
 /// Feeds `ids` chunk by chunk; writes rows to `out` (if any) and collects each row's arg max.
 lamina::Status write_rows(lamina::Session& session, std::span<const lamina::TokenId> ids,
-                          const LogitsFlags& flags, std::FILE* out, std::vector<std::size_t>& best) {
+                          const LogitsFlags& flags, OutputFile* out, std::vector<std::size_t>& best) {
   ProgressBar bar("logits", ids.size(), flags.common.talks() && ids.size() > session.options().chunk);
   while (best.size() < ids.size() && !interrupted()) {
     const std::size_t count = std::min<std::size_t>(session.options().logits_rows, ids.size() - best.size());
     const auto rows = session.logits_of(ids.subspan(best.size(), count));
     if (!rows) return rows.error();
-    if (out != nullptr && std::fwrite(rows->data(), sizeof(float), rows->size(), out) != rows->size()) {
-      return cannot_write(flags.out);
-    }
+    if (out != nullptr)
+      LAMINA_TRY(out->write({reinterpret_cast<const char*>(rows->data()), rows->size_bytes()}));
     for (std::size_t i = 0; i < count; ++i) {
       const auto row = rows->subspan(i * session.vocab(), session.vocab());
       best.push_back(static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin()));
     }
     bar.at(best.size());
   }
-  if (out != nullptr && std::fflush(out) != 0) return cannot_write(flags.out);
-  return lamina::Done{};
+  return out != nullptr ? out->close() : lamina::Status(lamina::Done{});
 }
 
 int logits(const LogitsFlags& flags) {
   const bool json = flags.common.json;
-  if (const auto status = check_media(flags.common, flags.media); !status) return fail(status.error(), json);
+  if (const auto status = check_media(flags.media); !status) return fail(status.error(), json);
   if (flags.has_prompt == !flags.tokens.empty()) {
     return fail_usage("logits: either --tokens or --prompt is needed", "lamina logits --tokens 2,5,7", json);
   }
@@ -113,17 +100,18 @@ int logits(const LogitsFlags& flags) {
     return fail(status.error(), json);
   }
 
-  OutputFile out;
+  std::optional<OutputFile> out;
   if (!flags.out.empty()) {
-    out.reset(std::fopen(flags.out.c_str(), "wb"));
-    if (out == nullptr) return fail(cannot_write(flags.out), json);
+    auto made = OutputFile::create(flags.out);
+    if (!made) return fail(made.error(), json);
+    out.emplace(std::move(*made));
   }
   std::vector<std::size_t> best;
-  if (const auto status = write_rows(*engine.session, *ids, flags, out.get(), best); !status) {
+  if (const auto status = write_rows(*engine.session, *ids, flags, out ? &*out : nullptr, best); !status) {
     return fail(status.error(), json);
   }
   const std::size_t vocab = engine.session->vocab();
-  if (out == nullptr || json) {
+  if (!out || json) {
     print(Json{{"shape", {best.size(), vocab}}, {"argmax", best}});
   } else {
     note(flags.common, "%s: float32, little-endian, [%zu, %zu]", flags.out.c_str(), best.size(), vocab);
@@ -143,8 +131,8 @@ void add_logits(Program& program) {
       ->add_option("--prompt", flags->prompt, "Raw text instead: special tokens match, <bos> is added once")
       ->each([flags](const std::string&) { flags->has_prompt = true; });
   command->add_option("--out", flags->out, "Write float32, little-endian, [tokens, vocabulary] to this file");
-  command->add_option("--chunk", flags->chunk, "Feed the prompt in chunks of this many tokens (at most 8192)")
-      ->check(CLI::Range(1, 8192));
+  add_number(*command, "--chunk", flags->chunk, 1U, 8192U,
+             "Feed the prompt in chunks of this many tokens (at most 8192)");
   command->callback([&program, flags] { program.action = [flags] { return logits(*flags); }; });
 }
 

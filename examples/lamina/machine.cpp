@@ -17,9 +17,15 @@
 
 #include <lamina/runtime/threads.hpp>
 
+#include "cgroup.hpp"
+
 namespace program {
 
-std::uint32_t physical_cores() {
+namespace {
+
+std::uint64_t page_bytes() { return static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)); }
+
+std::uint32_t allowed_cores() {
   const std::uint32_t cpus = lamina::available_cpus();
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
@@ -39,13 +45,8 @@ std::uint32_t physical_cores() {
   return cores.empty() ? cpus : static_cast<std::uint32_t>(cores.size());
 }
 
-std::uint64_t peak_memory_bytes() {
-  rusage usage{};
-  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
-}
-
-std::uint64_t available_memory_bytes() {
+/// What the machine has left.
+std::uint64_t free_memory_bytes() {
   std::ifstream file("/proc/meminfo");
   std::string name;
   std::uint64_t kilobytes = 0;
@@ -53,8 +54,48 @@ std::uint64_t available_memory_bytes() {
     if (name == "MemAvailable:") return kilobytes * 1024;
     std::getline(file, name);  // the unit, if there is one
   }
-  return static_cast<std::uint64_t>(sysconf(_SC_AVPHYS_PAGES)) *
-         static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return static_cast<std::uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * page_bytes();
+}
+
+/// What limits of the process (ulimit -v, -d) leave.
+std::uint64_t unlimited_bytes() {
+  std::ifstream file("/proc/self/statm");  // in pages: all, resident, shared, text, 0, data
+  std::array<std::uint64_t, 6> pages{};
+  for (std::uint64_t& count : pages) file >> count;
+  std::uint64_t left = UINT64_MAX;
+  const auto apply = [&left](int resource, std::uint64_t used) {
+    rlimit limit{};
+    if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+    left = std::min<std::uint64_t>(left, limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, used));
+  };
+  apply(RLIMIT_AS, pages[0] * page_bytes());
+  apply(RLIMIT_DATA, pages[5] * page_bytes());
+  return left;
+}
+
+}  // namespace
+
+std::uint32_t physical_cores() {
+  const std::uint32_t cores = allowed_cores();
+  const double quota = read_cgroup_limits().cpus;
+  return quota > 0 && quota < cores ? static_cast<std::uint32_t>(std::ceil(quota)) : cores;
+}
+
+std::uint64_t peak_memory_bytes() {
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::uint64_t available_memory_bytes() {
+  return std::min({free_memory_bytes(), grantable_memory_bytes(), unlimited_bytes()});
+}
+
+std::uint64_t grantable_memory_bytes() { return read_cgroup_limits().memory_left; }
+
+std::uint64_t memory_bytes() {
+  return std::min(static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * page_bytes(),
+                  read_cgroup_limits().memory_bytes);
 }
 
 lamina::Result<std::uint64_t> parse_bytes(std::string_view text, std::string_view where) {

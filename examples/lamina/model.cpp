@@ -2,8 +2,6 @@
 // Opening models and making sessions.
 #include "model.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -71,6 +69,9 @@ namespace {
 /// Bytes from which on reading a file ahead takes long enough to show a bar.
 constexpr std::uint64_t big_file = std::uint64_t{1} << 29;
 
+constexpr const char* unpacked_note =
+    "no memory to pack the weights (%s): computing from the mapped file, slower";
+
 /// Touches the weights so that the pages are in memory before the first token, under a progress bar. Tables
 /// that are read row by row stay on disk; what was `packed` just now is in memory. Only done when there is
 /// somebody to watch it.
@@ -83,9 +84,7 @@ void read_ahead(const lamina::WeightFile& file, bool packed, const CommonOptions
   for (const lamina::TensorView& tensor : file.tensors) {
     if (!stays(tensor)) total += tensor.bytes.size();
   }
-  const auto memory =
-      static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  if (total < big_file || total > memory / 4 * 3 || !common.talks() || !stderr_is_terminal()) return;
+  if (total < big_file || total > memory_bytes() / 4 * 3 || !common.talks() || !stderr_is_terminal()) return;
   ProgressBar bar("reading weights", total, true);
   constexpr std::size_t page = 4096;
   std::uint64_t done = 0;
@@ -102,27 +101,50 @@ void read_ahead(const lamina::WeightFile& file, bool packed, const CommonOptions
   asm volatile("" : : "r"(sum));  // keeps the reads
 }
 
-/// Packs the weights where that pays: for `fast`, when they fit into memory. Shows a bar for big files.
-/// Returns the bytes packed; of a packed file there is nothing left to pack.
-Result<std::size_t> pack(Engine& engine, const CommonOptions& common) {
+/// Packs the weights where that pays: for `fast`, when they fit into memory beside the session. Shows a bar
+/// for big files. Returns the bytes packed; of a packed file there is nothing left to pack.
+Result<std::size_t> pack(Engine& engine, const CommonOptions& common, const lamina::SessionOptions& options) {
   if (common.no_pack || common.precision_value() == lamina::Precision::exact) return std::size_t{0};
   const std::uint64_t bytes = lamina::packable_bytes(*engine.entry, engine.file);
-  if (bytes > available_memory_bytes() / 10 * 9) {
-    note(common, "the packed weights would not fit into memory: computing from the mapped file");
+  const std::string size = format_bytes(static_cast<double>(bytes));
+  if (bytes > 0 && bytes + engine.entry->session_bytes(options) > available_memory_bytes() / 10 * 9) {
+    note_less(common, unpacked_note, size.c_str());
     return std::size_t{0};
   }
   ProgressBar bar("packing weights", bytes, bytes >= big_file && common.talks());
   auto packed = lamina::pack_weights(*engine.entry, engine.file, engine.pool.get(), show_packing(bar));
   if (packed) bar.at(*packed);
-  return packed;
+  if (packed || packed.error().code != ErrorCode::out_of_memory) return packed;
+  note_less(common, unpacked_note, size.c_str());
+  return std::size_t{0};
+}
+
+/// Control groups end a process that takes more memory than they grant: say so before.
+lamina::Status check_grant(const Engine& engine, const lamina::SessionOptions& options) {
+  const std::uint64_t needed = engine.entry->session_bytes(options);
+  const std::uint64_t granted = grantable_memory_bytes();
+  if (needed <= granted) return lamina::Done{};
+  return Error{ErrorCode::out_of_memory,
+               "session",
+               "the memory limit of the container leaves too little",
+               lamina::FixedText<160>(format_bytes(static_cast<double>(needed))),
+               lamina::FixedText<160>(format_bytes(static_cast<double>(granted))),
+               "choose a smaller context (-c) or cache format, or raise the limit"};
 }
 
 }  // namespace
 
 Result<std::unique_ptr<lamina::ThreadPool>> start_threads(const CommonOptions& common) {
-  const std::uint32_t threads = common.thread_count();
-  if (threads <= 1) return std::unique_ptr<lamina::ThreadPool>();
-  return lamina::ThreadPool::create(threads);
+  const std::uint32_t wanted = common.thread_count();
+  for (std::uint32_t threads = wanted; threads > 1; threads /= 2) {
+    auto pool = lamina::ThreadPool::create(threads);
+    if (!pool && pool.error().code == ErrorCode::out_of_memory) continue;
+    if (pool && threads < wanted)
+      note_less(common, "the system refused %u threads: using %u", wanted, threads);
+    return pool;
+  }
+  if (wanted > 1) note_less(common, "the system refused %u threads: using 1", wanted);
+  return std::unique_ptr<lamina::ThreadPool>();
 }
 
 lamina::PackProgress show_packing(ProgressBar& bar) noexcept {
@@ -143,10 +165,18 @@ lamina::Status start(Engine& engine, const CommonOptions& common, const SessionN
   if (!pool) return pool.error();
   engine.pool = std::move(*pool);
   options.executor = engine.pool.get();
-  const auto packed = pack(engine, common);
+  LAMINA_TRY(check_grant(engine, options));
+  const auto packed = pack(engine, common, options);
   if (!packed) return packed.error();
   read_ahead(engine.file, *packed > 0, common);
   auto session = lamina::Session::create(*engine.entry, engine.file, options);
+  if (!session && *packed > 0 && session.error().code == ErrorCode::out_of_memory) {
+    note_less(common, unpacked_note, format_bytes(static_cast<double>(*packed)).c_str());
+    auto file = open_weights(common.model);
+    if (!file) return file.error();
+    engine.file = std::move(*file);
+    session = lamina::Session::create(*engine.entry, engine.file, options);
+  }
   if (!session) return session.error();
   engine.session.emplace(std::move(*session));
   engine.load_seconds = watch.seconds();

@@ -59,7 +59,8 @@ struct SessionNeeds {
                                                      const lamina::ModelDescription& description,
                                                      const SessionNeeds& needs = {});
 
-/// The threads that the flags ask for; null for one alone. Errors: as `ThreadPool::create`.
+/// The threads that the flags ask for, or as many as the system grants; null for one alone. Errors: as
+/// `ThreadPool::create`.
 [[nodiscard]] lamina::Result<std::unique_ptr<lamina::ThreadPool>> start_threads(const CommonOptions& common);
 
 /// Shows packing on `bar`, which must outlive it; stops when Ctrl-C was pressed.

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "machine.hpp"
+#include "numbers.hpp"
 #include "terminal.hpp"
 
 namespace program {
@@ -37,24 +38,17 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
                   "GGUF file (plain or packed) or Hugging Face directory (default: the demo model)")
       ->group(group);
   command.add_option("--mmproj", options.mmproj, "GGUF with the vision and audio towers")->group(group);
-  command.add_option("-t,--threads", options.threads, "Worker threads (default: physical cores)")
-      ->check(CLI::Range(1, 1024))
+  add_number(command, "-t,--threads", options.threads, 1U, 1024U,
+             "Worker threads (default: physical cores this process may use)")
       ->group(group);
-  command
-      .add_option("-c,--context", options.context,
-                  "Tokens of context to plan for (default: smaller of 8192 and the model's maximum)")
-      ->check(CLI::Range(1, 1 << 30))
+  add_number(command, "-c,--context", options.context, 1U, 1U << 30,
+             "Tokens of context to plan for (default: smaller of 8192 and the model's maximum)")
       ->group(group);
-  command
-      .add_option(
-          "--cache", options.cache,
-          "Format of the key/value cache: bf16, int8 or f32 (default: bf16; f32 with --precision exact)")
-      ->check(CLI::IsMember({"bf16", "int8", "f32"}))
+  add_choice(command, "--cache", options.cache, {"bf16", "int8", "f32"},
+             "Format of the key/value cache: bf16, int8 or f32 (default: bf16; f32 with --precision exact)")
       ->group(group);
-  command
-      .add_option("--precision", options.precision,
-                  "Activations: fast (int8 or bf16) or exact (float32 throughout, cache included)")
-      ->check(CLI::IsMember({"fast", "exact"}))
+  add_choice(command, "--precision", options.precision, {"fast", "exact"},
+             "Activations: fast (int8 or bf16) or exact (float32 throughout, cache included)")
       ->group(group);
   command
       .add_flag("--no-pack", options.no_pack,
@@ -69,35 +63,40 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
 
 void add_generation_flags(CLI::App& command, GenerationOptions& options) {
   const std::string group = "Generation";
+  add_number(command, "-n,--max-tokens", options.max_tokens, 1U, 1U << 30,
+             "Most tokens to generate (default: until the context is full)")
+      ->group(group);
+  add_number(command, "--temp", options.temperature, 0.0, 100.0,
+             "Temperature, 0 = greedy (default: what the model's file says, else 1; 0 for the demo model)")
+      ->group(group);
+  add_number(command, "--top-k", options.top_k, std::int64_t{0}, std::int64_t{1} << 30,
+             "Keep the k likeliest tokens, 0 = all (default 64)")
+      ->group(group);
+  add_number(command, "--top-p", options.top_p, 1e-6, 1.0,
+             "Keep the likeliest tokens up to this probability, 1 = all (default 0.95)")
+      ->group(group);
+  add_number(command, "--min-p", options.min_p, 0.0, 1.0,
+             "Drop tokens below this share of the likeliest (default 0)")
+      ->group(group);
+  add_number(command, "--repeat-penalty", options.repeat_penalty, 0.01, 100.0,
+             "Divide the logits of recent tokens (default 1: off)")
+      ->group(group);
+  const auto read_seed = [&options](const std::string& text) {
+    std::uint64_t seed = 0;
+    if (text == "-1") {
+      options.seed.reset();
+    } else if (read_number(text, std::uint64_t{0}, UINT64_MAX, seed)) {
+      options.seed = seed;
+    } else {
+      throw CLI::ValidationError("--seed",
+                                 expected_found("-1 or a whole number from 0 to 18446744073709551615", text));
+    }
+  };
   command
-      .add_option("-n,--max-tokens", options.max_tokens,
-                  "Most tokens to generate (default: until the context is full)")
-      ->check(CLI::Range(1, 1 << 30))
-      ->group(group);
-  command
-      .add_option(
-          "--temp", options.temperature,
-          "Temperature, 0 = greedy (default: what the model's file says, else 1; 0 for the demo model)")
-      ->check(CLI::Range(0.0, 100.0))
-      ->group(group);
-  command.add_option("--top-k", options.top_k, "Keep the k likeliest tokens, 0 = all (default 64)")
-      ->check(CLI::Range(0, 1 << 30))
-      ->group(group);
-  command
-      .add_option("--top-p", options.top_p,
-                  "Keep the likeliest tokens up to this probability, 1 = all (default 0.95)")
-      ->check(CLI::Range(1e-6, 1.0))
-      ->group(group);
-  command.add_option("--min-p", options.min_p, "Drop tokens below this share of the likeliest (default 0)")
-      ->check(CLI::Range(0.0, 1.0))
-      ->group(group);
-  command
-      .add_option("--repeat-penalty", options.repeat_penalty,
-                  "Divide the logits of recent tokens (default 1: off)")
-      ->check(CLI::Range(0.01, 100.0))
-      ->group(group);
-  command.add_option("--seed", options.seed, "Seed of the random choice (default: a new one each time)")
-      ->each([&options](const std::string&) { options.seed_given = true; })
+      .add_option_function<std::string>(
+          "--seed", read_seed,
+          "Seed of the random choice, -1: a new one for each answer (default; --json tells it)")
+      ->type_name("N")
       ->group(group);
   command.add_option("--system", options.system, "System prompt")->group(group);
   command.add_flag("--think", options.think, "Let the model think before it answers")->group(group);
@@ -115,8 +114,8 @@ void add_media_flags(CLI::App& command, MediaOptions& options) {
   command.add_option("--video", options.videos, "Video (repeatable, in order)")
       ->allow_extra_args(false)
       ->group(group);
-  command.add_option("--image-tokens", options.image_tokens, "Soft tokens of a picture")
-      ->check(CLI::Range(1, 1 << 20))
+  add_number(command, "--image-tokens", options.image_tokens, std::int64_t{1}, std::int64_t{1} << 20,
+             "Soft tokens of a picture")
       ->group(group);
   command
       .add_flag("--image-as-is", options.image_as_is,
@@ -134,14 +133,38 @@ Error not_in_this_version(std::string_view where, std::string_view what, std::st
   return error;
 }
 
-lamina::Status check_media(const CommonOptions& common, const MediaOptions& media) {
-  constexpr std::string_view hint = "leave the flag out and use text only";
+lamina::Status check_media(const MediaOptions& media) {
+  constexpr std::string_view hint = text_only_hint;
   if (!media.images.empty()) return not_in_this_version("--image", "reading pictures", hint);
   if (!media.audios.empty()) return not_in_this_version("--audio", "reading sounds", hint);
   if (!media.videos.empty()) return not_in_this_version("--video", "reading videos", hint);
   if (media.image_tokens > 0) return not_in_this_version("--image-tokens", "reading pictures", hint);
   if (media.image_as_is) return not_in_this_version("--image-as-is", "reading pictures", hint);
-  if (!common.mmproj.empty()) return not_in_this_version("--mmproj", "reading pictures and sounds", hint);
+  return lamina::Done{};
+}
+
+lamina::Status check_text_only(const lamina::Conversation& conversation, std::string_view where) {
+  for (const lamina::Message& message : conversation.messages) {
+    for (const lamina::ContentPart& part : message.content.parts) {
+      if (part.kind == lamina::ContentPart::Kind::text) continue;
+      return not_in_this_version(where, "reading pictures, sounds and videos",
+                                 "leave them out of the conversation");
+    }
+  }
+  return lamina::Done{};
+}
+
+lamina::Status check_text_only(std::span<const lamina::TokenId> ids, const lamina::Tokenizer& tokenizer,
+                               std::string_view where) {
+  const lamina::SpecialTokens& special = tokenizer.special();
+  for (const lamina::TokenId id : ids) {
+    if (id != special.image_slot && id != special.audio_slot && id != special.video_slot) continue;
+    Error error =
+        not_in_this_version(where, "reading pictures, sounds and videos", "take its place out of the text");
+    error.expected = "text only";
+    error.found = tokenizer.piece(id);
+    return error;
+  }
   return lamina::Done{};
 }
 

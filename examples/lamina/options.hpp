@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,8 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/runtime/model_entry.hpp>
+#include <lamina/text/conversation.hpp>
+#include <lamina/text/tokenizer.hpp>
 
 namespace CLI {
 class App;
@@ -21,7 +25,7 @@ namespace program {
 struct CommonOptions {
   std::string model;  ///< empty: the demo model inside the program
   std::string mmproj;
-  std::uint32_t threads = 0;  ///< 0: number of physical cores
+  std::uint32_t threads = 0;  ///< 0: number of physical cores this process may use
   std::uint32_t context = 0;  ///< 0: smaller of 8192 and the model's maximum
   std::string cache;          ///< empty: bf16, or f32 with `--precision exact`
   std::string precision = "fast";
@@ -44,8 +48,7 @@ struct GenerationOptions {
   double top_p = -1;
   double min_p = 0;
   double repeat_penalty = 1;
-  std::uint64_t seed = 0;
-  bool seed_given = false;
+  std::optional<std::uint64_t> seed;  ///< nothing: a new one for each answer
   std::string system;
   bool think = false;
   bool ignore_stop = false;
@@ -64,8 +67,19 @@ void add_common_flags(CLI::App& command, CommonOptions& options);
 void add_generation_flags(CLI::App& command, GenerationOptions& options);
 void add_media_flags(CLI::App& command, MediaOptions& options);
 
+/// What to do instead of giving a flag for pictures or sounds.
+inline constexpr std::string_view text_only_hint = "leave the flag out and use text only";
+
 /// Refuses media. Errors: unsupported, as long as this version has no encoders.
-[[nodiscard]] lamina::Status check_media(const CommonOptions& common, const MediaOptions& media);
+[[nodiscard]] lamina::Status check_media(const MediaOptions& media);
+
+/// Refuses a conversation that holds media. Errors: unsupported.
+[[nodiscard]] lamina::Status check_text_only(const lamina::Conversation& conversation,
+                                             std::string_view where);
+
+/// Refuses a prompt that keeps a place for media. Errors: unsupported.
+[[nodiscard]] lamina::Status check_text_only(std::span<const lamina::TokenId> ids,
+                                             const lamina::Tokenizer& tokenizer, std::string_view where);
 
 /// The error "not in this version" for `what`, with what to use instead.
 [[nodiscard]] lamina::Error not_in_this_version(std::string_view where, std::string_view what,

@@ -2,7 +2,6 @@
 // `lamina plan`: memory and cost of a model before it is loaded, and the C++ header of its variant.
 #include "plan.hpp"
 
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "commands.hpp"
 #include "machine.hpp"
 #include "model.hpp"
+#include "output.hpp"
 #include "report.hpp"
 #include "terminal.hpp"
 
@@ -109,7 +109,7 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
 }
 
 void print_layers(const Json& document) {
-  std::puts("\nlayers (kind: index, \"<\" and the layer whose keys and values it reads)");
+  put("\nlayers (kind: index, \"<\" and the layer whose keys and values it reads)\n");
   for (const Json& kind : document["kinds"]) {
     std::string line;
     for (const Json& layer : document["layers"]) {
@@ -117,39 +117,38 @@ void print_layers(const Json& document) {
       line += " " + layer["layer"].dump();
       if (layer["kv_owner"] != layer["layer"]) line += "<" + layer["kv_owner"].dump();
     }
-    std::printf("  %-20s%s\n", kind["kind"].get_ref<const std::string&>().c_str(), line.c_str());
+    putf("  %-20s%s\n", kind["kind"].get_ref<const std::string&>().c_str(), line.c_str());
   }
 }
 
 void print_plan(const Json& document) {
   const auto bytes = [&](const char* key) { return format_bytes(document[key].get<double>()); };
   const auto word = [&](const char* key) { return document[key].get<std::string>(); };
-  std::printf("%s, %s, %s cache of %s tokens, %.3g billion weights\n\n", word("model").c_str(),
-              word("formats").c_str(), word("cache_format").c_str(), document["context"].dump().c_str(),
-              document["parameters"].get<double>() / 1e9);
-  std::printf("weights    %12s", bytes("weights_bytes").c_str());
+  putf("%s, %s, %s cache of %s tokens, %.3g billion weights\n\n", word("model").c_str(),
+       word("formats").c_str(), word("cache_format").c_str(), document["context"].dump().c_str(),
+       document["parameters"].get<double>() / 1e9);
+  putf("weights    %12s", bytes("weights_bytes").c_str());
   if (document["weights_on_disk_bytes"].get<double>() > 0) {
-    std::printf("   of them %s read row by row from disk", bytes("weights_on_disk_bytes").c_str());
+    putf("   of them %s read row by row from disk", bytes("weights_on_disk_bytes").c_str());
   }
-  std::printf("\ncache      %12s   %s for each more token\n", bytes("cache_bytes").c_str(),
-              bytes("cache_bytes_per_more_token").c_str());
+  putf("\ncache      %12s   %s for each more token\n", bytes("cache_bytes").c_str(),
+       bytes("cache_bytes_per_more_token").c_str());
   if (document["workspace_bytes"].is_null()) {
-    std::puts("workspace       unknown   no compiled-in model fits this file");
+    put("workspace       unknown   no compiled-in model fits this file\n");
   } else {
-    std::printf("workspace  %12s\n", bytes("workspace_bytes").c_str());
+    putf("workspace  %12s\n", bytes("workspace_bytes").c_str());
   }
-  std::printf("total      %12s   of memory\n", bytes("total_bytes").c_str());
-  std::printf("one token  %12s   read, %.4g GFLOP\n\n", bytes("bytes_per_token").c_str(),
-              document["flops_per_token"].get<double>() / 1e9);
+  putf("total      %12s   of memory\n", bytes("total_bytes").c_str());
+  putf("one token  %12s   read, %.4g GFLOP\n\n", bytes("bytes_per_token").c_str(),
+       document["flops_per_token"].get<double>() / 1e9);
 
-  std::printf("%-20s %6s %12s %12s %12s %10s\n", "layer kind", "layers", "weights", "cache", "read/token",
-              "MFLOP");
+  putf("%-20s %6s %12s %12s %12s %10s\n", "layer kind", "layers", "weights", "cache", "read/token", "MFLOP");
   for (const Json& kind : document["kinds"]) {
-    std::printf("%-20s %6s %12s %12s %12s %10.4g\n", kind["kind"].get_ref<const std::string&>().c_str(),
-                kind["layers"].dump().c_str(), format_bytes(kind["weights_bytes"].get<double>()).c_str(),
-                format_bytes(kind["cache_bytes"].get<double>()).c_str(),
-                format_bytes(kind["bytes_per_token"].get<double>()).c_str(),
-                kind["flops_per_token"].get<double>() / 1e6);
+    putf("%-20s %6s %12s %12s %12s %10.4g\n", kind["kind"].get_ref<const std::string&>().c_str(),
+         kind["layers"].dump().c_str(), format_bytes(kind["weights_bytes"].get<double>()).c_str(),
+         format_bytes(kind["cache_bytes"].get<double>()).c_str(),
+         format_bytes(kind["bytes_per_token"].get<double>()).c_str(),
+         kind["flops_per_token"].get<double>() / 1e6);
   }
   print_layers(document);
 }
@@ -215,10 +214,10 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
   } else {
     print_plan(document);
     if (flags.check_weights) {
-      std::printf("\nweights are clean: all numbers of %zu tensors, %s, are finite\n", file->tensors.size(),
-                  format_bytes(static_cast<double>(bytes_of(*file))).c_str());
+      putf("\nweights are clean: all numbers of %zu tensors, %s, are finite\n", file->tensors.size(),
+           format_bytes(static_cast<double>(bytes_of(*file))).c_str());
     }
-    if (budget && budget->fits) std::printf("\nfits; the largest context that fits is %u\n", budget->context);
+    if (budget && budget->fits) putf("\nfits; the largest context that fits is %u\n", budget->context);
   }
   if (!budget || budget->fits) return exit_done;
   // The document has said it already: only the lines for people are left.
@@ -249,7 +248,7 @@ int plan(const PlanFlags& flags) {
     if (!entry) return fail(entry.error(), flags.common.json);
     const lamina::ModelDescription& description = (*entry)->describe();
     if (flags.as_header) {
-      std::fputs(lamina::as_header(description, (*entry)->name).c_str(), stdout);
+      put(lamina::as_header(description, (*entry)->name));
       return exit_done;
     }
     return show(flags, description, nullptr, *entry, format, std::string((*entry)->name));
@@ -265,7 +264,7 @@ int plan(const PlanFlags& flags) {
       return fail(clean.error(), flags.common.json);
   }
   if (flags.as_header) {
-    std::fputs(lamina::as_header(file->description, lamina::header_name(file->path)).c_str(), stdout);
+    put(lamina::as_header(file->description, lamina::header_name(file->path)));
     return exit_done;
   }
   const auto entry = find_entry(*file);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina prompt`: conversations in the OpenAI shape to the exact prompt, as text or ids.
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +11,8 @@
 
 #include "commands.hpp"
 #include "lines.hpp"
+#include "numbers.hpp"
+#include "output.hpp"
 #include "report.hpp"
 #include "text_parts.hpp"
 
@@ -37,6 +38,8 @@ lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, 
   auto conversation = lamina::read_chat_json(request);
   if (!conversation) return conversation.error();
   if (flags.think) conversation->enable_thinking = true;
+  // A bare tokenizer's ids are the template's; those for a model must not hide what it cannot see.
+  if (flags.ids && parts.has_model) LAMINA_TRY(check_text_only(*conversation, "--ids"));
   const auto prompt = lamina::render_chat(*conversation, size_for(flags, parts));
   if (!prompt) return prompt.error();
   if (!flags.ids) return Json{{"text", prompt->text()}};
@@ -47,8 +50,10 @@ lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, 
 
 int render_lines(const PromptFlags& flags, const TextParts& parts) {
   int code = exit_done;
+  LineReader lines(stdin);
   std::string line;
-  for (std::size_t number = 1; read_line(stdin, line); ++number) {
+  for (std::size_t number = 1; !output_failed() && lines.next(line); ++number) {
+    if (is_blank(line)) continue;
     const auto result = render(line, flags, parts);
     if (result) {
       print(*result);
@@ -59,6 +64,7 @@ int render_lines(const PromptFlags& flags, const TextParts& parts) {
     error.where = lamina::text("line %zu: %s", number, result.error().where.c_str()).view();
     code = fail(error, true);
   }
+  if (const auto status = check_read(stdin, stdin_name); !status) return fail(status.error(), true);
   return code;
 }
 
@@ -66,17 +72,18 @@ int prompt(const PromptFlags& flags) {
   const auto parts = open_text_parts(flags.common.model);
   if (!parts) return fail(parts.error(), flags.common.json);
   if (flags.jsonl) return render_lines(flags, *parts);
-  const auto result = render(read_all(stdin), flags, *parts);
+  const auto request = read_all(stdin, stdin_name);
+  if (!request) return fail(request.error(), flags.common.json);
+  const auto result = render(*request, flags, *parts);
   if (!result) return fail(result.error(), flags.common.json);
   if (flags.common.json) {
     print(*result);
   } else if (flags.ids) {
     std::string line;
     for (const Json& id : (*result)["ids"]) line += (line.empty() ? "" : " ") + id.dump();
-    std::puts(line.c_str());
+    put(line += '\n');
   } else {
-    const auto& text = (*result)["text"].get_ref<const std::string&>();
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    put((*result)["text"].get_ref<const std::string&>());
   }
   return exit_done;
 }
@@ -91,8 +98,8 @@ void add_prompt(Program& program) {
                     "One conversation per line, answered by {\"text\":...} or {\"ids\":...}");
   command->add_flag("--ids", flags->ids, "Token ids instead of text");
   command->add_flag("--think", flags->think, "Turn thinking on, whatever the conversation says");
-  command->add_option("--template", flags->size, "small (E2B, E4B, demo) or large (default: by the model)")
-      ->check(CLI::IsMember({"small", "large"}));
+  add_choice(*command, "--template", flags->size, {"small", "large"},
+             "small (E2B, E4B, demo) or large (default: by the model)");
   command->footer("-m may also be a tokenizer.json or a GGUF file that holds only a vocabulary.");
   command->callback([&program, flags] { program.action = [flags] { return prompt(*flags); }; });
 }

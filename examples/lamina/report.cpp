@@ -5,36 +5,27 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "commands.hpp"
 #include "flag_hints.hpp"
+#include "output.hpp"
+#include "print_error.hpp"
 
 namespace program {
 
-namespace {
-
-/// The library's hint, or what to do with this program.
-std::string_view hint_of(const lamina::Error& error) {
-  if (error.code == lamina::ErrorCode::not_finite)
-    return "look for the damaged tensor: lamina plan --check-weights -m MODEL";
-  return error.hint;
-}
-
-}  // namespace
-
-Json error_document(const lamina::Error& error) {
+Json error_document(const lamina::Error& from_library) {
+  const lamina::Error error = with_flags(from_library);
   return Json{{"error",
                {{"code", std::string(name_of(error.code))},
                 {"message", std::string(describe(error).view())},
                 {"where", std::string(error.where.view())},
-                {"hint", std::string(hint_of(error))}}}};
+                {"hint", std::string(error.hint.view())}}}};
 }
 
 int fail(const lamina::Error& from_library, bool json) {
   const lamina::Error error = with_flags(from_library);
-  std::fflush(stdout);
-  std::fprintf(stderr, "lamina: %s\n", describe(error).c_str());
-  const std::string hint(hint_of(error));
-  if (!hint.empty()) std::fprintf(stderr, "hint: %s\n", hint.c_str());
-  if (json) print(error_document(error));
+  flush_output();
+  print_error(error, "lamina: ");
+  if (json) print(error_document(from_library));
   return exit_failed;
 }
 
@@ -53,31 +44,46 @@ std::string dump(const Json& document) {
 }
 
 void print(const Json& document) {
-  const std::string line = dump(document) + "\n";
-  std::fwrite(line.data(), 1, line.size(), stdout);
-  std::fflush(stdout);
+  put(dump(document));
+  put("\n");
+  flush_output();
 }
 
-lamina::Result<Json> parse_json(std::string_view text, std::string_view where) {
-  Json document = Json::parse(text, nullptr, false);
-  if (document.is_discarded()) {
-    return lamina::Error{lamina::ErrorCode::bad_argument,
-                         where,
-                         "text is no JSON document",
-                         "JSON in UTF-8",
-                         text.empty() ? std::string_view("nothing") : text,
-                         ""};
-  }
-  return document;
+int fail_without_memory(bool json) {
+  return fail(lamina::Error{lamina::ErrorCode::out_of_memory, "memory", "the system refused memory", "more",
+                            "none left", "free some, or raise the limit (ulimit -v, the container's)"},
+              json);
 }
+
+namespace {
+
+void say_line(const char* format, std::va_list arguments) {
+  std::vfprintf(stderr, format, arguments);
+  std::fputc('\n', stderr);
+}
+
+}  // namespace
 
 void note(const CommonOptions& options, const char* format, ...) {
   if (!options.talks()) return;
   std::va_list arguments;
   va_start(arguments, format);
-  std::vfprintf(stderr, format, arguments);
+  say_line(format, arguments);
   va_end(arguments);
-  std::fputc('\n', stderr);
+}
+
+void note_demo(const CommonOptions& options) {
+  if (options.model.empty() && !options.json)
+    note(options, "%.*s", static_cast<int>(demo_exercises.size()), demo_exercises.data());
+}
+
+void note_less(const CommonOptions& options, const char* format, ...) {
+  if (options.quiet) return;
+  std::fputs("note: ", stderr);
+  std::va_list arguments;
+  va_start(arguments, format);
+  say_line(format, arguments);
+  va_end(arguments);
 }
 
 }  // namespace program

@@ -24,6 +24,9 @@ inline constexpr int exit_interrupted = 130;  ///< 128 + SIGINT, as shells count
 /// `exit_failed`.
 int fail(const lamina::Error& error, bool json);
 
+/// As `fail` for memory that the system refused.
+int fail_without_memory(bool json);
+
 /// As `fail` for wrong usage: returns `exit_usage`.
 int fail_usage(std::string_view message, std::string_view hint, bool json);
 
@@ -36,10 +39,13 @@ int fail_usage(std::string_view message, std::string_view hint, bool json);
 /// Writes `document` and a newline to stdout at once.
 void print(const Json& document);
 
-/// Reads a document. Errors: bad_argument that names `where`.
-[[nodiscard]] lamina::Result<Json> parse_json(std::string_view text, std::string_view where);
-
-/// Prints one line on stderr unless `--quiet`.
+/// Prints one line on stderr if that is a terminal, unless `--quiet`.
 __attribute__((format(printf, 2, 3))) void note(const CommonOptions& options, const char* format, ...);
+
+/// Says on a terminal what the demo model can be asked, if that is the model.
+void note_demo(const CommonOptions& options);
+
+/// Says on stderr, terminal or not, that the work goes on with less than was meant, unless `--quiet`.
+__attribute__((format(printf, 2, 3))) void note_less(const CommonOptions& options, const char* format, ...);
 
 }  // namespace program

@@ -60,6 +60,7 @@ lamina::Result<RunPrompt> raw_prompt(const RunFlags& flags, const lamina::Tokeni
   RunPrompt result{{}, AnswerForm::raw};
   const lamina::TextSpan span{flags.text, lamina::Special::match};
   LAMINA_TRY(tokenizer.encode(std::span(&span, 1), result.ids, lamina::Bos::once));
+  LAMINA_TRY(check_text_only(result.ids, tokenizer, "--raw"));
   return result;
 }
 
@@ -87,6 +88,7 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
   auto answerer = Answerer::create(engine, tokenizer ? &*tokenizer : nullptr, flags.common, flags.generation);
   if (!answerer) return fail(answerer.error(), json);
 
+  note_demo(flags.common);
   AnswerPrinter printer(json, flags.common.talks());
   const auto answer = answerer->answer({prompt->ids, 0, prompt->form, prompt->start}, printer);
   printer.finish();
@@ -98,20 +100,22 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
 
 int run(RunFlags& flags) {
   const bool json = flags.common.json;
-  if (const auto status = check_media(flags.common, flags.media); !status) return fail(status.error(), json);
+  if (const auto status = check_media(flags.media); !status) return fail(status.error(), json);
   constexpr std::string_view example = "lamina run \"Reverse lamina.\"";
   if (!flags.tokens.empty()) {
-    if (flags.has_text || flags.raw)
-      return fail_usage("run: --tokens stands instead of a text", example, json);
+    if (flags.has_text) return fail_usage("run: --tokens stands instead of a text", example, json);
     const auto ids = parse_ids(flags.tokens, "--tokens");
     if (!ids) return fail_usage(describe(ids.error()).view(), "lamina run --tokens 2,5,7", json);
     if (ids->empty()) return fail_usage("run: no tokens", "lamina run --tokens 2,5,7", json);
     return answer_prompt(flags, *ids);
   }
-  if (!flags.has_text) {
-    if (stdin_is_terminal()) return fail_usage("run: no text", example, json);
-    flags.text = read_all(stdin);
+  if (!flags.has_text && !stdin_is_terminal()) {
+    auto text = read_all(stdin, stdin_name);
+    if (!text) return fail(text.error(), json);
+    flags.text = std::move(*text);
   }
+  if (flags.raw ? flags.text.empty() : is_blank(flags.text))
+    return fail_usage("run: expected a text, found nothing", example, json);
   return answer_prompt(flags, {});
 }
 
@@ -128,6 +132,7 @@ void add_run(Program& program) {
   command->add_flag("--raw", flags->raw,
                     "No chat template: the text as it is, special tokens match, <bos> added once");
   command->add_option("--tokens", flags->tokens, "Token ids instead of a text, no template: 2,5,7");
+  command->footer(std::string(demo_exercises));
   command->callback([&program, flags] { program.action = [flags] { return run(*flags); }; });
 }
 

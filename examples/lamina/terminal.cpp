@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <string>
 
+#include "output.hpp"
+
 namespace program {
 
 bool stdin_is_terminal() noexcept { return isatty(STDIN_FILENO) != 0; }
@@ -16,9 +18,14 @@ bool stderr_is_terminal() noexcept { return isatty(STDERR_FILENO) != 0; }
 
 namespace {
 
-void write(std::FILE* stream, std::string_view piece) {
-  std::fwrite(piece.data(), 1, piece.size(), stream);
-  std::fflush(stream);
+void show_on_stdout(std::string_view piece) {
+  put(piece);
+  flush_output();
+}
+
+void show_on_stderr(std::string_view piece) {
+  std::fwrite(piece.data(), 1, piece.size(), stderr);
+  std::fflush(stderr);
 }
 
 }  // namespace
@@ -28,23 +35,23 @@ AnswerPrinter::AnswerPrinter(bool silent, bool show_thought) noexcept
 
 void AnswerPrinter::dim(bool wanted) {
   if (dimmed_ == wanted || !terminal_) return;
-  write(stdout, wanted ? "\x1b[2m" : "\x1b[0m");
+  show_on_stdout(wanted ? "\x1b[2m" : "\x1b[0m");
   dimmed_ = wanted;
 }
 
 void AnswerPrinter::thought(std::string_view piece) {
   if (silent_ || piece.empty() || (!terminal_ && !show_thought_)) return;
   dim(true);
-  write(terminal_ ? stdout : stderr, piece);
+  (terminal_ ? show_on_stdout : show_on_stderr)(piece);
   wrote_thought_ = true;
   last_ = piece.back();
 }
 
 void AnswerPrinter::text(std::string_view piece) {
   if (silent_ || piece.empty()) return;
-  if (wrote_thought_ && !wrote_text_ && last_ != '\n') write(terminal_ ? stdout : stderr, "\n");
+  if (wrote_thought_ && !wrote_text_ && last_ != '\n') (terminal_ ? show_on_stdout : show_on_stderr)("\n");
   dim(false);
-  write(stdout, piece);
+  show_on_stdout(piece);
   wrote_text_ = true;
   last_ = piece.back();
 }
@@ -52,7 +59,7 @@ void AnswerPrinter::text(std::string_view piece) {
 void AnswerPrinter::finish() {
   if (silent_) return;
   dim(false);
-  if (last_ != '\n') write(wrote_text_ || terminal_ ? stdout : stderr, "\n");
+  if (last_ != '\n') (wrote_text_ || terminal_ ? show_on_stdout : show_on_stderr)("\n");
   last_ = '\n';
 }
 
@@ -60,7 +67,7 @@ ProgressBar::ProgressBar(std::string_view label, std::uint64_t total, bool enabl
     : label_(label), total_(total), enabled_(enabled && total > 0 && stderr_is_terminal()) {}
 
 ProgressBar::~ProgressBar() {
-  if (drawn_percent_ >= 0) write(stderr, "\r\x1b[K");
+  if (drawn_percent_ >= 0) show_on_stderr("\r\x1b[K");
 }
 
 void ProgressBar::at(std::uint64_t done) {
@@ -73,7 +80,7 @@ void ProgressBar::at(std::uint64_t done) {
   std::string line = "\r";
   line.append(label_).append(" [").append(filled, '#').append(width - filled, '.').append("] ");
   line.append(std::to_string(percent)).append(" %");
-  write(stderr, line);
+  show_on_stderr(line);
 }
 
 }  // namespace program

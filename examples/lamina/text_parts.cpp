@@ -33,9 +33,9 @@ constexpr lamina::TemplateSize size_of_template(bool has_per_layer_inputs) noexc
   return has_per_layer_inputs ? lamina::TemplateSize::small : lamina::TemplateSize::large;
 }
 
-Result<TextParts> with_template(Result<Tokenizer> tokenizer, bool has_per_layer_inputs) {
+Result<TextParts> with_template(Result<Tokenizer> tokenizer, bool has_per_layer_inputs, bool has_model) {
   if (!tokenizer) return tokenizer.error();
-  return TextParts{std::move(*tokenizer), size_of_template(has_per_layer_inputs)};
+  return TextParts{std::move(*tokenizer), size_of_template(has_per_layer_inputs), has_model};
 }
 
 Result<TextParts> parts_of_gguf(const Result<lamina::GgufFile>& file) {
@@ -43,14 +43,14 @@ Result<TextParts> parts_of_gguf(const Result<lamina::GgufFile>& file) {
   const auto per_layer =
       file->metadata.integer_or("gemma4.embedding_length_per_layer_input", {0, INT32_MAX}, 0);
   return with_template(make_tokenizer(lamina::read_gguf_vocabulary(file->metadata)),
-                       per_layer && *per_layer > 0);
+                       per_layer && *per_layer > 0, !file->tensors.empty());
 }
 
-Result<TextParts> parts_of_json(const std::string& path, bool has_per_layer_inputs) {
+Result<TextParts> parts_of_json(const std::string& path, bool has_per_layer_inputs, bool has_model) {
   const auto file = lamina::open_mapped(path);
   if (!file) return file.error();
   return with_template(make_tokenizer(lamina::read_tokenizer_json((*file)->bytes(), path)),
-                       has_per_layer_inputs);
+                       has_per_layer_inputs, has_model);
 }
 
 /// A directory without a readable config.json still has its tokenizer; only the template is a guess then.
@@ -83,15 +83,16 @@ lamina::TemplateSize template_size(const lamina::WeightFile& file) noexcept {
 Result<TextParts> open_text_parts(const std::string& path) {
   if (path.empty()) return parts_of_gguf(lamina::read_gguf_file(demo_bytes(), "demo"));
   if (lamina::path_kind(path) == lamina::PathKind::directory) {
-    return parts_of_json(path + "/tokenizer.json", directory_has_per_layer_inputs(path));
+    return parts_of_json(path + "/tokenizer.json", directory_has_per_layer_inputs(path), true);
   }
   const auto file = lamina::open_mapped(path);
   if (!file) return file.error();
   const auto bytes = (*file)->bytes();
-  const std::string_view first(reinterpret_cast<const char*>(bytes.data()),
-                               std::min<std::size_t>(bytes.size(), 64));
+  std::string_view first(reinterpret_cast<const char*>(bytes.data()),
+                         std::min<std::size_t>(bytes.size(), 64));
+  if (first.starts_with("\xEF\xBB\xBF")) first.remove_prefix(3);
   const std::size_t at = first.find_first_not_of(" \t\r\n");
-  if (at != first.npos && first[at] == '{') return parts_of_json(path, false);
+  if (at != first.npos && first[at] == '{') return parts_of_json(path, false, false);
   return parts_of_gguf(lamina::open_gguf_file(path));
 }
 

@@ -21,6 +21,7 @@ namespace program {
 struct TextParts {
   lamina::Tokenizer tokenizer;
   lamina::TemplateSize size = lamina::TemplateSize::large;
+  bool has_model = false;  ///< what was opened can answer, too
 };
 
 /// Opens only the text parts of a GGUF file (with or without weights), a tokenizer.json, a Hugging Face

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina tokenize`: text to ids and back, line by line.
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include <lamina/huggingface/json_value.hpp>
+
 #include "commands.hpp"
 #include "lines.hpp"
+#include "numbers.hpp"
+#include "output.hpp"
 #include "report.hpp"
 #include "text_parts.hpp"
 
@@ -50,22 +53,23 @@ Json decoded(const lamina::Tokenizer& tokenizer, std::span<const TokenId> ids, l
 /// One line of `--jsonl`: {"text": ...} or {"ids": [...]}.
 Json convert_document(const lamina::Tokenizer& tokenizer, std::string_view line, bool special,
                       lamina::Status& status) {
-  const auto document = parse_json(line, "line");
+  using Kind = lamina::Value::Kind;
+  const auto document = lamina::parse_json_value(line);
   if (!document) {
     status = document.error();
     return {};
   }
-  if (document->is_object() && document->contains("text") && (*document)["text"].is_string()) {
-    return encoded(tokenizer, (*document)["text"].get_ref<const std::string&>(), special, status);
+  if (const lamina::Value* text = document->find("text"); text != nullptr && text->is(Kind::string)) {
+    return encoded(tokenizer, text->text, special, status);
   }
-  if (document->is_object() && document->contains("ids") && (*document)["ids"].is_array()) {
-    std::vector<TokenId> ids;
-    bool numbers = true;
-    for (const Json& id : (*document)["ids"]) {
-      numbers = numbers && id.is_number_unsigned() && id.get<std::uint64_t>() < lamina::no_token;
-      if (numbers) ids.push_back(id.get<TokenId>());
+  if (const lamina::Value* list = document->find("ids"); list != nullptr && list->is(Kind::list)) {
+    std::vector<TokenId> ids(list->items.size());
+    std::size_t numbers = 0;
+    while (numbers < ids.size() && list->items[numbers].is(Kind::integer) &&
+           read_number(list->items[numbers].text, TokenId{0}, lamina::no_token - 1, ids[numbers])) {
+      ++numbers;
     }
-    if (numbers) return decoded(tokenizer, ids, status);
+    if (numbers == ids.size()) return decoded(tokenizer, ids, status);
   }
   status = Error{ErrorCode::bad_argument,
                  "line",
@@ -94,15 +98,17 @@ void print_plain(const Json& result) {
     for (const Json& id : result["ids"]) line += (line.empty() ? "" : " ") + id.dump();
   }
   line += '\n';
-  std::fwrite(line.data(), 1, line.size(), stdout);
+  put(line);
 }
 
 int tokenize(const TokenizeFlags& flags) {
   const auto parts = open_text_parts(flags.common.model);
   if (!parts) return fail(parts.error(), flags.common.json);
   int code = exit_done;
+  LineReader lines(stdin);
   std::string line;
-  for (std::size_t number = 1; read_line(stdin, line); ++number) {
+  for (std::size_t number = 1; !output_failed() && lines.next(line); ++number) {
+    if (flags.jsonl && is_blank(line)) continue;
     lamina::Status status = lamina::Done{};
     const Json result = convert_line(parts->tokenizer, line, flags, status);
     if (!status) {
@@ -116,6 +122,8 @@ int tokenize(const TokenizeFlags& flags) {
       print_plain(result);
     }
   }
+  if (const auto status = check_read(stdin, stdin_name); !status)
+    return fail(status.error(), flags.common.json);
   return code;
 }
 

@@ -11,6 +11,7 @@
 #include <lamina/weights/file_error.hpp>
 
 #include "lines.hpp"
+#include "output.hpp"
 #include "report.hpp"
 
 namespace program {
@@ -82,11 +83,6 @@ Json message_json(const lamina::Message& message) {
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
-lamina::Error refused(const std::string& path, std::string_view expected) {
-  return lamina::file_error(lamina::ErrorCode::io, lamina::place(path), "cannot open", expected,
-                            std::strerror(errno));
-}
-
 }  // namespace
 
 lamina::Status save_transcript(const lamina::Conversation& conversation, const std::string& path) {
@@ -97,18 +93,21 @@ lamina::Status save_transcript(const lamina::Conversation& conversation, const s
     document["tools"].push_back({{"type", "function"}, {"function", value_json(tool)}});
   }
   const std::string text = document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  const File file(std::fopen(path.c_str(), "wb"), &std::fclose);
-  if (file == nullptr) return refused(path, "a writable file");
-  if (std::fwrite(text.data(), 1, text.size(), file.get()) != text.size() || std::fflush(file.get()) != 0) {
-    return refused(path, "room for the file");
-  }
-  return lamina::Done{};
+  auto file = OutputFile::create(path);
+  if (!file) return file.error();
+  LAMINA_TRY(file->write(text));
+  return file->close();
 }
 
 lamina::Result<lamina::Conversation> load_transcript(const std::string& path) {
-  const File file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (file == nullptr) return refused(path, "a readable file");
-  auto conversation = lamina::read_chat_json(read_all(file.get()));
+  const File file(std::fopen(path.c_str(), "rbe"), &std::fclose);
+  if (file == nullptr) {
+    return lamina::file_error(lamina::ErrorCode::io, lamina::place(path), "cannot open", "a readable file",
+                              std::strerror(errno));
+  }
+  const auto text = read_all(file.get(), path);
+  if (!text) return text.error();
+  auto conversation = lamina::read_chat_json(*text);
   if (conversation) return conversation;
   lamina::Error error = conversation.error();
   error.where = lamina::place(path, conversation.error().where);

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ import program
 from program import Case, golden
 
 RUN_KEYS = ["text", "thought", "tokens", "prompt_tokens", "stop", "timing"]
+RANDOM = ["--temp", "3", "--top-k", "0", "--top-p", "1", "-n", "12", "--ignore-eos"]
 
 
 def on_terminal(*arguments):
@@ -100,6 +102,47 @@ class Run(Case):
         self.assertEqual(tokens(7), tokens(7))
         self.assertGreater(len({tuple(tokens(seed)) for seed in range(4)}), 1)
 
+    def test_the_seed_of_an_answer_repeats_it(self):
+        for flags in ([], ["--seed", "-1"]):
+            answers = [self.good("run", "Hello", *RANDOM, *flags, "--json").json() for _ in range(3)]
+            self.assertGreater(len({tuple(answer["tokens"]) for answer in answers}), 1)
+            self.assertNotIn("seed", self.good("run", "Hello", "--temp", "0", *flags, "--json").json())
+            for answer in answers:
+                again = self.good("run", "Hello", *RANDOM, "--seed", answer["seed"], "--json").json()
+                self.assertEqual((again["tokens"], again["seed"]), (answer["tokens"], answer["seed"]))
+
+    def test_tokens_are_raw_anyway(self):
+        self.assertEqual(self.good("run", "--tokens", "2,5", "--raw", "-n", "4", "--json").json()["tokens"],
+                         self.good("run", "--tokens", "2,5", "-n", "4", "--json").json()["tokens"])
+
+    def test_what_the_demo_can_do(self):
+        told = self.good("--help").out
+        readme = (program.DEMO.parents[3] / "README.md").read_text("utf-8")
+        examples = {"Reverse lamina.": "animal", "Write lamina in capitals.": "LAMINA", "How many n in banana?": "3",
+                    "Sort 5 3 9 1.": "1 3 5 9", "What is 44 + 77?": "121", "87 minus 23": "64", "12 * 10": "120",
+                    "Write 229 in Roman.": "CCXXIX", "Write 612 in words.": "six hundred and twelve"}
+        for question, answer in examples.items():
+            self.assertEqual(self.good("run", question).out, answer + "\n")
+            self.assertIn(f'"{question}"', told)
+            self.assertIn(question, readme)
+        for command in ("run", "chat"):
+            self.assertIn('"Reverse lamina."', self.good(command, "--help").out)
+
+    def test_people_are_told_what_the_demo_can_do(self):
+        for flags, wanted in (([], True), (["-q"], False), (["-m", program.DEMO], False), (["--json"], False)):
+            for command in (["run", "Reverse lamina."], ["chat"]):
+                ours, theirs = os.openpty()
+                subprocess.run([program.PROGRAM, *command, *map(str, flags)], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=theirs, check=True)
+                os.set_blocking(ours, False)
+                try:
+                    shown = os.read(ours, 1 << 16)
+                except BlockingIOError:
+                    shown = b""
+                os.close(ours)
+                os.close(theirs)
+                self.assertEqual(b"knows only the exercises" in shown, wanted, (command, flags, shown))
+
     def test_threads_do_not_change_the_answer(self):
         answers = {json.dumps(self.good("run", "Sort 5 3 9 1.", "-t", n, "--json").json()["tokens"]) for n in (1, 2, 3)}
         self.assertEqual(len(answers), 1)
@@ -123,6 +166,14 @@ class Interrupt(Case):
             process.stderr.read()
         return process.returncode, first + rest
 
+    def wait_for_work(self, process):
+        """Until the program has computed for 0.2 s, several times what loading takes."""
+        ticks = 0
+        while ticks < 0.2 * os.sysconf("SC_CLK_TCK"):
+            time.sleep(0.02)
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks = int(fields[11])  # utime
+
     def test_partial_answer_is_kept(self):
         flags = ["--tokens", "2", "--ignore-eos", "--temp", "2", "--seed", "1"]
         code, out = self.interrupt("run", *flags)
@@ -135,7 +186,7 @@ class Interrupt(Case):
         process = subprocess.Popen([program.PROGRAM, "run", "--tokens", "2", "--ignore-eos", "--json", "-t", "1",
                                     "--precision", "exact"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with process:
-            time.sleep(0.4)
+            self.wait_for_work(process)
             process.send_signal(signal.SIGINT)
             document = json.loads(process.stdout.read())
             process.stderr.read()
@@ -163,6 +214,37 @@ class Chat(Case):
             self.assertEqual(answers[0], {**answers[1], "timing": answers[0]["timing"]})
             self.assertEqual(answers[1]["prompt_tokens"], first)
 
+    def test_penalties_are_those_of_the_conversation(self):
+        path = self.folder / "talk.json"
+        old = ["Write 7 in words.", "What are you?", "Hello"]
+        for penalty in ("1.5", "3"):
+            flags = ["--temp", "0", "--repeat-penalty", penalty, "-n", "40"]
+            fresh = self.chat("Reverse lamina.", flags=flags)[0]["tokens"]
+            alone = self.good("run", "Reverse lamina.", "--json", *flags).json()["tokens"]
+            self.assertEqual(fresh, alone)
+            self.assertEqual(self.chat(*old, "/reset", "Reverse lamina.", flags=flags)[-1]["tokens"], fresh)
+            self.assertEqual(self.chat(*old, "/undo", "/undo", "/undo", "Reverse lamina.", flags=flags)[-1]["tokens"], fresh)
+            two = self.chat("Reverse lamina.", f"/save {path}", "What are you?", flags=flags)[-1]["tokens"]
+            self.assertEqual(self.chat("Reverse lamina.", "Hello", "/undo", "What are you?", flags=flags)[-1]["tokens"], two)
+            self.assertEqual(self.chat(*old, f"/load {path}", "What are you?", flags=flags)[-1]["tokens"], two)
+            # Thoughts leave the conversation, and its penalties with them.
+            thinking = self.chat("/think", "What is 4 + 5?", "/think", f"/save {path}", "Hello", flags=flags)[-1]["tokens"]
+            self.assertEqual(self.chat(f"/load {path}", "Hello", flags=flags)[-1]["tokens"], thinking)
+
+    def test_draws_are_those_of_the_conversation(self):
+        path = self.folder / "talk.json"
+        flags = [*RANDOM, "--seed", "7"]
+        first, second = [answer["tokens"] for answer in self.chat("Hello", f"/save {path}", "Hello", flags=flags)]
+        self.assertNotEqual(first, second)
+        self.assertEqual(self.good("run", "Hello", "--json", *flags).json()["tokens"], first)
+        for lines in (["Hi", "/reset"], ["Hi", "/undo"], ["Hello", "Hello", "/undo", "/undo"]):
+            self.assertEqual(self.chat(*lines, "Hello", flags=flags)[-1]["tokens"], first)
+        for lines in ([f"/load {path}"], ["Hi", f"/load {path}"], [f"/load {path}", "Hi", "/undo"]):
+            self.assertEqual(self.chat(*lines, "Hello", flags=flags)[-1]["tokens"], second)
+        # Without a seed, taking a turn back and asking again gives another answer; its seed repeats it.
+        answers = self.chat(*["Hello", "/undo"] * 3, flags=RANDOM)
+        self.assertGreater(len({tuple(answer["tokens"]) for answer in answers}), 1)
+
     def test_save_and_load(self):
         path = self.folder / "talk.json"
         answers = self.chat("Reverse lamina.", f"/save {path}", "What is 44 + 77?")
@@ -187,6 +269,16 @@ class Chat(Case):
         self.assertEqual([next(iter(row)) for row in rows], ["error"] * 6 + ["text"])
         self.assertEqual([row["error"]["code"] for row in rows[:2]], ["unsupported"] * 2)
         self.assertEqual(rows[-1]["text"], "animal")
+
+    def test_help(self):
+        outcome = self.good("chat", "--json", stdin="/help\n/nonsense\nReverse lamina.\n")
+        for command in ("/think", "/reset", "/undo", "/save", "/load", "/help", "/quit"):
+            self.assertIn(command, outcome.err.split("lamina: ")[0])
+        rows = outcome.lines()
+        self.assertIn("/help", rows[0]["error"]["hint"])
+        self.assertEqual(rows[1]["text"], "animal")
+        for command in ("/save", "/load"):
+            self.assertIn("expected the name of a file, found nothing", self.good("chat", stdin=command + " \n").err)
 
     def test_full_context_is_an_error_of_one_turn(self):
         rows = self.chat("word " * 200, "Hi", flags=["-c", "64"])

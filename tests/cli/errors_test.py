@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exit codes and error messages: wrong usage, bad files, too long prompts, things of later versions."""
 
+import json
+
 import program
 from program import Case
 
@@ -13,10 +15,84 @@ class Usage(Case):
             ["logits", "--tokens", "2,x"], ["logits", "--tokens", "2", "--prompt", "a"], ["logits", "--tokens", ""],
             ["logits", "--tokens", "2", "--chunk", "0"], ["plan", "--format", "q4_0"],
             ["plan", "--variant", "e2b", "--format", "q4_7"], ["plan", "--budget", "much"], ["bench", "--depth", "deep"],
-            ["run", "--temp", "-1", "x"], ["run", "--tokens", "2", "text as well"],
+            ["run", "--temp", "-1", "x"], ["run", "--tokens", "2", "text as well"], ["run", "two", "texts"],
         ):
             with self.subTest(arguments=arguments):
-                self.bad(2, *arguments)
+                outcome = self.bad(2, *arguments)
+                self.assertRegex(outcome.err, "^lamina: ")
+
+    def check_value(self, command, flag, value):
+        """A value that is refused: the line names the flag, what was expected and what was found."""
+        with self.subTest(command=command[0], flag=flag, value=value):
+            outcome = self.bad(2, *command, flag, value)
+            first = outcome.err.split("\n")[0]
+            self.assertIn(flag.lstrip("-"), first)
+            self.assertIn(": expected ", first)
+            self.assertTrue(first.endswith(", found " + (value.strip() and value or "nothing")), first)
+            self.assertEqual(outcome.out, "")
+
+    def test_numbers(self):
+        odd = ["nan", "-nan", "inf", "-inf", "infinity", "1e400", "-1e400", "-1", "0x10", "1,5", " 1", "1 ", "+1", "1x", "one", "--"]
+        for flag in ("--temp", "--top-p", "--min-p", "--repeat-penalty"):
+            for value in odd[:-1]:
+                self.check_value(["run", "x"], flag, value)
+        whole = ["1.0", "1e3", "010x", "18446744073709551616", "4294967296", "-9223372036854775809"]
+        for command, flags in ((["run", "x"], ("--max-tokens", "--top-k", "--threads", "--context", "--image-tokens")),
+                               (["logits", "--tokens", "2"], ("--chunk",)), (["bench"], ("--prompt", "--generate", "--repeat"))):
+            for flag in flags:
+                for value in odd[:-1] + whole:
+                    self.check_value(command, flag, value)
+        for value in odd[:7] + odd[8:-1] + ["-2", "1.0", "1e3", "18446744073709551616"]:
+            self.check_value(["run", "x"], "--seed", value)
+        for value in ("nan", "inf", "-1", "1e400", "1e30GiB", "GiB", "1 stone", "1GiB2"):
+            self.bad(2, "plan", "--budget", value)
+        for value in ("nan", "-1", "4294967296", "1.5", "0x10"):
+            self.bad(2, "run", "--tokens", value)
+            self.bad(2, "logits", "--tokens", value)
+            self.bad(2, "bench", "--depth", value)
+
+    def test_limits_of_numbers(self):
+        for flag, values in {"--temp": ("0", "1e-45", "100", ".5"), "--top-p": ("1e-6", "1"), "--min-p": ("0", "1"),
+                             "--repeat-penalty": ("0.01", "100"), "--top-k": ("0", "1073741824"), "-n": ("1",),
+                             "--seed": ("-1", "0", "18446744073709551615"), "-c": ("64", "8192"), "-t": ("1", "010")}.items():
+            for value in values:
+                self.good("run", "Hi", "-n", "1", flag, value) if flag != "-n" else self.good("run", "Hi", flag, value)
+
+    def test_words(self):
+        for command, flag in ((["run", "x"], "--cache"), (["run", "x"], "--precision"), (["prompt"], "--template")):
+            for value in ("", "q4", "BF16 "):
+                self.check_value(command, flag, value)
+
+    def test_empty_values(self):
+        for command, flags in (
+            (["run", "x"], ("-m", "--model", "--mmproj", "--system", "--image", "--audio", "--video", "--cache", "--seed", "-t")),
+            (["run"], ("--tokens",)), (["chat"], ("-m", "--system")), (["plan"], ("-m", "--budget", "--variant")),
+            (["plan", "--variant", "e2b"], ("--format",)), (["tokenize"], ("-m",)), (["prompt"], ("-m", "--template")),
+            (["logits", "--tokens", "2"], ("--out", "-m")), (["logits"], ("--prompt", "--tokens")), (["bench"], ("--depth", "-m")),
+            (["pack", "-o", "x.lguf"], ("-m",)), (["pack", "-m", str(program.DEMO)], ("-o",)), (["media", "x"], ("-m",)),
+        ):
+            for flag in flags:
+                with self.subTest(command=command, flag=flag):
+                    outcome = self.bad(2, *command, flag, "")
+                    self.assertRegex(outcome.err, r"^lamina: --?[a-z]+: expected .*, found nothing\n")
+                    if flag.startswith("--"):
+                        self.assertIn(flag, outcome.err)
+                        # "--flag=" must not take the next argument for its value.
+                        self.assertIn(flag, self.bad(2, *command, flag + "=", "2").err)
+        for command in (["run", ""], ["run", " \n"], ["run"], ["plan", ""]):
+            self.assertIn("found nothing", self.bad(2, *command).err)
+
+    def test_values_given_twice(self):
+        for command, flag, values in ((["run", "x"], "--model", ("a", "b")), (["run", "x"], "--temp", ("1", "1")),
+                                      (["run", "x"], "--seed", ("1", "2")), (["run", "x"], "--cache", ("bf16", "f32")),
+                                      (["logits"], "--tokens", ("2", "3")), (["run", "x"], "--system", ("a", "b"))):
+            outcome = self.bad(2, *command, flag, values[0], flag, values[1])
+            self.assertIn(flag + ": expected one value, found 2", outcome.err)
+        self.good("run", "Hi", "--json", "--json", "-q", "-q")
+
+    def test_values_that_are_missing(self):
+        for flag in ("--temp", "--model", "--seed", "--tokens"):
+            self.assertRegex(self.bad(2, "run", flag).err, f"^lamina: {flag}: expected .*, found nothing\n")
 
     def test_json_errors_are_documents(self):
         outcome = self.bad(2, "logits", "--json", "--no-such-flag")
@@ -48,6 +124,41 @@ class Later(Case):
             for command in (["run", "text"], ["logits", "--tokens", "2"], ["chat"]):
                 outcome = self.bad(1, *command, *flags, "--json")
                 self.assertEqual(outcome.json()["error"]["code"], "unsupported")
+        for command in (["tokenize"], ["prompt"], ["plan"], ["bench"], ["pack", "-m", program.DEMO, "-o", self.folder / "x"]):
+            outcome = self.bad(1, *command, "--mmproj", "a.gguf", "--json")
+            self.assertEqual(outcome.json()["error"]["code"], "unsupported")
+
+    def test_conversations_with_media(self):
+        path = self.folder / "talk.json"
+        parts = ({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}, {"type": "image"},
+                 {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}, {"type": "audio"}, {"type": "video"})
+        for part in parts:
+            for messages in ([{"role": "user", "content": [part, {"type": "text", "text": "What?"}]}],
+                             [{"role": "user", "content": "a"}, {"role": "assistant", "content": [part]}],
+                             [{"role": "user", "content": "a"},
+                              {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": {}}}]},
+                              {"role": "tool", "tool_call_id": "1", "content": [part]}]):
+                with self.subTest(part=part["type"], messages=len(messages)):
+                    conversation = json.dumps({"messages": messages})
+                    path.write_text(conversation, "utf-8")
+                    rows = self.good("chat", "--json", "-n", "8", stdin=f"Reverse lamina.\n/load {path}\n").lines()
+                    self.assertEqual([next(iter(row)) for row in rows], ["text", "error"])
+                    self.assertEqual(rows[1]["error"]["code"], "unsupported")
+                    outcome = self.bad(1, "prompt", "--ids", "--json", stdin=conversation)
+                    self.assertEqual(outcome.json()["error"]["code"], "unsupported")
+                    # The text, and ids of a tokenizer alone, are what the template says.
+                    self.good("prompt", stdin=conversation)
+                    self.good("prompt", "--ids", "-m", program.GOLDEN / "tokenizer/small.tokenizer.json", stdin=conversation)
+
+    def test_places_for_media_in_raw_text(self):
+        for place in ("<|image|>", "<|audio|>", "<|video|>"):
+            for command in (["run", "--raw", place + " What?", "-n", "4"], ["logits", "--prompt", "a " + place]):
+                outcome = self.bad(1, *command, "--json")
+                self.assertEqual(outcome.json()["error"]["code"], "unsupported")
+                self.assertIn(place, outcome.err)
+            # What a person types is data.
+            self.good("run", place + " What?", "-n", "4")
+            self.good("tokenize", "--special", stdin=place + "\n")
 
 
 class Files(Case):
