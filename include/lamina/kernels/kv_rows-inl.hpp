@@ -49,7 +49,8 @@ HWY_INLINE void store_kv(const KvRows& rows, std::uint32_t position, const float
   for (std::uint32_t head = 0; head < rows.kv_heads; ++head) {
     const KvHeadRows to = head_rows<Layout>(rows, head, position);
     const float* key = keys + head * dim;
-    float rotated[Layout::key_columns];
+    // Aligned, because GCC 12 moves small arrays as vectors and forgets to align the stack for it.
+    HWY_ALIGN float rotated[Layout::key_columns];
     if constexpr (Layout::key_is_value) {
       std::memcpy(rotated, key, Layout::shared_pairs * sizeof(float));
       std::memcpy(rotated + Layout::shared_pairs, key + dim / 2, Layout::shared_pairs * sizeof(float));
@@ -81,7 +82,7 @@ HWY_INLINE void prepare_queries(float* queries, std::size_t vectors, const float
     constexpr std::size_t still = dim / 2 - pairs;
     for (std::size_t v = 0; v < vectors; ++v) {
       float* q = queries + v * dim;
-      float shaped[dim];
+      HWY_ALIGN float shaped[dim];
       for (std::size_t i = 0; i < still; ++i) {
         shaped[i] = q[pairs + i] * key_norm[pairs + i];
         shaped[still + i] = q[dim / 2 + pairs + i] * key_norm[dim / 2 + pairs + i];

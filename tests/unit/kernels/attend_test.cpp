@@ -326,14 +326,18 @@ void test_attend_f32() {
   check_layout<KvRowLayout<16, CacheFormat::f32, 2>>(300);
   LAMINA_CHECK_LARGE(KvRowLayout<16, CacheFormat::f32>);
   LAMINA_CHECK_LARGE(KvRowLayout<48, CacheFormat::f32>);
+  LAMINA_CHECK_LARGE(KvRowLayout<20, CacheFormat::f32, 6>);
 }
 void test_attend_bf16() {
   check_layout<KvRowLayout<32, CacheFormat::bf16>>(520);
+  LAMINA_CHECK_LARGE(KvRowLayout<4, CacheFormat::bf16>);  // vectors of one lane
+  LAMINA_CHECK_LARGE(KvRowLayout<4, CacheFormat::bf16, 2>);
   LAMINA_CHECK_LARGE(KvRowLayout<256, CacheFormat::bf16>);
   LAMINA_CHECK_LARGE(KvRowLayout<512, CacheFormat::bf16, 64>);
 }
 void test_attend_int8() {
   check_layout<KvRowLayout<64, CacheFormat::int8>>(520);
+  LAMINA_CHECK_LARGE(KvRowLayout<12, CacheFormat::int8, 2>);
   LAMINA_CHECK_LARGE(KvRowLayout<128, CacheFormat::int8>);
   LAMINA_CHECK_LARGE(KvRowLayout<512, CacheFormat::int8, 64>);
 }

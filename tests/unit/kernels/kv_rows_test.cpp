@@ -97,6 +97,8 @@ void check_store() {
 }
 
 void test_store() {
+  check_store<KvRowLayout<4, CacheFormat::int8>>();
+  check_store<KvRowLayout<12, CacheFormat::bf16, 2>>();
   check_store<KvRowLayout<16, CacheFormat::f32>>();
   check_store<KvRowLayout<64, CacheFormat::bf16>>();
   check_store<KvRowLayout<64, CacheFormat::int8>>();
