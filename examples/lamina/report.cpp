@@ -5,6 +5,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include <lamina/huggingface/json_text.hpp>
+
 namespace program {
 
 Json error_document(const lamina::Error& error) {
@@ -44,7 +46,13 @@ void print(const Json& document) {
 }
 
 lamina::Result<Json> parse_json(std::string_view text, std::string_view where) {
-  Json document = Json::parse(text, nullptr, false);
+  const auto well_formed = lamina::well_formed_json(text);
+  if (!well_formed) {
+    lamina::Error error = well_formed.error();
+    error.where = where;
+    return error;
+  }
+  Json document = Json::parse(*well_formed, nullptr, false);
   if (document.is_discarded()) {
     return lamina::Error{lamina::ErrorCode::bad_argument,
                          where,

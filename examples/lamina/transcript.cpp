@@ -54,9 +54,7 @@ Json content_json(const lamina::Content& content) {
     if (part.kind == Kind::text) {
       parts.push_back({{"type", "text"}, {"text", part.text}});
     } else {
-      parts.push_back({{"type", part.kind == Kind::image   ? "image"
-                                : part.kind == Kind::audio ? "audio"
-                                                           : "video"}});
+      parts.push_back({{"type", part.type_name()}});
     }
   }
   return parts;
@@ -109,9 +107,11 @@ lamina::Result<lamina::Conversation> load_transcript(const std::string& path) {
   const File file(std::fopen(path.c_str(), "rb"), &std::fclose);
   if (file == nullptr) return refused(path, "a readable file");
   auto conversation = lamina::read_chat_json(read_all(file.get()));
-  if (conversation) return conversation;
-  lamina::Error error = conversation.error();
-  error.where = lamina::place(path, conversation.error().where);
+  const lamina::Status readable =
+      conversation ? lamina::check_text_only(*conversation) : lamina::Status(conversation.error());
+  if (readable) return conversation;
+  lamina::Error error = readable.error();
+  error.where = lamina::place(path, readable.error().where);
   return error;
 }
 

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <lamina/core/error.hpp>
+#include <lamina/huggingface/json_text.hpp>
 #include <lamina/text/value.hpp>
 
 namespace lamina {
@@ -23,6 +24,9 @@ namespace detail {
 class ValueBuilder {
  public:
   using Json = nlohmann::json;
+
+  /// `source` is the text as it came, of which an error tells the byte.
+  explicit ValueBuilder(std::string_view source) noexcept : source_(source) {}
 
   bool null() { return add(Value{}); }
   bool boolean(bool value) { return add(Value::boolean(value)); }
@@ -46,13 +50,15 @@ class ValueBuilder {
     return close();
   }
   bool end_array() { return close(); }
-  bool parse_error(std::size_t position, const std::string&, const Json::exception&) {
+  bool parse_error(std::size_t position, const std::string& token, const Json::exception& reason) {
+    constexpr int number_overflow = 406;  // of nlohmann's list of errors
+    const std::size_t byte = original_offset(source_, position);
     error_ = Error{ErrorCode::bad_argument,
                    "JSON",
-                   "not valid JSON",
-                   "",
-                   "",
-                   text("the mistake is near byte %zu", position).view()};
+                   reason.id == number_overflow ? "number is too large" : "not valid JSON",
+                   reason.id == number_overflow ? "at most 1.79e308" : "JSON text",
+                   token.empty() ? std::string_view("the end of the text") : token,
+                   text("the mistake is near byte %zu", byte).view()};
     return false;
   }
 
@@ -91,6 +97,7 @@ class ValueBuilder {
     return add(std::move(done));
   }
 
+  std::string_view source_;
   Value root_;
   std::vector<Value> open_;        ///< containers not yet closed, outermost first
   std::vector<std::string> keys_;  ///< [open_] the key whose value comes next
@@ -99,10 +106,15 @@ class ValueBuilder {
 
 }  // namespace detail
 
-/// Parses a JSON text. Errors: bad_argument (no JSON, not UTF-8, nested more than 128 levels deep).
+/// Parses a JSON text; ill-formed characters in it become U+FFFD (`well_formed_json`).
+///
+/// Errors   bad_argument: no JSON, anything behind the document, a number that no double holds, nested more
+///          than 128 levels deep
 [[nodiscard]] inline Result<Value> parse_json_value(std::string_view json) {
-  detail::ValueBuilder builder;
-  if (!nlohmann::json::sax_parse(json.data(), json.data() + json.size(), &builder)) return builder.error();
+  const auto text = well_formed_json(json);
+  if (!text) return text.error();
+  detail::ValueBuilder builder(json);
+  if (!nlohmann::json::sax_parse(text->data(), text->data() + text->size(), &builder)) return builder.error();
   return std::move(builder.root());
 }
 
