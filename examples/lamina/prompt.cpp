@@ -36,6 +36,10 @@ lamina::TemplateSize size_for(const PromptFlags& flags, const TextParts& parts) 
 lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, const TextParts& parts) {
   auto conversation = lamina::read_chat_json(request);
   if (!conversation) return conversation.error();
+  // Place holders for pictures are tokens; a vocabulary without them would spell them as words.
+  if (parts.tokenizer.special().image_slot == lamina::no_token) {
+    LAMINA_TRY(lamina::check_text_only(*conversation));
+  }
   if (flags.think) conversation->enable_thinking = true;
   const auto prompt = lamina::render_chat(*conversation, size_for(flags, parts));
   if (!prompt) return prompt.error();

@@ -3,6 +3,7 @@
 // Source: tokenizer-and-chat.md §3 (input that is not valid UTF-8).
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -49,17 +50,26 @@ struct JsonStep {
   return {step.size, step.status == Utf8Status::valid ? text.substr(0, step.size) : replacement_character};
 }
 
-/// Where the byte `offset` of the well-formed text lies in the original.
+/// Where the byte `offset` of the well-formed text lies in the original; both count from 1, and one more than
+/// there are stands for the end.
 [[nodiscard]] inline std::size_t original_offset(std::string_view json, std::size_t offset) noexcept {
-  std::size_t at = 0;
-  for (std::size_t written = 0; at < json.size();) {
-    const JsonStep step = json_step(json.substr(at));
-    if (written + step.written.size() >= offset)
-      return at + (offset - written < step.taken ? offset - written : step.taken);
+  std::size_t taken = 0;
+  for (std::size_t written = 0; taken < json.size();) {
+    const JsonStep step = json_step(json.substr(taken));
+    if (written + step.written.size() >= offset) return taken + std::min(offset - written, step.taken);
     written += step.written.size();
-    at += step.taken;
+    taken += step.taken;
   }
-  return at;
+  return json.size() + 1;
+}
+
+/// The last few characters up to a byte, to show where a mistake is.
+[[nodiscard]] inline std::string_view text_before(std::string_view json, std::size_t byte) noexcept {
+  constexpr std::size_t shown = 24;
+  if (byte > json.size()) return "the end of the text";
+  std::size_t begin = byte > shown ? byte - shown : 0;
+  while (begin < byte && (static_cast<std::uint8_t>(json[begin]) & 0xC0) == 0x80) ++begin;
+  return json.substr(begin, byte - begin);
 }
 
 }  // namespace detail

@@ -53,11 +53,12 @@ class ValueBuilder {
   bool parse_error(std::size_t position, const std::string& token, const Json::exception& reason) {
     constexpr int number_overflow = 406;  // of nlohmann's list of errors
     const std::size_t byte = original_offset(source_, position);
+    const bool overflow = reason.id == number_overflow;
     error_ = Error{ErrorCode::bad_argument,
                    "JSON",
-                   reason.id == number_overflow ? "number is too large" : "not valid JSON",
-                   reason.id == number_overflow ? "at most 1.79e308" : "JSON text",
-                   token.empty() ? std::string_view("the end of the text") : token,
+                   overflow ? "number is too large" : "not valid JSON",
+                   overflow ? "at most 1.79e308" : "JSON text",
+                   overflow ? std::string_view(token) : text_before(source_, byte),
                    text("the mistake is near byte %zu", byte).view()};
     return false;
   }
