@@ -86,7 +86,6 @@ lamina::Status Chat::undo() {
 lamina::Status Chat::load(const std::string& path) {
   auto loaded = load_transcript(path);
   if (!loaded) return loaded.error();
-  LAMINA_TRY(check_text_only(*loaded, "/load"));
   conversation_ = std::move(*loaded);
   conversation_.add_generation_prompt = true;
   return lamina::Done{};

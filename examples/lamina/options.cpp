@@ -143,17 +143,6 @@ lamina::Status check_media(const MediaOptions& media) {
   return lamina::Done{};
 }
 
-lamina::Status check_text_only(const lamina::Conversation& conversation, std::string_view where) {
-  for (const lamina::Message& message : conversation.messages) {
-    for (const lamina::ContentPart& part : message.content.parts) {
-      if (part.kind == lamina::ContentPart::Kind::text) continue;
-      return not_in_this_version(where, "reading pictures, sounds and videos",
-                                 "leave them out of the conversation");
-    }
-  }
-  return lamina::Done{};
-}
-
 lamina::Status check_text_only(std::span<const lamina::TokenId> ids, const lamina::Tokenizer& tokenizer,
                                std::string_view where) {
   const lamina::SpecialTokens& special = tokenizer.special();

@@ -73,10 +73,6 @@ inline constexpr std::string_view text_only_hint = "leave the flag out and use t
 /// Refuses media. Errors: unsupported, as long as this version has no encoders.
 [[nodiscard]] lamina::Status check_media(const MediaOptions& media);
 
-/// Refuses a conversation that holds media. Errors: unsupported.
-[[nodiscard]] lamina::Status check_text_only(const lamina::Conversation& conversation,
-                                             std::string_view where);
-
 /// Refuses a prompt that keeps a place for media. Errors: unsupported.
 [[nodiscard]] lamina::Status check_text_only(std::span<const lamina::TokenId> ids,
                                              const lamina::Tokenizer& tokenizer, std::string_view where);

@@ -37,9 +37,12 @@ lamina::TemplateSize size_for(const PromptFlags& flags, const TextParts& parts) 
 lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, const TextParts& parts) {
   auto conversation = lamina::read_chat_json(request);
   if (!conversation) return conversation.error();
+  // Place holders for pictures are tokens; a vocabulary without them would spell them as words. A bare
+  // tokenizer's ids are the template's, but those for a model must not hide what it cannot see.
+  if (parts.tokenizer.special().image_slot == lamina::no_token || (flags.ids && parts.has_model)) {
+    LAMINA_TRY(lamina::check_text_only(*conversation));
+  }
   if (flags.think) conversation->enable_thinking = true;
-  // A bare tokenizer's ids are the template's; those for a model must not hide what it cannot see.
-  if (flags.ids && parts.has_model) LAMINA_TRY(check_text_only(*conversation, "--ids"));
   const auto prompt = lamina::render_chat(*conversation, size_for(flags, parts));
   if (!prompt) return prompt.error();
   if (!flags.ids) return Json{{"text", prompt->text()}};

@@ -55,9 +55,7 @@ Json content_json(const lamina::Content& content) {
     if (part.kind == Kind::text) {
       parts.push_back({{"type", "text"}, {"text", part.text}});
     } else {
-      parts.push_back({{"type", part.kind == Kind::image   ? "image"
-                                : part.kind == Kind::audio ? "audio"
-                                                           : "video"}});
+      parts.push_back({{"type", part.type_name()}});
     }
   }
   return parts;
@@ -108,9 +106,11 @@ lamina::Result<lamina::Conversation> load_transcript(const std::string& path) {
   const auto text = read_all(file.get(), path);
   if (!text) return text.error();
   auto conversation = lamina::read_chat_json(*text);
-  if (conversation) return conversation;
-  lamina::Error error = conversation.error();
-  error.where = lamina::place(path, conversation.error().where);
+  const lamina::Status readable =
+      conversation ? lamina::check_text_only(*conversation) : lamina::Status(conversation.error());
+  if (readable) return conversation;
+  lamina::Error error = readable.error();
+  error.where = lamina::place(path, readable.error().where);
   return error;
 }
 

@@ -280,6 +280,25 @@ class Chat(Case):
         for command in ("/save", "/load"):
             self.assertIn("expected the name of a file, found nothing", self.good("chat", stdin=command + " \n").err)
 
+    def test_load_refuses_what_is_no_text(self):
+        for kind in ("image_url", "input_audio", "video", "file", "anything"):
+            with self.subTest(kind=kind):
+                path = self.folder / "talk.json"
+                path.write_text(json.dumps({"messages": [{"role": "user", "content": "a"},
+                                                         {"role": "assistant", "content": [{"type": kind}]}]}))
+                rows = self.chat(f"/load {path}", "Reverse lamina.")
+                self.assertEqual(rows[0]["error"]["code"], "unsupported")
+                self.assertIn("messages[1].content[0]", rows[0]["error"]["where"])
+                self.assertIn(kind, rows[0]["error"]["message"])
+                self.assertEqual(rows[1]["text"], "animal")
+
+    def test_load_replaces_half_a_character(self):
+        path = self.folder / "talk.json"
+        path.write_bytes(b'{"messages":[{"role":"user","content":"a \\ud83d \xe9"}]}')
+        again = self.folder / "again.json"
+        self.chat(f"/load {path}", f"/save {again}")
+        self.assertEqual(json.loads(again.read_text("utf-8"))["messages"][0]["content"], "a \ufffd \ufffd")
+
     def test_full_context_is_an_error_of_one_turn(self):
         rows = self.chat("word " * 200, "Hi", flags=["-c", "64"])
         self.assertEqual(rows[0]["error"]["code"], "context_full")

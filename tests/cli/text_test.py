@@ -70,6 +70,16 @@ class Tokenize(Case):
         self.assertEqual(rows[0], rows[4])
         self.assertIn("line 2", rows[1]["error"]["where"])
 
+    def test_half_a_character_is_replaced_and_nul_is_an_error(self):
+        texts = (b"x \\ud83d\\ude00", b"x \\ud83d", b"x \\ude00", b"x \xe9", b"x \xef\xbf\xbd")
+        stdin = b"".join(b'{"text":"' + text + b'"}\n' for text in texts)
+        whole, *halves, plain = self.good("tokenize", "--jsonl", stdin=stdin).lines()
+        self.assertNotEqual(whole, plain)
+        self.assertEqual(halves, [plain] * 3)
+        outcome = program.lamina("tokenize", "--jsonl", stdin=b'{"text":"a"}\0\n{"text":"a"}\n')
+        self.assertEqual(outcome.code, 1)
+        self.assertEqual([next(iter(row)) for row in outcome.lines()], ["error", "ids"])
+
 
 class Prompt(Case):
     def setUp(self):
@@ -128,6 +138,34 @@ class Prompt(Case):
         for stdin in ("", "{", "[]", '{"messages":1}', '{"messages":[{"role":1}]}', '{"messages":[1]}'):
             with self.subTest(stdin=stdin):
                 self.bad(1, "prompt", stdin=stdin)
+
+    def test_ill_formed_text(self):
+        for text in (b"x \\ud83d", b"x \\ude00", b"x \xe9"):
+            with self.subTest(text=text):
+                stdin = b'{"messages":[{"role":"user","content":"' + text + b'"}]}'
+                self.assertIn("\nx \ufffd<turn|>", self.good("prompt", "--json", stdin=stdin).json()["text"])
+        for stdin in (b'{"messages":[]}\0', b'{"messages":[]}\0{}', b'{"messages":[]\0}', b'{"messages":[]} x'):
+            with self.subTest(stdin=stdin):
+                self.bad(1, "prompt", stdin=stdin)
+
+    def test_numbers_that_json_or_a_double_lacks(self):
+        for number, wanted in (("NaN", "not valid JSON"), ("Infinity", "not valid JSON"), ("1e400", "too large"),
+                               ("-1e400", "too large")):
+            with self.subTest(number=number):
+                call = '{"function":{"name":"f","arguments":{"a":%s}}}' % number
+                outcome = self.bad(1, "prompt", stdin='{"messages":[{"role":"assistant","tool_calls":[%s]}]}' % call)
+                self.assertIn(wanted, outcome.err)
+
+    def test_parts_without_a_place_holder(self):
+        for kind in ("image", "image_url", "audio", "input_audio", "video", "file", "anything"):
+            with self.subTest(kind=kind):
+                parts = [{"type": "text", "text": "a"}, {"type": kind}]
+                stdin = json.dumps({"messages": [{"role": "user", "content": parts}]})
+                for flags in ((), ("--ids",), ("--jsonl",)):
+                    outcome = self.bad(1, "prompt", *flags, stdin=stdin)  # the demo's vocabulary has none
+                    self.assertIn("messages[0].content[1]", outcome.err)
+                    self.assertIn(kind, outcome.err)
+                self.good("prompt", "-m", self.model, "--ids", stdin=stdin)
 
 
 if __name__ == "__main__":

@@ -27,25 +27,6 @@ namespace lamina {
 
 namespace detail {
 
-[[nodiscard]] inline std::string_view kind_name(const Value& value) noexcept {
-  switch (value.kind) {
-    case Value::Kind::null:
-      return "null";
-    case Value::Kind::boolean:
-      return "a boolean";
-    case Value::Kind::integer:
-    case Value::Kind::real:
-      return "a number";
-    case Value::Kind::string:
-      return "a string";
-    case Value::Kind::list:
-      return "a list";
-    case Value::Kind::object:
-      return "an object";
-  }
-  return "another type";
-}
-
 [[nodiscard]] inline Error wrong_kind(std::string_view where, std::string_view expected, const Value& found,
                                       std::string_view hint = {}) {
   return Error{ErrorCode::bad_argument, where, "value is of another type", expected, kind_name(found), hint};
@@ -88,27 +69,30 @@ template <class Read>
   return Done{};
 }
 
-/// Parts of kinds that the template does not know are left out, as the template does.
-[[nodiscard]] inline Status read_part(const Value& item, std::vector<ContentPart>& parts) {
-  std::string type;
-  LAMINA_TRY(read_text(item, "type", type));
+/// One part of a message. Where the template needs a text, in what the model or a tool said, it may not be
+/// missing.
+[[nodiscard]] inline Status read_part(const Value& item, std::string_view role,
+                                      std::vector<ContentPart>& parts) {
+  using Kind = ContentPart::Kind;
   ContentPart part;
-  if (type == "text") {
-    LAMINA_TRY(read_text(item, "text", part.text));
-  } else if (type == "image" || type == "image_url") {
-    part.kind = ContentPart::Kind::image;
-  } else if (type == "audio" || type == "input_audio") {
-    part.kind = ContentPart::Kind::audio;
-  } else if (type == "video") {
-    part.kind = ContentPart::Kind::video;
-  } else {
-    return Done{};
+  LAMINA_TRY(read_text(item, "type", part.type));
+  const std::string_view type = part.type;
+  part.kind = type == "text"                             ? Kind::text
+              : type == "image" || type == "image_url"   ? Kind::image
+              : type == "audio" || type == "input_audio" ? Kind::audio
+              : type == "video"                          ? Kind::video
+                                                         : Kind::other;
+  const Value* text = item.find("text");
+  const bool needed = part.kind == Kind::text && (role == "assistant" || role == "model" || role == "tool");
+  if (text != nullptr ? !text->is(Value::Kind::string) : needed) {
+    return wrong_kind("text", "a string", text == nullptr ? Value{} : *text);
   }
+  if (text != nullptr) part.text = text->text;
   parts.push_back(std::move(part));
   return Done{};
 }
 
-[[nodiscard]] inline Status read_content(const Value& object, Content& content) {
+[[nodiscard]] inline Status read_content(const Value& object, std::string_view role, Content& content) {
   const Value* value = find_set(object, "content");
   if (value == nullptr) return Done{};
   if (value->is(Value::Kind::string)) {
@@ -120,7 +104,8 @@ template <class Read>
                       "give structured tool results as tool_responses of the message that made the call");
   }
   content.kind = Content::Kind::parts;
-  return read_list(object, "content", [&](const Value& item) { return read_part(item, content.parts); });
+  return read_list(object, "content",
+                   [&](const Value& item) { return read_part(item, role, content.parts); });
 }
 
 [[nodiscard]] inline Status read_call(const Value& item, std::vector<ToolCall>& calls) {
@@ -130,14 +115,19 @@ template <class Read>
   if (function == nullptr || !function->is(Value::Kind::object)) {
     return wrong_kind("tool_calls.function", "an object", function == nullptr ? Value{} : *function);
   }
-  LAMINA_TRY(read_text(*function, "name", call.name));
-  if (const Value* arguments = find_set(*function, "arguments"); arguments != nullptr) {
-    if (!arguments->is(Value::Kind::object)) {
-      return wrong_kind("tool_calls.function.arguments", "an object", *arguments,
-                        "parse the JSON text of the arguments into an object first");
-    }
-    call.arguments = *arguments;
+  const Value* name = function->find("name");
+  if (name == nullptr || !name->is(Value::Kind::string)) {
+    return wrong_kind("tool_calls.function.name", "a string", name == nullptr ? Value{} : *name);
   }
+  call.name = name->text;
+  // Null means none; a call without the field is refused, as the template refuses it.
+  const Value* arguments = function->find("arguments");
+  if (arguments == nullptr || !(arguments->is(Value::Kind::object) || arguments->is(Value::Kind::null))) {
+    return wrong_kind("tool_calls.function.arguments", "an object or null",
+                      arguments == nullptr ? Value::string("") : *arguments,
+                      "parse the JSON text of the arguments into an object first");
+  }
+  call.arguments = *arguments;
   calls.push_back(std::move(call));
   return Done{};
 }
@@ -145,7 +135,9 @@ template <class Read>
 [[nodiscard]] inline Status read_response(const Value& item, std::vector<ToolResponse>& responses) {
   ToolResponse response;
   LAMINA_TRY(read_text(item, "name", response.name));
-  if (const Value* value = item.find("response"); value != nullptr) response.response = *value;
+  const Value* value = item.find("response");
+  // The template takes a missing one for a sequence of nothing.
+  response.response = value == nullptr ? Value::list() : *value;
   responses.push_back(std::move(response));
   return Done{};
 }
@@ -157,7 +149,7 @@ template <class Read>
     return wrong_kind("messages.role", "a string", role == nullptr ? Value{} : *role);
   }
   message.role = role->text;
-  LAMINA_TRY(read_content(item, message.content));
+  LAMINA_TRY(read_content(item, message.role, message.content));
   LAMINA_TRY(read_text(item, "reasoning", message.reasoning));
   if (message.reasoning.empty()) LAMINA_TRY(read_text(item, "reasoning_content", message.reasoning));
   LAMINA_TRY(read_text(item, "tool_call_id", message.tool_call_id));

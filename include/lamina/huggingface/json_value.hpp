@@ -20,7 +20,7 @@ namespace lamina {
 
 namespace detail {
 
-/// Builds a `Value` from the events of a `JsonReader`.
+/// Builds a `Value` from the events of a JSON text.
 class ValueBuilder {
  public:
   bool null() { return add(Value{}); }

@@ -269,10 +269,7 @@ class CallParser {
     const bool leading_zero = rest.starts_with('0');
     const std::size_t whole = digits();
     if (whole == 0 || (leading_zero && whole > 1)) return false;
-    if (rest.empty()) {
-      out = Value::integer(word);
-      return true;
-    }
+    const bool is_integer = rest.empty();
     if (rest.starts_with('.')) {
       rest.remove_prefix(1);
       if (digits() == 0) return false;
@@ -285,7 +282,7 @@ class CallParser {
     double number = 0;
     const auto result = std::from_chars(word.data(), word.data() + word.size(), number);
     if (!rest.empty() || result.ec != std::errc{} || !std::isfinite(number)) return false;
-    out = Value::real(number);
+    out = is_integer ? Value::integer(word) : Value::real(number);
     return true;
   }
 

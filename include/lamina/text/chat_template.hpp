@@ -27,9 +27,8 @@ enum class TemplateSize : std::uint8_t {
 
 /// Renders a conversation exactly as the published template does.
 ///
-/// Errors   bad_argument where the published template fails too (arguments that are no object), and for
-/// values nested
-///          deeper than `deepest_value`
+/// Errors   bad_argument where the published template fails too (arguments that are no object, schemas that
+///          `write_declaration` refuses), and for values nested deeper than `deepest_value`
 [[nodiscard]] Result<Prompt> render_chat(const Conversation& conversation, TemplateSize size);
 
 /// Removes thinking channels from a text of the model (§6.6): from each piece that "<channel|>" ends, what
@@ -58,7 +57,8 @@ class ChatRenderer {
   [[nodiscard]] Result<Prompt> render() {
     for (const Value& tool : conversation_.tools) LAMINA_TRY(check_depth("tools", tool));
     prompt_.trusted("<bos>");
-    const std::size_t first = write_head();
+    LAMINA_TRY(write_head());
+    const std::size_t first = has_system() ? 1 : 0;
     const std::vector<Message>& messages = conversation_.messages;
     last_user_ = messages.size();
     for (std::size_t i = first; i < messages.size(); ++i) {
@@ -91,30 +91,32 @@ class ChatRenderer {
                  ""};
   }
 
-  /// §6.1; returns the index of the first message that remains.
-  std::size_t write_head() {
+  /// Whether the first message belongs to the head.
+  [[nodiscard]] bool has_system() const noexcept {
     const std::vector<Message>& messages = conversation_.messages;
-    const bool has_system =
-        !messages.empty() && (messages[0].role == "system" || messages[0].role == "developer");
-    if (!conversation_.enable_thinking && conversation_.tools.empty() && !has_system) return 0;
+    return !messages.empty() && (messages[0].role == "system" || messages[0].role == "developer");
+  }
+
+  /// §6.1.
+  [[nodiscard]] Status write_head() {
+    if (!conversation_.enable_thinking && conversation_.tools.empty() && !has_system()) return Done{};
     prompt_.trusted("<|turn>system\n");
     if (conversation_.enable_thinking) prompt_.trusted("<|think|>\n");
-    if (has_system) {
-      const Content& content = messages[0].content;
+    if (has_system()) {
+      const Content& content = conversation_.messages[0].content;
       prompt_.untrusted(trim(content.text));
-      for (const ContentPart& part : content.parts) {
-        if (part.kind != ContentPart::Kind::text) continue;
+      for (const ContentPart& part : content.parts) {  // of every kind: here the template does not look at it
         prompt_.untrusted(trim(part.text));
         prompt_.trusted(" ");
       }
     }
     for (const Value& tool : conversation_.tools) {
       prompt_.trusted("<|tool>");
-      write_declaration(tool, prompt_);
+      LAMINA_TRY(write_declaration(tool, prompt_));
       prompt_.trusted("<tool|>");
     }
     prompt_.trusted("<turn|>\n");
-    return has_system ? 1 : 0;
+    return Done{};
   }
 
   /// §6.2.
@@ -182,7 +184,7 @@ class ChatRenderer {
   [[nodiscard]] Status write_results(const Message& message, std::size_t index) {
     for (const ToolResponse& result : message.tool_responses) {
       LAMINA_TRY(check_depth("tool_responses", result.response));
-      open_result(result.name);
+      open_result(result.name.empty() ? std::string_view("unknown") : result.name);
       if (result.response.is(Value::Kind::object)) {
         write_value(result.response, KeyStyle::bare, prompt_);
       } else {
@@ -201,19 +203,21 @@ class ChatRenderer {
   }
 
   void write_tool_message(const Message& message, const std::vector<ToolCall>& calls) {
-    const std::string* name = &message.name;
+    std::string_view name = message.name.empty() ? std::string_view("unknown") : message.name;
     for (const ToolCall& call : calls) {
       if (call.id == message.tool_call_id)
-        name = &call.name;  // the last one that matches; two missing ids match
+        name = call.name;  // the last one that matches; two missing ids match
     }
-    open_result(*name);
+    open_result(name);
     prompt_.trusted("{value:");
     if (message.content.kind == Content::Kind::null) {
       prompt_.trusted("null");
     } else {
       prompt_.trusted(quote_text);
       prompt_.untrusted(message.content.text);
-      for (const ContentPart& part : message.content.parts) prompt_.untrusted(part.text);
+      for (const ContentPart& part : message.content.parts) {
+        if (part.kind == ContentPart::Kind::text) prompt_.untrusted(part.text);
+      }
       prompt_.trusted(quote_text);
     }
     prompt_.trusted("}<tool_response|>");
@@ -222,7 +226,7 @@ class ChatRenderer {
 
   void open_result(std::string_view name) {
     prompt_.trusted("<|tool_response>response:");
-    prompt_.untrusted(name.empty() ? std::string_view("unknown") : name);
+    prompt_.untrusted(name);
     last_ = Last::response;
   }
 
@@ -240,6 +244,7 @@ class ChatRenderer {
   void write_media(ContentPart::Kind kind) {
     switch (kind) {
       case ContentPart::Kind::text:
+      case ContentPart::Kind::other:
         return;
       case ContentPart::Kind::image:
         prompt_.trusted("<|image|>");

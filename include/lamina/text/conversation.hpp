@@ -3,6 +3,7 @@
 // tools. Source: tokenizer-and-chat.md §5, §6 (what the chat template reads).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,15 +11,30 @@
 #include <utility>
 #include <vector>
 
+#include <lamina/core/error.hpp>
 #include <lamina/text/value.hpp>
 
 namespace lamina {
 
 /// One part of a message that is made of several.
 struct ContentPart {
-  enum class Kind : std::uint8_t { text, image, audio, video };
+  enum class Kind : std::uint8_t {
+    text,
+    image,
+    audio,
+    video,
+    other,  ///< nothing that the template knows: it leaves the part out
+  };
   Kind kind = Kind::text;
-  std::string text;  ///< of a text part
+  std::string text;  ///< of a text part; in a system message the template writes that of every part
+  std::string type;  ///< how the caller names the kind ("image_url", "file"); may be empty
+
+  /// The caller's name of the kind, or else ours.
+  [[nodiscard]] std::string_view type_name() const noexcept {
+    if (!type.empty()) return type;
+    constexpr std::string_view names[] = {"text", "image", "audio", "video", "other"};
+    return names[static_cast<std::size_t>(kind)];
+  }
 };
 
 /// What a message says.
@@ -67,5 +83,22 @@ struct Conversation {
   bool preserve_thinking = false;  ///< keep the thoughts of earlier messages that made calls
   bool add_generation_prompt = true;
 };
+
+/// Checks that a conversation holds text only, before an engine that cannot see or hear answers it.
+///
+/// Errors   unsupported, naming the first message and part that is something else
+[[nodiscard]] inline Status check_text_only(const Conversation& conversation) {
+  for (std::size_t i = 0; i < conversation.messages.size(); ++i) {
+    const std::vector<ContentPart>& parts = conversation.messages[i].content.parts;
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      if (parts[k].kind == ContentPart::Kind::text) continue;
+      return Error{
+          ErrorCode::unsupported, text("messages[%zu].content[%zu]", i, k).view(),
+          "part cannot be read",  "text; pictures, sounds, videos and files are not in this version",
+          parts[k].type_name(),   "take the part out of the conversation, or say in words what it holds"};
+    }
+  }
+  return Done{};
+}
 
 }  // namespace lamina

@@ -77,11 +77,23 @@ inline constexpr LowerCaseRange lower_case_ranges[] = {
 };
 // clang-format on
 
+// What may stand between a letter and a sigma without parting them (Case_Ignorable).
+// Differs: marks and modifiers of scripts that are not written with Greek letters are left out.
+inline constexpr ScalarRange case_ignorable_ranges[] = {
+    {0x27, 0x27},     {0x2E, 0x2E},     {0x3A, 0x3A},     {0x5E, 0x5E},     {0x60, 0x60},
+    {0xA8, 0xA8},     {0xAD, 0xAD},     {0xAF, 0xAF},     {0xB4, 0xB4},     {0xB7, 0xB8},
+    {0x2B0, 0x36F},   {0x374, 0x375},   {0x37A, 0x37A},   {0x384, 0x385},   {0x387, 0x387},
+    {0x483, 0x489},   {0x559, 0x559},   {0x55F, 0x55F},   {0x5F4, 0x5F4},   {0x1AB0, 0x1ACE},
+    {0x1DC0, 0x1DFF}, {0x1FBD, 0x1FBD}, {0x1FBF, 0x1FC1}, {0x1FCD, 0x1FCF}, {0x1FDD, 0x1FDF},
+    {0x1FED, 0x1FEF}, {0x1FFD, 0x1FFE}, {0x200B, 0x200F}, {0x2018, 0x2019}, {0x2024, 0x2024},
+    {0x2027, 0x2027}, {0x202A, 0x202E}, {0x2060, 0x2064}, {0x2066, 0x206F}, {0x20D0, 0x20F0},
+    {0xFE00, 0xFE0F}, {0xFE13, 0xFE13}, {0xFE20, 0xFE2F}, {0xFE52, 0xFE52}, {0xFE55, 0xFE55},
+    {0xFEFF, 0xFEFF}, {0xFF07, 0xFF07}, {0xFF0E, 0xFF0E}, {0xFF1A, 0xFF1A},
+};
+
 }  // namespace detail
 
-/// Lower case of one scalar value.
-/// Differs: U+0130 and a final capital sigma, where Python looks at neighbours or gives two values, map to
-/// one.
+/// Lower case of one scalar value, whatever stands beside it.
 [[nodiscard]] constexpr char32_t lower_case(char32_t scalar) noexcept {
   if (scalar < 0x80) return scalar >= 'A' && scalar <= 'Z' ? scalar + 32 : scalar;
   const auto* range =
@@ -93,17 +105,74 @@ inline constexpr LowerCaseRange lower_case_ranges[] = {
   return static_cast<char32_t>(static_cast<std::int32_t>(scalar) + range->delta);
 }
 
-/// Lower case of a text; bytes that are not UTF-8 stay as they are.
-[[nodiscard]] inline std::string lower_case(std::string_view text) {
-  std::string out;
+namespace detail {
+
+/// The scalar value whose lower case this is, the first of several; itself if there is none.
+[[nodiscard]] constexpr char32_t upper_of_lower_case(char32_t scalar) noexcept {
+  for (const LowerCaseRange& range : lower_case_ranges) {
+    const auto upper = static_cast<std::int64_t>(scalar) - range.delta;
+    if (upper >= range.first && upper <= range.last && (upper - range.first) % range.step == 0) {
+      return static_cast<char32_t>(upper);
+    }
+  }
+  return scalar;
+}
+
+/// Whether a scalar value is the upper or lower case of another.
+[[nodiscard]] constexpr bool is_cased(char32_t scalar) noexcept {
+  return lower_case(scalar) != scalar || upper_of_lower_case(scalar) != scalar;
+}
+
+/// Whether the scalar value in front of which only case-ignorable ones stand is a letter with cases.
+class CasedBefore {
+ public:
+  void pass(char32_t scalar) noexcept {
+    if (!lies_in(case_ignorable_ranges, scalar)) cased_ = is_cased(scalar);
+  }
+  [[nodiscard]] bool holds() const noexcept { return cased_; }
+
+ private:
+  bool cased_ = false;
+};
+
+/// The same of what follows.
+[[nodiscard]] inline bool cased_follows(std::string_view text) noexcept {
   while (!text.empty()) {
     const Utf8Step step = decode_utf8(text);
-    if (step.status == Utf8Status::valid) {
-      append_utf8(out, lower_case(step.scalar));
-    } else {
-      out.append(text.substr(0, step.size));
-    }
+    if (step.status != Utf8Status::valid) return false;
+    if (!lies_in(case_ignorable_ranges, step.scalar)) return is_cased(step.scalar);
     text.remove_prefix(step.size);
+  }
+  return false;
+}
+
+}  // namespace detail
+
+/// Lower case of a text; bytes that are not UTF-8 stay as they are. A capital sigma that ends a word becomes
+/// a final one, and U+0130 two values, as in Python.
+[[nodiscard]] inline std::string lower_case(std::string_view text) {
+  constexpr char32_t capital_sigma = 0x3A3;
+  constexpr char32_t final_sigma = 0x3C2;
+  constexpr char32_t dotted_capital_i = 0x130;
+  std::string out;
+  detail::CasedBefore before;
+  while (!text.empty()) {
+    const Utf8Step step = decode_utf8(text);
+    const std::string_view written = text.substr(0, step.size);
+    text.remove_prefix(step.size);
+    if (step.status != Utf8Status::valid) {
+      out.append(written);
+      before = {};
+      continue;
+    }
+    if (step.scalar == dotted_capital_i) {
+      out.append("i\xCC\x87");
+    } else if (step.scalar == capital_sigma && before.holds() && !detail::cased_follows(text)) {
+      append_utf8(out, final_sigma);
+    } else {
+      append_utf8(out, lower_case(step.scalar));
+    }
+    before.pass(step.scalar);
   }
   return out;
 }

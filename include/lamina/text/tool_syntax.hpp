@@ -10,8 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include <lamina/core/error.hpp>
 #include <lamina/text/lower_case.hpp>
 #include <lamina/text/prompt.hpp>
+#include <lamina/text/python_text.hpp>
+#include <lamina/text/unicode.hpp>
 #include <lamina/text/value.hpp>
 
 namespace lamina {
@@ -53,54 +56,6 @@ class Commas {
   Prompt& prompt_;
   bool first_ = true;
 };
-
-/// A value as Python's `str` prints it; the template prints lists of types this way.
-[[nodiscard]] inline std::string python_text(const Value& value, bool nested = false) {
-  switch (value.kind) {
-    case Value::Kind::null:
-      return "None";
-    case Value::Kind::boolean:
-      return value.truth ? "True" : "False";
-    case Value::Kind::integer:
-    case Value::Kind::real:
-      return value.text;
-    case Value::Kind::string: {
-      if (!nested) return value.text;
-      const char mark =
-          value.text.find('\'') != std::string::npos && value.text.find('"') == std::string::npos ? '"'
-                                                                                                  : '\'';
-      std::string out(1, mark);
-      for (const char c : value.text) {
-        if (c == '\\' || c == mark) out += '\\';
-        if (c == '\n') {
-          out += "\\n";
-        } else {
-          out += c;
-        }
-      }
-      return out += mark;
-    }
-    case Value::Kind::list:
-    case Value::Kind::object:
-      break;
-  }
-  const bool is_object = value.is(Value::Kind::object);
-  std::string out(is_object ? "{" : "[");
-  for (std::size_t i = 0; i < value.items.size(); ++i) {
-    if (i > 0) out += ", ";
-    if (is_object) out.append(python_text(Value::string(value.keys[i]), true)).append(": ");
-    out += python_text(value.items[i], true);
-  }
-  return out += is_object ? "}" : "]";
-}
-
-/// The `upper` filter. Differs: only ASCII letters; type names of JSON schemas have no others.
-[[nodiscard]] inline std::string upper_case(std::string text) {
-  for (char& c : text) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return text;
-}
 
 /// Text of an optional key; nothing where a template would print an undefined value.
 [[nodiscard]] inline std::string text_of(const Value* value) {
@@ -158,61 +113,107 @@ inline void write_value(const Value& value, KeyStyle style, Prompt& prompt) {
 
 namespace detail {
 
-inline void write_property(const Value& schema, Prompt& prompt);
+[[nodiscard]] inline Status write_property(const Value& schema, Prompt& prompt);
+
+/// The template runs in Python, which stops where a value of another type cannot be walked through.
+[[nodiscard]] inline Error refused_schema(std::string_view key, std::string_view expected,
+                                          const Value& found) {
+  return Error{ErrorCode::bad_argument,
+               text("tools: %.*s", static_cast<int>(key.size()), key.data()).view(),
+               "the published chat template refuses this schema",
+               expected,
+               kind_name(found),
+               ""};
+}
 
 /// Writes the properties of an object schema, sorted, without braces.
-inline void write_properties(const Value& properties, Prompt& prompt) {
+[[nodiscard]] inline Status write_properties(const Value& properties, Prompt& prompt) {
+  if (!properties.is(Value::Kind::object)) return refused_schema("properties", "an object", properties);
   Commas commas(prompt);
   for (const std::size_t entry : sorted_entries(properties)) {
     commas.next();
     prompt.untrusted(properties.keys[entry]);
     prompt.trusted(":{");
-    write_property(properties.items[entry], prompt);
+    LAMINA_TRY(write_property(properties.items[entry], prompt));
     prompt.trusted("}");
   }
+  return Done{};
+}
+
+/// What Python's `for` takes from a value, as text: items of a list, keys of an object, characters of a
+/// string.
+[[nodiscard]] inline Result<std::vector<std::string>> elements_of(std::string_view key, const Value& value) {
+  std::vector<std::string> elements;
+  if (value.is(Value::Kind::list)) {
+    for (const Value& item : value.items) elements.push_back(python_text(item));
+  } else if (value.is(Value::Kind::object)) {
+    elements = value.keys;
+  } else if (value.is(Value::Kind::string)) {
+    for (std::string_view rest = value.text; !rest.empty(); rest.remove_prefix(decode_utf8(rest).size)) {
+      elements.emplace_back(rest.substr(0, decode_utf8(rest).size));
+    }
+  } else {
+    return refused_schema(key, "a list", value);
+  }
+  return elements;
 }
 
 /// Writes a list of names, each between quote tokens.
-inline void write_names(const Value& names, Prompt& prompt) {
+inline void write_names(const std::vector<std::string>& names, Prompt& prompt) {
   Commas commas(prompt);
   prompt.trusted("[");
-  for (const Value& name : names.items) {
+  for (const std::string& name : names) {
     commas.next();
-    write_quoted(python_text(name), prompt);
+    write_quoted(name, prompt);
   }
   prompt.trusted("]");
 }
 
+[[nodiscard]] inline Status write_required(const Value& required, Prompt& prompt) {
+  const auto names = elements_of("required", required);
+  if (!names) return names.error();
+  prompt.trusted("required:");
+  write_names(*names, prompt);
+  return Done{};
+}
+
+/// Writes the type of an array's elements: one name, or a list of them.
+[[nodiscard]] inline Status write_item_type(const Value& type, Prompt& prompt) {
+  prompt.trusted("type:");
+  if (type.is(Value::Kind::string)) {
+    write_quoted(upper_case(type.text), prompt);
+    return Done{};
+  }
+  auto names = elements_of("items.type", type);
+  if (!names) return names.error();
+  for (std::string& name : *names) name = upper_case(name);
+  write_names(*names, prompt);
+  return Done{};
+}
+
 /// Writes what an array's elements are, without braces.
-inline void write_items(const Value& items, Prompt& prompt) {
+[[nodiscard]] inline Status write_items(const Value& items, Prompt& prompt) {
   Commas commas(prompt);
   for (const std::size_t entry : sorted_entries(items)) {
     const std::string& key = items.keys[entry];
     const Value& value = items.items[entry];
     if (value.is(Value::Kind::null)) continue;
     commas.next();
-    if (key == "properties" && value.is(Value::Kind::object)) {
+    if (key == "properties") {
       prompt.trusted("properties:{");
-      write_properties(value, prompt);
+      if (value.is(Value::Kind::object)) LAMINA_TRY(write_properties(value, prompt));
       prompt.trusted("}");
-    } else if (key == "required" && value.is(Value::Kind::list)) {
-      prompt.trusted("required:");
-      write_names(value, prompt);
-    } else if (key == "type" && value.is(Value::Kind::list)) {
-      Value upper = Value::list();
-      for (const Value& type : value.items)
-        upper.items.push_back(Value::string(upper_case(python_text(type))));
-      prompt.trusted("type:");
-      write_names(upper, prompt);
+    } else if (key == "required") {
+      LAMINA_TRY(write_required(value, prompt));
     } else if (key == "type") {
-      prompt.trusted("type:");
-      write_quoted(upper_case(python_text(value)), prompt);
+      LAMINA_TRY(write_item_type(value, prompt));
     } else {
       prompt.untrusted(key);
       prompt.trusted(":");
       write_value(value, KeyStyle::quoted, prompt);
     }
   }
+  return Done{};
 }
 
 /// A schema that names no properties: its own keys count, apart from those every schema has.
@@ -228,15 +229,19 @@ inline void write_items(const Value& items, Prompt& prompt) {
   return properties;
 }
 
+/// Writes `key:"text",` if the value is one that counts.
+inline void write_description(const Value* description, Prompt& prompt) {
+  if (!truthy(description)) return;
+  prompt.trusted("description:");
+  write_quoted(python_text(*description), prompt);
+  prompt.trusted(",");
+}
+
 /// Writes one property's schema, without braces; everything else in it is dropped, as in the published
 /// template.
-inline void write_property(const Value& schema, Prompt& prompt) {
+inline Status write_property(const Value& schema, Prompt& prompt) {
   const std::string type = upper_case(text_of(schema.find("type")));
-  if (const Value* description = schema.find("description"); truthy(description)) {
-    prompt.trusted("description:");
-    write_quoted(python_text(*description), prompt);
-    prompt.trusted(",");
-  }
+  write_description(schema.find("description"), prompt);
   if (const Value* choices = schema.find("enum"); type == "STRING" && truthy(choices)) {
     prompt.trusted("enum:");
     write_value(*choices, KeyStyle::quoted, prompt);
@@ -245,67 +250,72 @@ inline void write_property(const Value& schema, Prompt& prompt) {
   const Value* items = schema.find("items");
   if (type == "ARRAY" && truthy(items) && items->is(Value::Kind::object)) {
     prompt.trusted("items:{");
-    write_items(*items, prompt);
+    LAMINA_TRY(write_items(*items, prompt));
     prompt.trusted("},");
   }
   if (truthy(schema.find("nullable"))) prompt.trusted("nullable:true,");
   if (type == "OBJECT") {
     const Value* properties = schema.find("properties");
+    const bool has_properties = properties != nullptr && properties->is(Value::Kind::object);
     prompt.trusted("properties:{");
-    write_properties(
-        properties != nullptr && properties->is(Value::Kind::object) ? *properties : own_properties(schema),
-        prompt);
+    LAMINA_TRY(write_properties(has_properties ? *properties : own_properties(schema), prompt));
     prompt.trusted("},");
     if (const Value* required = schema.find("required"); truthy(required)) {
-      prompt.trusted("required:");
-      write_names(*required, prompt);
+      LAMINA_TRY(write_required(*required, prompt));
       prompt.trusted(",");
     }
   }
   prompt.trusted("type:");
   write_quoted(type, prompt);
+  return Done{};
+}
+
+[[nodiscard]] inline Status write_parameters(const Value& parameters, Prompt& prompt) {
+  prompt.trusted(",parameters:{");
+  if (const Value* properties = parameters.find("properties"); truthy(properties)) {
+    prompt.trusted("properties:{");
+    LAMINA_TRY(write_properties(*properties, prompt));
+    prompt.trusted("},");
+  }
+  if (const Value* required = parameters.find("required"); truthy(required)) {
+    LAMINA_TRY(write_required(*required, prompt));
+    prompt.trusted(",");
+  }
+  // Without a type the published template leaves the brace open; callers should add "object" before
+  // rendering.
+  if (const Value* type = parameters.find("type"); truthy(type)) {
+    prompt.trusted("type:");
+    write_quoted(upper_case(python_text(*type)), prompt);
+    prompt.trusted("}");
+  }
+  return Done{};
 }
 
 }  // namespace detail
 
 /// Writes the declaration of one function object. Requires `nests_within(function, deepest_value)`.
-inline void write_declaration(const Value& function, Prompt& prompt) {
+///
+/// Errors   bad_argument for a schema that the published template refuses: `properties` that are no object, a
+///          `required` or a list of types that is a number or a boolean; part of the declaration is written
+///          then
+[[nodiscard]] inline Status write_declaration(const Value& function, Prompt& prompt) {
   prompt.trusted("declaration:");
   prompt.untrusted(detail::text_of(function.find("name")));
   prompt.trusted("{description:");
   detail::write_quoted(detail::text_of(function.find("description")), prompt);
   if (const Value* parameters = function.find("parameters"); detail::truthy(parameters)) {
-    prompt.trusted(",parameters:{");
-    if (const Value* properties = parameters->find("properties"); detail::truthy(properties)) {
-      prompt.trusted("properties:{");
-      detail::write_properties(*properties, prompt);
-      prompt.trusted("},");
-    }
-    if (const Value* required = parameters->find("required"); detail::truthy(required)) {
-      prompt.trusted("required:");
-      detail::write_names(*required, prompt);
-      prompt.trusted(",");
-    }
-    // Without a type the published template leaves the brace open; callers should add "object" before
-    // rendering.
-    if (const Value* type = parameters->find("type"); detail::truthy(type)) {
-      prompt.trusted("type:");
-      detail::write_quoted(detail::upper_case(detail::python_text(*type)), prompt);
-      prompt.trusted("}");
-    }
+    LAMINA_TRY(detail::write_parameters(*parameters, prompt));
   }
-  if (const Value* response = function.find("response"); detail::truthy(response)) {
+  // Also one that is null or empty: only its being there counts.
+  if (const Value* response = function.find("response"); response != nullptr) {
     prompt.trusted(",response:{");
-    if (const Value* description = response->find("description"); detail::truthy(description)) {
-      prompt.trusted("description:");
-      detail::write_quoted(detail::python_text(*description), prompt);
-      prompt.trusted(",");
-    }
+    detail::write_description(response->find("description"), prompt);
     if (detail::upper_case(detail::text_of(response->find("type"))) == "OBJECT") {
       prompt.trusted("type:<|\"|>OBJECT<|\"|>}");
     }
   }
   prompt.trusted("}");
+  return Done{};
 }
 
 }  // namespace lamina

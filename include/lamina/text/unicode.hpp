@@ -46,6 +46,21 @@ inline void append_utf8(std::string& out, char32_t scalar) {
   return true;
 }
 
+/// Scalar values from `first` to `last`.
+struct ScalarRange {
+  std::uint32_t first;
+  std::uint32_t last;
+};
+
+/// Tells whether one of a few ranges holds the scalar value.
+template <std::size_t N>
+[[nodiscard]] constexpr bool lies_in(const ScalarRange (&ranges)[N], char32_t scalar) noexcept {
+  for (const ScalarRange& range : ranges) {
+    if (scalar >= range.first && scalar <= range.last) return true;
+  }
+  return false;
+}
+
 /// Tells whether Python's `str.isspace` calls the scalar value white space (Unicode 14).
 [[nodiscard]] constexpr bool is_space(char32_t scalar) noexcept {
   if (scalar < 0x80)

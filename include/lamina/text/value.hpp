@@ -104,6 +104,30 @@ struct Value {
   }
 };
 
+namespace detail {
+
+/// What a value is, for error messages.
+[[nodiscard]] inline std::string_view kind_name(const Value& value) noexcept {
+  switch (value.kind) {
+    case Value::Kind::null:
+      return "null";
+    case Value::Kind::boolean:
+      return "a boolean";
+    case Value::Kind::integer:
+    case Value::Kind::real:
+      return "a number";
+    case Value::Kind::string:
+      return "a string";
+    case Value::Kind::list:
+      return "a list";
+    case Value::Kind::object:
+      return "an object";
+  }
+  return "another type";
+}
+
+}  // namespace detail
+
 /// Writes a finite number as Python's `repr`: shortest digits that read back, exponent form below 1e-4 and
 /// from 1e16.
 [[nodiscard]] inline std::string python_float(double number) {

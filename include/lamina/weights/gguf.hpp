@@ -40,6 +40,11 @@ struct GgufFile {
 /// Parses a GGUF file that lies in memory; `bytes` must outlive the result. Split files are unsupported here.
 [[nodiscard]] Result<GgufFile> read_gguf_file(std::span<const std::byte> bytes, std::string_view name);
 
+/// Parses a split GGUF file whose shards lie in memory, first shard first; the bytes must outlive the result.
+/// One whole file counts as a single shard. Errors: as `open_gguf_file`.
+[[nodiscard]] Result<GgufFile> read_gguf_shards(std::span<const std::span<const std::byte>> shards,
+                                                std::string_view name);
+
 /// Checks that a GGUF file is a complete Gemma 4 text model.
 ///
 /// Errors   unsupported (another kind of file, or an encoding), bad_file (metadata), mismatch (a tensor is
@@ -104,11 +109,13 @@ struct ShardName {
   return metadata.integer_or("split.count", {0, max_shards}, 1);
 }
 
-/// Maps and parses one file of a set.
+/// One parsed file of a set.
 struct GgufShard {
-  std::unique_ptr<MappedFile> bytes;
+  std::unique_ptr<MappedFile> bytes;  ///< null where the caller holds the bytes
   GgufContents contents;
 };
+
+/// Maps and parses one file of a set.
 [[nodiscard]] inline Result<GgufShard> open_shard(const std::string& path) {
   auto mapped = open_mapped(path);
   if (!mapped) return mapped.error();
@@ -138,11 +145,32 @@ struct GgufShard {
 inline void append(GgufFile& file, GgufShard shard) {
   for (TensorView& tensor : shard.contents.tensors) {
     // These are read as a whole for every token; in large pages that costs fewer address translations.
-    if (tensor.packing == Packing::interleaved) shard.bytes->prefer_large_pages(tensor.bytes);
+    if (tensor.packing == Packing::interleaved && shard.bytes != nullptr) {
+      shard.bytes->prefer_large_pages(tensor.bytes);
+    }
     file.tensors.push_back(std::move(tensor));
   }
   file.interleave_height = shard.contents.interleave_height;
-  file.owners.push_back(std::move(shard.bytes));
+  if (shard.bytes != nullptr) file.owners.push_back(std::move(shard.bytes));
+}
+
+/// Adds shard `number` (1-based) of `count` to a file; shards come in order.
+[[nodiscard]] inline Status add_shard(GgufFile& file, GgufShard shard, std::int64_t number,
+                                      std::int64_t count) {
+  LAMINA_TRY(check_shard(shard.contents.metadata, number, count));
+  if (number == 1) file.metadata = std::move(shard.contents.metadata);
+  append(file, std::move(shard));
+  return Done{};
+}
+
+/// All shards together must hold as many tensors as the first one says.
+[[nodiscard]] inline Status check_total(const GgufFile& file) {
+  const auto total = static_cast<std::int64_t>(file.tensors.size());
+  const auto stated = file.metadata.integer_or("split.tensors.count", {0, INT32_MAX}, total);
+  if (!stated) return stated.error();
+  if (*stated == total) return Done{};
+  return bad_file(place(file.metadata.source(), "split.tensors.count"), "shards do not hold all tensors",
+                  text("%lld", static_cast<long long>(*stated)), text("%lld", static_cast<long long>(total)));
 }
 
 /// Opens all shards of a set in order; `file` has the path, and `name` what it says.
@@ -155,16 +183,9 @@ inline void append(GgufFile& file, GgufShard shard) {
         error.hint = "all shards must lie in one directory under their original names";
       return error;
     }
-    LAMINA_TRY(check_shard(shard->contents.metadata, number, name.count));
-    if (number == 1) file.metadata = std::move(shard->contents.metadata);
-    append(file, std::move(*shard));
+    LAMINA_TRY(add_shard(file, std::move(*shard), number, name.count));
   }
-  const auto total = static_cast<std::int64_t>(file.tensors.size());
-  const auto stated = file.metadata.integer_or("split.tensors.count", {0, INT32_MAX}, total);
-  if (!stated) return stated.error();
-  if (*stated == total) return Done{};
-  return bad_file(place(file.metadata.source(), "split.tensors.count"), "shards do not hold all tensors",
-                  text("%lld", static_cast<long long>(*stated)), text("%lld", static_cast<long long>(total)));
+  return check_total(file);
 }
 
 }  // namespace detail
@@ -207,6 +228,22 @@ inline Result<GgufFile> read_gguf_file(std::span<const std::byte> bytes, std::st
   file.metadata = std::move(contents->metadata);
   file.tensors = std::move(contents->tensors);
   file.interleave_height = contents->interleave_height;
+  LAMINA_TRY(sort_tensors(file.tensors, file_name_of(name)));
+  return file;
+}
+
+inline Result<GgufFile> read_gguf_shards(std::span<const std::span<const std::byte>> shards,
+                                         std::string_view name) {
+  if (shards.size() == 1) return read_gguf_file(shards[0], name);
+  GgufFile file;
+  file.path = name;
+  const auto count = static_cast<std::int64_t>(shards.size());
+  for (std::int64_t number = 1; number <= count; ++number) {
+    auto contents = parse_gguf(shards[static_cast<std::size_t>(number - 1)], file_name_of(name));
+    if (!contents) return contents.error();
+    LAMINA_TRY(detail::add_shard(file, detail::GgufShard{nullptr, std::move(*contents)}, number, count));
+  }
+  LAMINA_TRY(detail::check_total(file));
   LAMINA_TRY(sort_tensors(file.tensors, file_name_of(name)));
   return file;
 }

@@ -105,6 +105,8 @@ TEST_CASE("json reader: ill-formed text becomes U+FFFD, one for each maximal par
   CHECK(string_of(R"("\ude00\ud83d")") == mark + mark);
   CHECK(string_of(R"("\ud83d\ud83d\ude00")") == mark + "\xF0\x9F\x98\x80");
   CHECK(string_of(R"("\ud83d\n")") == mark + "\n");
+  CHECK(string_of(R"("\\ud83d")") == "\\ud83d");
+  CHECK(string_of(R"("\\\ud83d")") == "\\" + mark);
   CHECK(string_of(R"("\ud83dude00")") == mark + "ude00");
   CHECK(string_of("\"caf\xE9\"") == "caf" + mark);
   CHECK(string_of("\"\xED\xA0\xBD\"") == mark + mark + mark);

@@ -15,8 +15,8 @@ using Json = nlohmann::json;
 /// One case's input as the JSON text it was written as: objects keep their order and numbers their digits.
 struct CaseInputs {
   std::vector<lamina::Value> cases;
-  CaseInputs() {
-    auto parsed = lamina::parse_json_value(read_bytes(golden_path("chat/render.json")));
+  explicit CaseInputs(const std::string& file) {
+    auto parsed = lamina::parse_json_value(read_bytes(golden_path(file)));
     REQUIRE(static_cast<bool>(parsed));
     cases = parsed->items;
   }
@@ -38,7 +38,7 @@ std::vector<std::pair<int, std::string>> joined(const Json& spans) {
 TEST_CASE("every reference conversation renders to the reference prompts and ids") {
   const lamina::Tokenizer tokenizer = golden_tokenizer("small.gguf");
   const Json references = golden_json("chat/render.json");
-  const CaseInputs inputs;
+  const CaseInputs inputs("chat/render.json");
   REQUIRE(references.size() == 135);
   REQUIRE(inputs.cases.size() == 135);
   std::size_t refused = 0;
@@ -77,6 +77,64 @@ TEST_CASE("every reference conversation renders to the reference prompts and ids
   }
   CHECK(refused == 2);
   CHECK(rendered == 133);
+}
+
+TEST_CASE(
+    "odd schemas, parts and names render as the published template renders them, or are refused as by it") {
+  const Json references = golden_json("chat/odd.json");
+  const CaseInputs inputs("chat/odd.json");
+  REQUIRE(references.size() == 87);
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < references.size(); ++i) {
+    const Json& reference = references[i];
+    CAPTURE(reference["name"].get<std::string>());
+    const auto conversation = lamina::read_chat_value(inputs.cases[i]);
+    const auto render = [&](TemplateSize size) {
+      const auto prompt = conversation ? lamina::render_chat(*conversation, size) : conversation.error();
+      return prompt ? prompt->text() : "refused";
+    };
+    if (reference.contains("error")) {
+      ++refused;
+      CHECK(render(TemplateSize::large) == "refused");
+      CHECK(render(TemplateSize::small) == "refused");
+      continue;
+    }
+    CHECK(render(TemplateSize::large) == reference["prompt_large"].get<std::string>());
+    CHECK(render(TemplateSize::small) ==
+          reference[reference.contains("prompt_small") ? "prompt_small" : "prompt_large"].get<std::string>());
+  }
+  CHECK(refused == 15);
+}
+
+TEST_CASE("an engine that reads text only refuses everything else, by message and part") {
+  const auto found = [](std::string_view part) {
+    const std::string json =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\",\"content\":["
+        "{\"type\":\"text\",\"text\":\"b\"}," +
+        std::string(part) + "]}]}";
+    const auto chat = lamina::read_chat_json(json);
+    REQUIRE(static_cast<bool>(chat));
+    const lamina::Status status = lamina::check_text_only(*chat);
+    if (status) return std::string("accepted");
+    CHECK(status.error().code == lamina::ErrorCode::unsupported);
+    return std::string(status.error().where.view()) + " " + std::string(status.error().found.view());
+  };
+  for (const std::string_view type :
+       {"image", "image_url", "audio", "input_audio", "video", "file", "document", "input_text"}) {
+    CHECK(found("{\"type\":\"" + std::string(type) + "\"}") == "messages[1].content[1] " + std::string(type));
+  }
+  CHECK(found("{\"text\":\"no type\"}") == "messages[1].content[1] other");
+  CHECK(found("{\"type\":\"text\",\"text\":\"c\"}") == "accepted");
+
+  lamina::Conversation chat;
+  lamina::Message message;
+  message.role = "user";
+  message.content = std::vector<lamina::ContentPart>{{lamina::ContentPart::Kind::video, "", ""}};
+  chat.messages.push_back(message);
+  const lamina::Status status = lamina::check_text_only(chat);
+  REQUIRE_FALSE(static_cast<bool>(status));
+  CHECK(status.error().where.view() == "messages[0].content[0]");
+  CHECK(status.error().found.view() == "video");
 }
 
 TEST_CASE("conversations made in C++ are refused where the template fails") {

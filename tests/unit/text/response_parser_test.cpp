@@ -156,6 +156,10 @@ TEST_CASE("every reference answer parses to the reference events, however it is 
 
 TEST_CASE("big integers keep their digits") {
   CHECK(arguments_of("call:f{a:12345678901234567890123}") == "{\"a\":12345678901234567890123}");
+  // More than a double can hold: what reads JSON would refuse it, so it stays text.
+  const std::string digits(400, '9');
+  CHECK(arguments_of("call:f{a:" + digits + "}") == "{\"a\":\"" + digits + "\"}");
+  CHECK(arguments_of("call:f{a:1e400}") == "{\"a\":\"1e400\"}");
 }
 
 TEST_CASE("call bodies that models get wrong") {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// UTF-8 steps, trimming and lower case.
+// UTF-8 steps, trimming, lower and upper case, text as Python prints it.
 
 #include <doctest/doctest.h>
 
 #include <string>
 
 #include <lamina/text/lower_case.hpp>
+#include <lamina/text/python_text.hpp>
 #include <lamina/text/unicode.hpp>
 #include <lamina/text/utf8_assembler.hpp>
 
@@ -60,6 +61,44 @@ TEST_CASE("lower case is Python's for single values") {
   for (char32_t scalar = 0; scalar < 0x110000; ++scalar)
     changed += lamina::lower_case(scalar) != scalar ? 1 : 0;
   CHECK(changed == 1432);
+}
+
+TEST_CASE("words get the lower and upper case that Python gives them") {
+  using lamina::lower_case;
+  using lamina::detail::upper_case;
+  CHECK(lower_case("\xC4\xB0") == "i\xCC\x87");                 // U+0130
+  CHECK(lower_case("\xCE\x91\xCE\xA3") == "\xCE\xB1\xCF\x82");  // ends in a final sigma
+  CHECK(lower_case("\xCE\xA3") == "\xCF\x83");                  // alone: no final one
+  CHECK(lower_case("\xCE\x91\xCE\xA3\xCE\x91") == "\xCE\xB1\xCF\x83\xCE\xB1");
+  CHECK(lower_case("\xCE\x91\xCE\xA3'\xCE\x91") == "\xCE\xB1\xCF\x83'\xCE\xB1");  // ' does not end a word
+  CHECK(lower_case("\xCE\x91\xCE\xA3 \xCE\x91") == "\xCE\xB1\xCF\x82 \xCE\xB1");
+  CHECK(lower_case("A'\xCE\xA3.") == "a'\xCF\x82.");
+  CHECK(lower_case("\xCE\x91\xFF\xCE\xA3") == "\xCE\xB1\xFF\xCF\x83");
+  CHECK(upper_case("stra\xC3\x9F"
+                   "e") == "STRASSE");
+  CHECK(upper_case("\xC3\xA9\xC7\x86\xC5\xBF\xFFk") == "\xC3\x89\xC7\x84S\xFFK");
+  CHECK(upper_case("\xEF\xAC\x81") == "FI");
+  std::size_t changed = 0;
+  for (char32_t scalar = 0; scalar < 0x110000; ++scalar) {
+    if (scalar >= 0xD800 && scalar < 0xE000) continue;
+    std::string text;
+    lamina::append_utf8(text, scalar);
+    changed += upper_case(text) != text ? 1 : 0;
+  }
+  CHECK(changed == 1525);
+}
+
+TEST_CASE("strings inside lists are written as Python's repr") {
+  const auto repr = [](std::string_view text) {
+    std::string out;
+    lamina::detail::append_python_repr(text, out);
+    return out;
+  };
+  CHECK(repr("a") == "'a'");
+  CHECK(repr("it's") == "\"it's\"");
+  CHECK(repr("it's \"x\"") == "'it\\'s \"x\"'");
+  CHECK(repr("\\\t\n\r\x1B\x7F") == "'\\\\\\t\\n\\r\\x1b\\x7f'");
+  CHECK(repr("\xC2\xA0\xC3\xA9\xE2\x80\xA8\xF3\xA0\x80\x81") == "'\\xa0\xC3\xA9\\u2028\\U000e0001'");
 }
 
 TEST_CASE("the assembler gives the same text as decoding at once, for all short byte strings") {

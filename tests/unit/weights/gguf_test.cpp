@@ -178,6 +178,32 @@ TEST_CASE("gguf: shards that are missing, misnamed or disagree") {
                "memory");
 }
 
+TEST_CASE("gguf: shards in memory are checked like shards in files") {
+  const builder::Gguf whole = builder::model_file(builder::small_description());
+  const auto read_with = [&](auto change) {
+    auto shards = shards_of(whole, 3);
+    change(shards);
+    std::vector<std::string> files;
+    for (builder::Gguf& shard : shards) files.push_back(shard.build());
+    std::vector<std::span<const std::byte>> bytes;
+    for (const std::string& file : files) bytes.push_back(builder::bytes_of(file));
+    auto file = lamina::read_gguf_shards(bytes, "m.gguf");
+    if (!file) return lamina::Result<std::size_t>(file.error());
+    const std::size_t count = file->tensors.size();
+    const auto weights = lamina::make_weight_file(std::move(*file));
+    if (!weights) return lamina::Result<std::size_t>(weights.error());
+    return lamina::Result<std::size_t>(count);
+  };
+  const auto tensors = read_with([](auto&) {});
+  REQUIRE_MESSAGE(tensors, message_of(tensors));
+  CHECK(*tensors == whole.tensors.size());
+  expect_error(read_with([](auto& s) { std::swap(s[1], s[2]); }), ErrorCode::bad_file, "split.no",
+               "not the one");
+  expect_error(read_with([](auto& s) { s.pop_back(); }), ErrorCode::bad_file, "split.count", "disagree");
+  expect_error(read_with([](auto& s) { s[1].tensors.pop_back(); }), ErrorCode::bad_file,
+               "split.tensors.count", "do not hold all");
+}
+
 TEST_CASE("gguf: a single file may say that it is one of one") {
   builder::Gguf whole = builder::model_file(builder::small_description());
   whole.u32("split.count", 1);
