@@ -31,7 +31,7 @@ inline constexpr FlagName flag_names[] = {
     const std::size_t at = hint.find(name.library);
     if (at != std::string::npos) hint.replace(at, name.library.size(), name.flag);
   }
-  error.hint = hint;
+  error.hint = std::string_view(hint);
   return error;
 }
 
