@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a GGUF file: container, metadata, model, vocabulary, numbers (weight-files.md §7 item 11).
 //
-// A read behind a value is seen only where the value is the last thing in memory. So every value is read
-// again from a file of its own that ends with it, in a block of exactly its size, as it is and as an empty
-// array.
+// A read behind a value is seen only where the value is the last thing in memory. So a value is read again
+// from files that end with it, in blocks of exactly their size, as it is and as an empty array.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -87,19 +86,20 @@ void read_exactly(const std::string& file, std::span<const lamina::TensorView> t
   (void)lamina::generation_defaults(contents->metadata, 512);
 }
 
-/// Every value at the end of a file of its own; one of them, another one for each size of the input, at the
-/// end of a file with all the others, so that the readers of whole models come to it.
-void read_values_at_the_end(const lamina::GgufFile& file, std::size_t size) {
+/// One value, another one for each input, at the end of a file of its own and at the end of a file with all
+/// the others, so that the readers of whole models come to it; as it is and as an empty array.
+void read_a_value_at_the_end(const lamina::GgufFile& file, std::span<const std::byte> input) {
   const auto given = file.metadata.entries();
+  if (given.empty()) return;
+  std::size_t chosen = input.size();
+  for (const std::byte byte : input) chosen = chosen * 31 + std::to_integer<std::size_t>(byte);
+  chosen %= given.size();
   std::vector<GgufMetadata::Entry> entries(given.begin(), given.end());
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const GgufValue value = entries[i].value;
-    for (const GgufValue& last : {value, GgufValue{GgufType::array, value.element, 0, {}}}) {
-      entries[i].value = last;
-      read_exactly(file_ending_with(std::span(entries).subspan(i, 1), 0), {});
-      if (i == size % entries.size()) read_exactly(file_ending_with(entries, i), file.tensors);
-    }
-    entries[i].value = value;
+  const GgufValue value = entries[chosen].value;
+  for (const GgufValue& last : {value, GgufValue{GgufType::array, value.element, 0, {}}}) {
+    entries[chosen].value = last;
+    read_exactly(file_ending_with(std::span(entries).subspan(chosen, 1), 0), {});
+    read_exactly(file_ending_with(entries, chosen), file.tensors);
   }
 }
 
@@ -110,7 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto file = lamina::read_gguf_file(bytes, "fuzz.gguf");
   if (!file) return 0;
   read_metadata(file->metadata);
-  read_values_at_the_end(*file, size);
+  read_a_value_at_the_end(*file, bytes);
   (void)lamina::read_gguf_vocabulary(file->metadata);
   const auto weights = lamina::read_gguf(bytes, "fuzz.gguf");
   if (!weights) return 0;

@@ -16,9 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto tokenizer = lamina::Tokenizer::create(std::move(*vocabulary));
   if (!tokenizer) return 0;
   std::vector<lamina::TokenId> ids;
-  constexpr std::string_view text = "ab <eos>\xC3\xA4\xFF\n\n  b";
-  for (const lamina::Special special : {lamina::Special::ignore, lamina::Special::match}) {
-    if (!tokenizer->encode(text, special, ids)) return 0;
+  constexpr std::string_view text = "ab <mine>late\xC3\xA4\xFF\n\n  b";
+  if (!tokenizer->encode(text, lamina::Special::ignore, ids)) __builtin_trap();
+  // Refused only where the vocabulary lacks the token.
+  if (!tokenizer->encode("<eos>a<|turn>", lamina::Special::match, ids) &&
+      tokenizer->special().eos != lamina::no_token) {
+    __builtin_trap();
   }
   for (const lamina::TokenId id : ids) {
     if (id >= tokenizer->size()) __builtin_trap();

@@ -4,10 +4,8 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,8 +16,8 @@
 #include <lamina/core/types.hpp>
 #include <lamina/text/merge_table.hpp>
 #include <lamina/text/merge_word.hpp>
-#include <lamina/text/special_matcher.hpp>
 #include <lamina/text/special_tokens.hpp>
+#include <lamina/text/token_kinds.hpp>
 #include <lamina/text/token_table.hpp>
 #include <lamina/text/unicode.hpp>
 #include <lamina/text/utf8_assembler.hpp>
@@ -101,13 +99,9 @@ class Tokenizer {
   /// Appends what one more token adds to a text; `assembler` carries unfinished characters from call to call.
   /// A token that is no byte token ends the run of bytes. Ids outside the vocabulary add nothing.
   void decode_next(TokenId id, SpecialText special, Utf8Assembler& assembler, std::string& out) const {
-    const std::uint16_t kind = id < size() ? kinds_[id] : special_kind;
-    if (kind < ordinary_kind) {
-      assembler.push(static_cast<std::uint8_t>(kind), out);
-      return;
-    }
+    if (is_byte(id)) return assembler.push(kinds_.byte_of(id), out);
     assembler.flush(out);
-    if (kind != special_kind || special == SpecialText::raw) out.append(piece(id));
+    if (!is_special(id) || special == SpecialText::raw) out.append(piece(id));
   }
 
   /// The text of a sequence, always valid UTF-8; equal to what `StreamDecoder` emits piece by piece.
@@ -132,10 +126,8 @@ class Tokenizer {
   /// Finds a token by its exact text in the file (U+2581 for spaces); `no_token` if there is none.
   [[nodiscard]] TokenId find(std::string_view text) const noexcept { return tokens_.find(text); }
   [[nodiscard]] const SpecialTokens& special() const noexcept { return special_; }
-  [[nodiscard]] bool is_special(TokenId id) const noexcept {
-    return id < size() && kinds_[id] == special_kind;
-  }
-  [[nodiscard]] bool is_byte(TokenId id) const noexcept { return id < size() && kinds_[id] < ordinary_kind; }
+  [[nodiscard]] bool is_special(TokenId id) const noexcept { return id < size() && kinds_.is_special(id); }
+  [[nodiscard]] bool is_byte(TokenId id) const noexcept { return id < size() && kinds_.is_byte(id); }
   /// Tokens that end an answer, ascending: `<eos>`, `<turn|>`, `<|tool_response>` and what the file adds.
   [[nodiscard]] std::span<const TokenId> stop_tokens() const noexcept { return stop_; }
   [[nodiscard]] bool is_stop(TokenId id) const noexcept {
@@ -150,9 +142,6 @@ class Tokenizer {
   [[nodiscard]] bool splits_at_spaces() const noexcept { return splits_at_spaces_; }
 
  private:
-  static constexpr std::uint16_t ordinary_kind = 256;  // below: the value of a byte token
-  static constexpr std::uint16_t special_kind = 257;
-  static constexpr std::uint16_t added_kind = 258;  // found as a whole, but text like any other
   static constexpr char32_t space_scalar = 0x2581;
 
   /// The word that is being collected, across the borders of spans.
@@ -163,15 +152,10 @@ class Tokenizer {
   };
 
   Tokenizer() = default;
-  [[nodiscard]] Status classify();
-  void mark_added(std::span<const AddedToken> added);
   void index_characters();
   void check_borders(std::span<const Merge> merges);
   void write_pieces();
   [[nodiscard]] Status check_text(std::span<const TextSpan> spans) const;
-  template <class Rest>
-  void split(const SpecialMatcher& matcher, bool normalized, TextSpan span, Fragment& fragment,
-             Rest&& rest) const;
   void feed(std::string_view text, Fragment& fragment) const;
   void feed_bytes(std::string_view character, std::vector<TokenId>& word) const;
   void flush(Fragment& fragment) const {
@@ -182,17 +166,11 @@ class Tokenizer {
 
   TokenTable tokens_;
   MergeTable merges_;
-  SpecialMatcher matcher_;                // of tokens that are looked for first
-  SpecialMatcher normalized_matcher_;     // of those looked for in what is left
-  std::vector<TokenId> normalized_;       // the latter, ascending
-  bool has_added_ = false;                // some tokens are found in untrusted text too
-  std::vector<std::string_view> absent_;  // texts of control tokens that the vocabulary has not
   SpecialTokens special_;
-  std::vector<std::uint16_t> kinds_;          // [tokens] value of a byte token, or one of the kinds
+  TokenKinds kinds_;
   std::string pieces_;                        // texts with spaces
   std::vector<std::uint32_t> piece_offsets_;  // [tokens + 1]
   std::vector<TokenId> characters_;           // [0x10000] token of each character of the basic plane
-  std::array<TokenId, 256> bytes_{};          // token of each byte
   std::vector<TokenId> stop_;
   std::vector<TokenId> suppressed_;
   std::string chat_template_;
@@ -210,8 +188,9 @@ inline Result<Tokenizer> Tokenizer::create(VocabularyData data) {
   made.tokens_ = std::move(data.tokens);
   made.special_ = find_special_tokens(made.tokens_);
   made.check_borders(data.merges);
-  LAMINA_TRY(made.classify());
-  made.mark_added(data.added);
+  auto kinds = TokenKinds::create(made.tokens_, made.special_, data.added);
+  if (!kinds) return kinds.error();
+  made.kinds_ = std::move(*kinds);
   made.index_characters();
   made.write_pieces();
 
@@ -226,47 +205,6 @@ inline Result<Tokenizer> Tokenizer::create(VocabularyData data) {
   }
   made.chat_template_ = std::move(data.chat_template);
   return made;
-}
-
-/// Sorts tokens into bytes, special and ordinary ones.
-inline Status Tokenizer::classify() {
-  kinds_.assign(tokens_.size(), ordinary_kind);
-  for (std::uint16_t byte = 0; byte < 256; ++byte) {
-    char text[8];
-    std::snprintf(text, sizeof text, "<0x%02X>", byte);
-    bytes_[byte] = tokens_.find(text);
-    if (bytes_[byte] != no_token) {
-      kinds_[bytes_[byte]] = byte;
-    } else if (special_.unknown == no_token) {
-      return Error{ErrorCode::bad_file, text,   "byte token is missing and there is no <unk>",
-                   "256 byte tokens",   "less", ""};
-    }
-  }
-  for (const SpecialTokenText& entry : special_token_texts) {
-    if (special_.*entry.id != no_token) {
-      kinds_[special_.*entry.id] = special_kind;
-    } else {
-      absent_.push_back(entry.text);
-    }
-  }
-  return Done{};
-}
-
-/// Notes which tokens are found as wholes: control tokens, and what the file adds to them. Byte tokens stay
-/// bytes.
-inline void Tokenizer::mark_added(std::span<const AddedToken> added) {
-  for (const AddedToken& token : added) {
-    if (kinds_[token.id] < ordinary_kind) continue;
-    if (kinds_[token.id] == ordinary_kind) kinds_[token.id] = token.special ? special_kind : added_kind;
-    if (token.normalized) normalized_.push_back(token.id);
-  }
-  std::sort(normalized_.begin(), normalized_.end());
-  for (TokenId id = 0; id < size(); ++id) {
-    if (kinds_[id] <= ordinary_kind) continue;
-    has_added_ = has_added_ || kinds_[id] == added_kind;
-    const bool late = std::binary_search(normalized_.begin(), normalized_.end(), id);
-    (late ? normalized_matcher_ : matcher_).add(tokens_.text_of(id));
-  }
 }
 
 inline void Tokenizer::index_characters() {
@@ -315,11 +253,14 @@ inline Status Tokenizer::encode(std::span<const TextSpan> spans, std::vector<Tok
   const std::size_t begin = out.size();
   scratch.word.clear();
   Fragment fragment{scratch, out};
+  const auto on_text = [&](std::string_view text) { feed(text, fragment); };
+  const auto on_token = [&](TokenId id) {
+    flush(fragment);
+    fragment.last = 0;
+    out.push_back(id);
+  };
   for (const TextSpan& span : spans) {
-    split(matcher_, false, span, fragment, [&](std::string_view rest) {
-      split(normalized_matcher_, true, {rest, span.special}, fragment,
-            [&](std::string_view ordinary) { feed(ordinary, fragment); });
-    });
+    kinds_.split(tokens_, span.text, span.special == Special::match, on_text, on_token);
   }
   flush(fragment);
   if (bos == Bos::once && special_.bos != no_token && (out.size() == begin || out[begin] != special_.bos)) {
@@ -338,39 +279,13 @@ inline Status Tokenizer::check_text(std::span<const TextSpan> spans) const {
                    "at most 1 GiB",         "more", ""};
     }
     if (span.special == Special::ignore) continue;
-    for (const std::string_view text : absent_) {
-      if (span.text.find(text) == std::string_view::npos) continue;
+    if (const std::string_view absent = kinds_.absent_in(span.text); !absent.empty()) {
       return Error{
-          ErrorCode::unsupported,   text,   "prompt needs a control token that the vocabulary has not",
+          ErrorCode::unsupported,   absent, "prompt needs a control token that the vocabulary has not",
           "a token with this text", "none", "this model was not made for what the prompt asks"};
     }
   }
   return Done{};
-}
-
-/// Finds the tokens of one matcher: each ends the current word; `rest` gets the text between them.
-template <class Rest>
-void Tokenizer::split(const SpecialMatcher& matcher, bool normalized, TextSpan span, Fragment& fragment,
-                      Rest&& rest) const {
-  const bool trusted = span.special == Special::match;
-  if ((!trusted && !has_added_) || (normalized && normalized_.empty())) return rest(span.text);
-  const auto find = [&](std::string_view text) {
-    const TokenId id = tokens_.find(text);
-    if (id == no_token || kinds_[id] <= ordinary_kind || (kinds_[id] == special_kind && !trusted)) {
-      return no_token;
-    }
-    return std::binary_search(normalized_.begin(), normalized_.end(), id) == normalized ? id : no_token;
-  };
-  while (!span.text.empty()) {
-    const SpecialMatcher::Match match = matcher.first_in(span.text, find);
-    rest(span.text.substr(0, match.begin));
-    if (match.size > 0) {
-      flush(fragment);
-      fragment.last = 0;
-      fragment.out.push_back(match.id);
-    }
-    span.text.remove_prefix(match.begin + match.size);
-  }
 }
 
 /// Adds ordinary text to the current word, one symbol a character; merges the word wherever it may end.
@@ -401,7 +316,7 @@ inline void Tokenizer::feed(std::string_view text, Fragment& fragment) const {
 /// Adds a character that has no token as its bytes; adjacent unknown bytes become one `<unk>`.
 inline void Tokenizer::feed_bytes(std::string_view character, std::vector<TokenId>& word) const {
   for (const char c : character) {
-    const TokenId byte = bytes_[static_cast<std::uint8_t>(c)];
+    const TokenId byte = kinds_.of_byte(static_cast<std::uint8_t>(c));
     if (byte != no_token) {
       word.push_back(byte);
     } else if (word.empty() || word.back() != special_.unknown) {
