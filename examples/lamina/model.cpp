@@ -107,7 +107,8 @@ Result<std::size_t> pack(Engine& engine, const CommonOptions& common, const lami
   if (common.no_pack || common.precision_value() == lamina::Precision::exact) return std::size_t{0};
   const std::uint64_t bytes = lamina::packable_bytes(*engine.entry, engine.file);
   const std::string size = format_bytes(static_cast<double>(bytes));
-  if (bytes > 0 && bytes + engine.entry->session_bytes(options) > available_memory_bytes() / 10 * 9) {
+  if (bytes > 0 &&
+      bytes + lamina::Session::bytes(*engine.entry, options) > available_memory_bytes() / 10 * 9) {
     note_less(common, unpacked_note, size.c_str());
     return std::size_t{0};
   }
@@ -121,7 +122,7 @@ Result<std::size_t> pack(Engine& engine, const CommonOptions& common, const lami
 
 /// Control groups end a process that takes more memory than they grant: say so before.
 lamina::Status check_grant(const Engine& engine, const lamina::SessionOptions& options) {
-  const std::uint64_t needed = engine.entry->session_bytes(options);
+  const std::uint64_t needed = lamina::Session::bytes(*engine.entry, options);
   const std::uint64_t granted = grantable_memory_bytes();
   if (needed <= granted) return lamina::Done{};
   return Error{ErrorCode::out_of_memory,
