@@ -27,7 +27,8 @@ def damaged_gguf(content, tensor, at, data):
     def skip_value(kind):
         nonlocal place
         if kind == 8:  # text
-            place += number(8)
+            size = number(8)
+            place += size
         elif kind == 9:  # array
             item, count = number(4), number(8)
             for _ in range(count):
@@ -38,7 +39,8 @@ def damaged_gguf(content, tensor, at, data):
     place = 8
     tensors, values = number(8), number(8)
     for _ in range(values):
-        place += number(8)
+        size = number(8)
+        place += size
         skip_value(number(4))
     offsets = {}
     for _ in range(tensors):

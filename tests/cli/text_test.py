@@ -188,12 +188,11 @@ class Prompt(Case):
                 self.bad(1, "prompt", stdin=stdin)
 
     def test_numbers_that_json_or_a_double_lacks(self):
-        for number, wanted in (("NaN", "not valid JSON"), ("Infinity", "not valid JSON"), ("1e400", "too large"),
-                               ("-1e400", "too large")):
+        for number in ("NaN", "Infinity", "1e400", "-1e400"):
             with self.subTest(number=number):
                 call = '{"function":{"name":"f","arguments":{"a":%s}}}' % number
                 outcome = self.bad(1, "prompt", stdin='{"messages":[{"role":"assistant","tool_calls":[%s]}]}' % call)
-                self.assertIn(wanted, outcome.err)
+                self.assertIn("number is not finite: expected a finite number, found " + number, outcome.err)
 
     def test_parts_without_a_place_holder(self):
         for kind in ("image", "image_url", "audio", "input_audio", "video", "file", "anything"):

@@ -229,7 +229,7 @@ TEST_CASE("pages come from the engine, are counted before a pass, and go back") 
   const auto first = [&](std::size_t n) { return std::span(tokens).first(n); };
   // Three pages of 64 positions for all.
   std::optional<lamina::Engine> engine =
-      must(lamina::Engine::create(model, {.rows = 130, .cache_tokens = 130}));
+      must(lamina::Engine::create(model, {.rows = 130, .logits_rows = 2, .cache_tokens = 130}));
   std::optional<lamina::Sequence> a = must(engine->sequence({.context = 256}));
   lamina::Sequence b = must(engine->sequence({.context = 256}));
   const Feed both[] = {{&*a, first(65)}, {&b, first(65)}};

@@ -2,6 +2,7 @@
 // The one entrance of JSON text from elsewhere: runs a handler over a document with nlohmann's parser.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,7 +29,11 @@ class JsonEvents {
   using json = nlohmann::json;
 
   JsonEvents(const PlainJson& plain, std::string_view source, Handler& handler)
-      : text_(plain.text()), not_finite_(plain.not_finite()), source_(source), handler_(handler) {}
+      : text_(plain.text()),
+        skipped_(plain.skipped()),
+        not_finite_(plain.not_finite()),
+        source_(source),
+        handler_(handler) {}
 
   bool null() { return told(handler_.null()); }
   bool boolean(bool value) { return told(handler_.boolean(value)); }
@@ -53,10 +58,10 @@ class JsonEvents {
     error_ = malformed_json(source_, 0, "a key in quotes", value);
     return false;
   }
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) {
-    // The parser counts the character that it stumbled over; at the end there is none.
-    const std::size_t at = position > 0 ? position - 1 : 0;
-    error_ = malformed_json(source_, at, "valid JSON", at < text_.size() ? text_.substr(at) : "");
+  bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception&) {
+    // The parser has read the token that it stumbled over; at the end there is none.
+    const std::size_t at = std::min(position - std::min(position, token.size()), text_.size());
+    error_ = malformed_json(source_, skipped_ + at, "valid JSON", text_.substr(at));
     return false;
   }
 
@@ -71,6 +76,7 @@ class JsonEvents {
   bool is_number() noexcept { return !not_finite_.empty() && not_finite_.front().string == strings_++; }
 
   std::string_view text_;
+  std::size_t skipped_;
   std::span<const NotFinite> not_finite_;
   std::string_view source_;
   Handler& handler_;

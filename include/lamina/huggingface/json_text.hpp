@@ -66,11 +66,17 @@ struct NotFinite {
 class PlainJson {
  public:
   PlainJson(std::string_view text, std::string_view source, IllFormed ill_formed)
-      : text_(without_byte_order_mark(text)), source_(source), ill_formed_(ill_formed) {}
+      : text_(without_byte_order_mark(text)),
+        source_(source),
+        ill_formed_(ill_formed),
+        skipped_(text.size() - text_.size()) {}
 
   /// Errors   bad_file (ill-formed text, where that is refused)
   /// Cost     one pass over the text; copies it only if something is replaced
   [[nodiscard]] Status prepare() {
+    if (text_.size() != without_byte_order_mark(text_).size()) {
+      return malformed_json(source_, skipped_, "one byte-order mark", "a second one");
+    }
     while (at_ < text_.size()) {
       const char c = text_[at_];
       if (c == '"') {
@@ -86,6 +92,8 @@ class PlainJson {
   }
 
   [[nodiscard]] std::string_view text() const noexcept { return copied_ > 0 ? plain_ : text_; }
+  /// Bytes of the original in front of `text()`.
+  [[nodiscard]] std::size_t skipped() const noexcept { return skipped_; }
   [[nodiscard]] std::span<const NotFinite> not_finite() const noexcept { return not_finite_; }
 
  private:
@@ -140,7 +148,7 @@ class PlainJson {
 
   [[nodiscard]] Status replace_ill_formed(std::size_t size, std::string_view by) {
     if (ill_formed_ == IllFormed::refuse) {
-      return malformed_json(source_, at_, "well-formed text", text_.substr(at_, size));
+      return malformed_json(source_, skipped_ + at_, "well-formed text", text_.substr(at_, size));
     }
     replace(size, by);
     return Done{};
@@ -178,6 +186,7 @@ class PlainJson {
   std::string_view text_;
   std::string_view source_;
   IllFormed ill_formed_;
+  std::size_t skipped_;
   std::size_t at_ = 0;
   std::size_t copied_ = 0;   // bytes of `text_` that are in `plain_`, replaced or not
   std::size_t strings_ = 0;  // that have begun

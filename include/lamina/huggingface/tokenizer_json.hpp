@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -85,9 +86,12 @@ class TokenizerJsonReader {
     const bool is_list =
         depth_ == 1 ? section_ == Section::added || section_ == Section::skipped
                     : section_ == Section::model && depth_ == 2 && (value == "vocab" || value == "merges");
+    // The document keeps null in the place of a list and cannot tell that there were two.
+    if (is_list && section_ != Section::skipped && !lists_.insert(value).second) {
+      return fail(value, "JSON key occurs twice", "unique keys", "a duplicate");
+    }
     if (depth_ == 2) field_ = value;
     part_bytes_ += value.size();
-    // The document knows which keys were there already.
     return kept(document_.key(value)) && (!is_list || kept(document_.null()));
   }
   bool start_object() {
@@ -378,7 +382,8 @@ class TokenizerJsonReader {
   std::size_t part_bytes_ = 0;  // of texts in it
   Section section_ = Section::document;
   std::size_t depth_ = 0;
-  std::string field_;  // in the model or in an added token
+  std::string field_;            // in the model or in an added token
+  std::set<std::string> lists_;  // that have begun
   std::string vocabulary_bytes_;
   std::vector<Entry> vocabulary_;
   std::string merge_bytes_;

@@ -66,7 +66,8 @@ class Sequence {
   /// Pages that `position_ + tokens` tokens need and that are not there yet.
   [[nodiscard]] std::uint32_t missing_pages(std::size_t tokens) const noexcept {
     if (cache_->pages.empty()) return 0;
-    return kv_blocks(static_cast<std::uint32_t>(position_ + tokens)) - pages_;
+    const std::uint32_t needed = kv_blocks(static_cast<std::uint32_t>(position_ + tokens));
+    return needed > pages_ ? needed - pages_ : 0;  // a pass that failed may have taken some ahead
   }
   /// Takes the pages for `tokens` more tokens. Requires that the pool has `missing_pages(tokens)`.
   void take_pages(std::size_t tokens) noexcept {

@@ -7,6 +7,8 @@
 #include <span>
 #include <string_view>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// Value types of GGUF metadata; the numbers are those of the file format.
