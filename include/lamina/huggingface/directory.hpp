@@ -150,7 +150,8 @@ namespace detail {
   if (!shards) return shards.error();
   if (!named.empty() && std::find(shards->files.begin(), shards->files.end(), named) == shards->files.end()) {
     return file_error(ErrorCode::bad_argument, place(named), "file is no part of the model of its directory",
-                      shards->files.empty() ? "none" : std::string_view(shards->files.front()), named, "name the directory, or that file");
+                      shards->files.empty() ? "none" : std::string_view(shards->files.front()), named,
+                      "name the directory, or that file");
   }
   auto config = read_config((*config_file)->bytes(), "config.json", shards->tensors);
   if (!config) return config.error();
