@@ -3,6 +3,7 @@
 // Source: weight-files.md §6.5 to §6.7, text-decoder.md §1.2.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
@@ -74,7 +75,12 @@ namespace lamina::detail {
   for (const char* key : {"quantization_config", "quantization"}) {
     const auto quantised = text_config.object(key);
     if (!quantised) return quantised.error();
-    if (!JsonObject::says_something(quantised->node())) continue;
+    const nlohmann::json* fields = quantised->node();
+    if (fields == nullptr || std::none_of(fields->begin(), fields->end(), [](const nlohmann::json& field) {
+          return JsonObject::says_something(&field);
+        })) {
+      continue;
+    }
     const auto method = quantised->string_or_empty("quant_method");
     if (!method) return method.error();
     if (*method == "none") continue;

@@ -58,9 +58,9 @@ class JsonEvents {
     error_ = malformed_json(source_, 0, "a key in quotes", value);
     return false;
   }
-  bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception&) {
-    // The parser has read the token that it stumbled over; at the end there is none.
-    const std::size_t at = std::min(position - std::min(position, token.size()), text_.size());
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) {
+    // The parser counts the last character that it has read; at the end there is none.
+    const std::size_t at = token_begin(position > 0 ? position - 1 : 0);
     error_ = malformed_json(source_, skipped_ + at, "valid JSON", text_.substr(at));
     return false;
   }
@@ -71,6 +71,14 @@ class JsonEvents {
   bool told(bool goes_on) {
     if (!goes_on) error_ = handler_.error();
     return goes_on;
+  }
+  /// Where the string or word begins whose last character is at `at`.
+  [[nodiscard]] std::size_t token_begin(std::size_t at) const noexcept {
+    if (at >= text_.size()) return text_.size();
+    if (text_[at] == '"') return std::min(text_.rfind('"', at > 0 ? at - 1 : 0), at);
+    const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+    while (at > 0 && is_letter(text_[at]) && is_letter(text_[at - 1])) --at;
+    return at;
   }
   /// Whether the string at hand stands for a number.
   bool is_number() noexcept { return !not_finite_.empty() && not_finite_.front().string == strings_++; }

@@ -382,7 +382,8 @@ TEST_CASE("config: what is harmless refuses no model") {
   for (const char* fields :
        {R"("x": NaN)", R"("router_limit": Infinity)", R"("vision": {"a": -Infinity, "a": 2})",
         R"("x": 1e999)", R"("model_type": "gemma4")", R"("x": 1, "x": 2)", R"("quantization_config": {})",
-        R"("quantization_config": null)", R"("quantization_config": {"quant_method": "none"})",
+        R"("quantization_config": null)", R"("quantization_config": {"quant_method": null, "x": {}})",
+        R"("quantization_config": {"quant_method": "none"})",
         R"("unsloth_fixed": true, "unsloth_version": "2026.7.4", "torch_dtype": "bfloat16", "dtype": 7)",
         "\"author\": \"caf\xE9 \\ud83d\"", R"("rope_scaling": {"rope_type": null})"}) {
     CAPTURE(fields);
