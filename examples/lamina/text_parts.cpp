@@ -42,8 +42,8 @@ Result<TextParts> parts_of_gguf(const Result<lamina::GgufFile>& file) {
   if (!file) return file.error();
   const auto per_layer =
       file->metadata.integer_or("gemma4.embedding_length_per_layer_input", {0, INT32_MAX}, 0);
-  return with_template(make_tokenizer(lamina::read_gguf_vocabulary(file->metadata)),
-                       per_layer && *per_layer > 0);
+  if (!per_layer) return per_layer.error();
+  return with_template(make_tokenizer(lamina::read_gguf_vocabulary(file->metadata)), *per_layer > 0);
 }
 
 Result<TextParts> parts_of_json(const std::string& path, bool has_per_layer_inputs) {

@@ -56,6 +56,45 @@ class Tokenize(Case):
         self.assertEqual(self.good("tokenize", "--decode", stdin=ids.out).out, text)
         self.assertEqual(self.good("tokenize", "--decode", stdin=ids.out.replace(" ", ",")).out, text)
 
+    def test_settings_of_a_tokenizer_json(self):
+        """What changes ids is refused by name, what does not is accepted, bytes behind the document are neither."""
+        original = golden("tokenizer/small.tokenizer.json")
+        text = "Hello  world!\n"
+        ids = self.good("tokenize", "-m", files_of("small")[0], stdin=text).out
+        path = self.folder / "tokenizer.json"
+
+        def write(part, value, before=b"", behind=b""):
+            document = json.loads(json.dumps(original))
+            node = document
+            for key in part[:-1]:
+                node = node[key]
+            node[part[-1]] = value
+            path.write_bytes(before + json.dumps(document).encode() + behind)
+
+        for part, value in ((["model", "dropout"], 0.1), (["normalizer"], None), (["decoder"], None),
+                            (["pre_tokenizer"], {"type": "WhitespaceSplit"}), (["model", "merges"], [])):
+            with self.subTest(part=part):
+                write(part, value)
+                self.assertIn(f"{'.'.join(part)}: ", self.bad(1, "tokenize", "-m", path, stdin=text).err)
+        write(["truncation"], {"max_length": 1}, before=b"\xef\xbb\xbf")
+        self.assertEqual(self.good("tokenize", "-m", path, stdin=text).out, ids)
+        for behind in (b"\0", b"{}", b"x"):
+            with self.subTest(behind=behind):
+                write(["truncation"], None, behind=behind)
+                self.bad(1, "tokenize", "-m", path, stdin=text)
+
+    def test_added_tokens_that_are_not_special(self):
+        document = golden("tokenizer/small.tokenizer.json")
+        unused = "<unused7>"
+        number = document["model"]["vocab"][unused]
+        document["added_tokens"].append({"id": number, "content": unused, "single_word": False, "lstrip": False,
+                                         "rstrip": False, "normalized": True, "special": False})
+        path = self.folder / "tokenizer.json"
+        path.write_text(json.dumps(document), "utf-8")
+        ids = self.good("tokenize", "-m", path, stdin=f"a{unused}b\n").out
+        self.assertIn(str(number), ids.split())
+        self.assertEqual(self.good("tokenize", "-m", path, "--decode", stdin=ids).out, f"a{unused}b\n")
+
     def test_special_text_is_data(self):
         data = self.good("tokenize", "--json", stdin="<turn|>\n").json()["ids"]
         token = self.good("tokenize", "--json", "--special", stdin="<turn|>\n").json()["ids"]

@@ -153,6 +153,7 @@ class TokenizerJsonReader {
   /// Puts the parts together once the whole file was read.
   [[nodiscard]] Result<VocabularyData> finish() {
     VocabularyData data;
+    data.source = name_;
     const TokenizerJsonRules rules(document_.root, data.tokens);
     auto status = rules.check_kind();
     if (!status) return located(status.error());
@@ -371,14 +372,7 @@ class TokenizerJsonReader {
   }
   [[nodiscard]] FixedText<160> merge_place() const { return text("merge %zu", merges_.size()); }
 
-  /// Puts the file's name in front of what an error is about.
-  [[nodiscard]] Error located(Error found) const {
-    FixedText<192> where(name_);
-    if (!found.where.empty()) where.append(": ");
-    where.append(found.where);
-    found.where = where;
-    return found;
-  }
+  [[nodiscard]] Error located(const Error& found) const { return detail::located(found, name_); }
   bool fail(std::string_view where, std::string_view what, std::string_view expected, std::string_view found,
             std::string_view hint = {}) {
     error = located(Error{ErrorCode::bad_file, where, what, expected, found, hint});

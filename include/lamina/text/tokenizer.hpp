@@ -183,13 +183,13 @@ class Tokenizer {
 inline Result<Tokenizer> Tokenizer::create(VocabularyData data) {
   Tokenizer made;
   auto merges = MergeTable::create(data.merges);
-  if (!merges) return merges.error();
+  if (!merges) return detail::located(merges.error(), data.source);
   made.merges_ = std::move(*merges);
   made.tokens_ = std::move(data.tokens);
   made.special_ = find_special_tokens(made.tokens_);
   made.check_borders(data.merges);
   auto kinds = TokenKinds::create(made.tokens_, made.special_, data.added);
-  if (!kinds) return kinds.error();
+  if (!kinds) return detail::located(kinds.error(), data.source);
   made.kinds_ = std::move(*kinds);
   made.index_characters();
   made.write_pieces();

@@ -42,9 +42,19 @@ struct VocabularyData {
   std::vector<TokenId> stop;        ///< stop tokens the file names beyond those known by text
   std::vector<TokenId> suppressed;  ///< ids the file forbids to sample
   std::string chat_template;        ///< the file's own template text; kept, not interpreted
+  std::string source;               ///< the file's name for messages; may be empty
 };
 
 namespace detail {
+
+/// Puts the file's name in front of what an error is about.
+[[nodiscard]] inline Error located(Error error, std::string_view source) {
+  FixedText<192> where(source);
+  if (!source.empty() && !error.where.empty()) where.append(": ");
+  where.append(error.where);
+  error.where = where;
+  return error;
+}
 
 /// Both halves of a merge as a file writes them.
 struct MergeTexts {

@@ -113,7 +113,8 @@ template <class NoMergesNeeded>
     if (!detail::needs_merge(text) || no_merges_needed(id)) continue;
     ++wanted;
     if (is_built[id] || !detail::has_two_halves(data.tokens, text, budget)) continue;
-    if (lost++ == 0) first = id;
+    // A message shows newlines as '?': a token that has none tells more.
+    if (lost++ == 0 || data.tokens.text_of(first).front() == '\n') first = id;
   }
   if (lost <= wanted / 1024) return Done{};
   FixedText<160> found = text("none for %zu of %zu, the first is ", lost, wanted);

@@ -63,10 +63,9 @@ namespace lamina {
   source.chat_template = *chat_template;
 
   auto data = vocabulary_from_gguf(source);
-  if (data) return data;
-  Error error = data.error();
-  error.where = place(metadata.source(), error.where);
-  return error;
+  if (!data) return detail::located(data.error(), metadata.source());
+  data->source = metadata.source();
+  return data;
 }
 
 }  // namespace lamina

@@ -334,6 +334,16 @@ TEST_CASE("a part that occurs twice is refused") {
             .find("t.json: vocab") == 0);
 }
 
+TEST_CASE("what is found only when the tables are built names the file too") {
+  JsonParts parts;
+  parts.merges = "[[\"a\",\"b\"],[\"a\",\"b\"]]";
+  auto data = lamina::read_tokenizer_json(as_bytes_of(parts.text()), "t.json");
+  REQUIRE_MESSAGE(data, message(data));
+  const auto tokenizer = Tokenizer::create(std::move(*data));
+  REQUIRE_FALSE(static_cast<bool>(tokenizer));
+  CHECK(tokenizer.error().where.view() == "t.json: merge 1");
+}
+
 TEST_CASE("characters become <unk> only as the file says") {
   // Without byte tokens these two settings decide.
   const std::string head = "\"type\":\"BPE\",\"byte_fallback\":true";
