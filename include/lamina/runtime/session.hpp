@@ -35,10 +35,10 @@ class Session {
   /// Feeds `tokens` after what is already there, in chunks of `options.chunk`; `logits()` then belongs to the
   /// last one. Tokens before the last run only through the layers that own keys and values (architecture 7).
   ///
-  /// Errors   context_full, bad_argument (token outside the vocabulary): nothing was fed. not_finite (a NaN or an
-  ///          infinity arose): the chunk where it did was not fed, those before it were, as `position()`
-  ///          says; `logits()` is empty, and the session goes on from there as if the chunk had not been
-  ///          tried
+  /// Errors   context_full, bad_argument (token outside the vocabulary): nothing was fed. not_finite (a NaN
+  ///          or an infinity arose): the chunk where it did was not fed, those before it were, as
+  ///          `position()` says; `logits()` is empty, and the session goes on as if there had
+  ///          been no such chunk
   [[nodiscard]] Status prompt(std::span<const TokenId> tokens) noexcept;
 
   /// Feeds at most `options.logits_rows` tokens and returns all their logits [n, vocab], row-major.
