@@ -44,10 +44,10 @@ class PassFault {
       where = text("layer %u: %s%s", place >> 8, preposition, name_of(step));
     return {ErrorCode::not_finite,
             where.view(),
-            "a number is infinite or NaN",
-            "finite numbers",
-            "weights that are damaged, or too large to compute with",
-            "scan the weights with check_numbers (weights/check_tensors.hpp)"};
+            "a number became infinite or NaN",
+            "",
+            "",
+            "the weights are damaged, or too large to compute with: scan them with check_numbers"};
   }
 
  private:

@@ -248,7 +248,7 @@ void check_damage(Format format) {
   const LinearKernels& kernels = *HWY_DYNAMIC_DISPATCH(kernels_of_target)();
   const FormatInfo& info = info_of(format);
   INFO("target ", std::string(kernels.target), " format ", std::string(info.name));
-  const std::uint32_t columns = long_columns(format);
+  const std::uint32_t columns = info.block_elements == 1 ? 77 : 512;
   const std::uint32_t rows = std::max(16U, kernels.interleave_height);
   constexpr std::uint32_t none = 0xFFFFFFFF;
   const testing::RandomMatrix weights(format, rows, columns, 31);
@@ -281,7 +281,7 @@ void check_damage(Format format) {
   int damages = 0;
   for (const Precision precision : {Precision::fast, Precision::exact}) {
     const ActivationKind kind = activation_kind(format, precision);
-    for (const std::uint32_t width : {1U, 2U, 7U}) {
+    for (const std::uint32_t width : {1U, 7U}) {
       const auto product = [&](const WeightMatrix& matrix, Activations& activations) {
         std::vector<float> out(std::size_t{width} * rows, untouched);
         multiply(kernels, matrix, activations.rows(kernels, width, kind), precision, out, rows, 0, rows);
@@ -289,7 +289,7 @@ void check_damage(Format format) {
       };
       Activations activations(columns, 29);
       const auto clean = product(w, activations);
-      for (const float damage : test::not_finite) {
+      for (const float damage : {test::not_finite[0], test::not_finite[3], test::not_finite[4]}) {
         for (const std::size_t column :
              {std::size_t{0}, std::size_t{columns} / 2, std::size_t{columns} - 1}) {
           Activations damaged(columns, 29);
@@ -317,8 +317,8 @@ void check_damage(Format format) {
     }
   }
   CHECK(wrong == 0);
-  // Scales of single bytes, or spread over several words, need more than that.
-  const Format without[] = {Format::i32, Format::nvfp4, Format::mxfp4, Format::iq1_m};
+  // Scales of single bytes are not hit by that.
+  const Format without[] = {Format::i32, Format::nvfp4, Format::mxfp4};
   CHECK((damages > 0) == (std::count(std::begin(without), std::end(without), format) == 0));
 }
 
