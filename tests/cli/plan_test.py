@@ -47,7 +47,8 @@ def damaged_gguf(content, tensor, at, data):
         size = number(8)
         name = content[place:place + size].decode()
         place += size
-        place += 8 * number(4) + 4
+        dimensions = number(4)
+        place += 8 * dimensions + 4
         offsets[name] = number(8)
     begin = (place + 31) // 32 * 32 + offsets[tensor] + at
     return content[:begin] + data + content[begin + len(data):]
