@@ -18,7 +18,7 @@ struct FlagName {
 inline constexpr FlagName flag_names[] = {
     {"`SessionOptions::context`", "context (-c)"},
     {"`SessionOptions::cache`", "cache format (--cache)"},
-    {"scan the weights with check_numbers (weights/check_tensors.hpp)",
+    {"the weights are damaged, or too large to compute with: scan them with check_numbers",
      "look for the damaged tensor: lamina plan --check-weights -m MODEL"},
     {"fewer threads", "fewer threads (-t)"},
     {"`lamina::as_header`", "`lamina plan --as-header`"},

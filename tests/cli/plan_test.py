@@ -181,7 +181,7 @@ class Weights(Case):
         self.good("plan", path)  # only the scan reads them
 
     def test_scan_finds_damage(self):
-        row = 34 * 768 // 32  # Q8_0 of the feed-forward block's width
+        row = 34 * 256 // 32  # Q8_0 of the feed-forward block's width
         self.check_found(self.damaged_gguf("blk.2.ffn_down.weight", 3 * row + 34, NAN_HALF), "blk.2.ffn_down.weight", "row 3")
         packed = self.folder / "damaged.lguf"
         self.good("pack", "-m", self.folder / "damaged.gguf", "-o", packed)

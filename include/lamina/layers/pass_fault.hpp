@@ -23,7 +23,8 @@ class PassFault {
 
   void report(std::uint32_t layer, PassStep step, Where where) noexcept {
     std::uint32_t none = 0;
-    const std::uint32_t place = layer << 8 | static_cast<std::uint32_t>(step) << 2 | where << 1 | 1U;
+    const std::uint32_t place =
+        layer << 8 | static_cast<std::uint32_t>(step) << 2 | static_cast<std::uint32_t>(where) << 1 | 1U;
     place_.compare_exchange_strong(none, place, std::memory_order_relaxed);
   }
   void clear() noexcept { place_.store(0, std::memory_order_relaxed); }

@@ -29,6 +29,8 @@ template <AttentionKind Kind>
 template <Variant V>
 class CacheOf final : public SequenceCache {
  public:
+  CacheOf() noexcept {}  // an aggregate would need the protected destructor of its base
+
   /// Views by layer; a reader has its owner's.
   std::array<KvRows, static_cast<std::size_t>(layer_count<V>)> layers{};
 
