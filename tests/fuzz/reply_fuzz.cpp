@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <lamina/huggingface/json_value.hpp>
+#include <lamina/text/gguf_tokens.hpp>
 #include <lamina/text/response_parser.hpp>
 #include <lamina/text/tokenizer.hpp>
 
