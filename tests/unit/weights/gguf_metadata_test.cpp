@@ -128,7 +128,7 @@ TEST_CASE("gguf_metadata: an array is never read as a scalar, however many eleme
   constexpr lamina::IntegerRange any{INT64_MIN, INT64_MAX};
   for (std::uint32_t element = 0; element <= 12; ++element) {
     if (element == 9) continue;
-    for (const std::uint64_t count : {0, 1, 2}) {
+    for (const std::uint64_t count : {0U, 1U, 2U}) {
       std::string list = builder::raw(element) + builder::raw(count);
       for (std::uint64_t i = 0; i < count; ++i) {
         list += element == 8 ? builder::gguf_string("x")
