@@ -16,8 +16,8 @@ struct FlagName {
 };
 
 inline constexpr FlagName flag_names[] = {
-    {"`SessionOptions::context`", "context (-c)"},
-    {"`SessionOptions::cache`", "cache format (--cache)"},
+    {"`context`", "context (-c)"},
+    {"`cache` format", "cache format (--cache)"},
     {"the weights are damaged, or too large to compute with: scan them with check_numbers",
      "look for the damaged tensor: lamina plan --check-weights -m MODEL"},
     {"fewer threads", "fewer threads (-t)"},

@@ -50,7 +50,7 @@ class Block {
                    "the system refused memory",
                    text("%zu bytes", bytes),
                    "none",
-                   "plan a shorter context, smaller passes or a smaller cache format"};
+                   "plan a shorter `context`, smaller passes or a smaller `cache` format"};
     }
     block.bytes_ = {block.owned_.get(), bytes};
     return block;

@@ -63,7 +63,8 @@ template <class Option>
                                           std::uint32_t max_context) noexcept {
   if (options.context > 0 && options.context <= max_context) return Done{};
   return detail::option_out_of_range("context", "tokens of context outside the model's range", max_context,
-                                     options.context, options.context == 0 ? "" : "choose a smaller context");
+                                     options.context,
+                                     options.context == 0 ? "" : "choose a smaller `context`");
 }
 
 /// Checks the options of a session over a model that was made for `max_context` tokens.

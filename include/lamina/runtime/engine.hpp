@@ -235,7 +235,7 @@ inline Status Engine::check(const Feed& feed) const noexcept {
                  "more tokens than were planned for",
                  text("at most %u tokens", sequence.context()),
                  text("%zu", sequence.position() + feed.tokens.size()),
-                 "plan a larger context or reset"};
+                 "plan a larger `context`, or reset"};
   }
   for (const TokenId token : feed.tokens) {
     if (token < model_.vocab()) continue;
