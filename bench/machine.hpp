@@ -7,7 +7,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/executor.hpp>
-#include <lamina/runtime/threads.hpp>
+#include <lamina/core/threads.hpp>
 
 namespace bench {
 

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <lamina/testing/random_weights.hpp>
-#include <lamina/text/special_tokens.hpp>
+#include <lamina/tokenizer/special_tokens.hpp>
 
 namespace bench {
 

@@ -8,8 +8,8 @@ endif()
 set(lamina_include "${PROJECT_SOURCE_DIR}/include")
 file(GLOB_RECURSE lamina_headers CONFIGURE_DEPENDS "${lamina_include}/lamina/*.hpp")
 set(lamina_huggingface_headers ${lamina_headers})
-list(FILTER lamina_huggingface_headers INCLUDE REGEX "/lamina/huggingface/")
-list(FILTER lamina_headers EXCLUDE REGEX "/lamina/huggingface/")
+list(FILTER lamina_huggingface_headers INCLUDE REGEX "/lamina/(json|huggingface)/")
+list(FILTER lamina_headers EXCLUDE REGEX "/lamina/(json|huggingface)/")
 
 # Headers that need something a plain consumer does not have: they are installed, but not compiled alone.
 #   interop/            adaptors to optional libraries

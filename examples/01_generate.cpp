@@ -10,10 +10,10 @@
 #include <vector>
 
 #include <lamina/session.hpp>
-#include <lamina/text/chat_template.hpp>
-#include <lamina/text/stream_decoder.hpp>
-#include <lamina/text/tokenizer.hpp>
-#include <lamina/weights/gguf_vocabulary.hpp>
+#include <lamina/chat/chat_template.hpp>
+#include <lamina/tokenizer/stream_decoder.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
+#include <lamina/weights/gguf/vocabulary.hpp>
 
 #include "lamina/registry.hpp"
 #include "print_error.hpp"

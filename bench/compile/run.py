@@ -30,11 +30,11 @@ constexpr auto description = lamina::describe<lamina::{type}>();
 static_assert(description.layer_count == lamina::layer_count<lamina::{type}>);
 """
 MODEL = """#define LAMINA_EXTERN_LINEAR_KERNELS
-#include <lamina/runtime/model_entry-inl.hpp>
+#include <lamina/forward/model_entry-inl.hpp>
 #include <lamina/variants/{header}>
 const lamina::ModelEntry& entry() {{ return lamina::native::make_model_entry<lamina::{type}>(); }}
 """
-KERNELS = "#include <lamina/kernels/define_linear.hpp>\n"
+KERNELS = "#include <lamina/linear/define_linear.hpp>\n"
 
 
 def units(names):

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
-#include <lamina/kernels/attend-inl.hpp>
-#include <lamina/kernels/kv_rows-inl.hpp>
+#include <lamina/attention/attend-inl.hpp>
+#include <lamina/attention/kv_rows-inl.hpp>
 #include <lamina/testing/random_weights.hpp>
 
 HWY_BEFORE_NAMESPACE();

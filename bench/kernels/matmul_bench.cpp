@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include <lamina/kernels/linear-inl.hpp>
+#include <lamina/linear/linear-inl.hpp>
 #include <lamina/testing/random_matrix.hpp>
 
 namespace {

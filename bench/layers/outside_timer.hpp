@@ -10,13 +10,13 @@
 #include <vector>
 
 #include <lamina/core/arena.hpp>
-#include <lamina/kernels/linear-inl.hpp>
+#include <lamina/linear/linear-inl.hpp>
 #include <lamina/layers/embedding-inl.hpp>
 #include <lamina/layers/head-inl.hpp>
-#include <lamina/layers/pass.hpp>
-#include <lamina/layers/rows.hpp>
-#include <lamina/runtime/rotary_tables.hpp>
-#include <lamina/runtime/workspace.hpp>
+#include <lamina/pass/pass.hpp>
+#include <lamina/pass/rows.hpp>
+#include <lamina/forward/rotary_tables.hpp>
+#include <lamina/forward/workspace.hpp>
 #include <lamina/schedule/facts.hpp>
 #include <lamina/testing/layer_timing.hpp>
 #include <lamina/testing/random_layers.hpp>

@@ -13,11 +13,11 @@
 #include <string_view>
 #include <vector>
 
-#include <lamina/runtime/model_entry.hpp>
-#include <lamina/runtime/pack_weights.hpp>
-#include <lamina/runtime/session.hpp>
+#include <lamina/engine/model_entry.hpp>
+#include <lamina/packing/pack_weights.hpp>
+#include <lamina/engine/session.hpp>
 #include <lamina/schedule/plan.hpp>
-#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/recognise.hpp>
 
 #include "../arguments.hpp"

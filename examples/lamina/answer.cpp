@@ -7,7 +7,7 @@
 #include <random>
 #include <utility>
 
-#include <lamina/text/stream_decoder.hpp>
+#include <lamina/tokenizer/stream_decoder.hpp>
 
 #include "interrupt.hpp"
 #include "machine.hpp"

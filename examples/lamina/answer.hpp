@@ -11,8 +11,8 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/sampling/sampler.hpp>
-#include <lamina/text/response_parser.hpp>
-#include <lamina/text/tokenizer.hpp>
+#include <lamina/chat/response_parser.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
 
 #include "model.hpp"
 #include "report.hpp"

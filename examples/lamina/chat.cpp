@@ -10,7 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <lamina/text/chat_template.hpp>
+#include <lamina/chat/chat_template.hpp>
 
 #include "answer.hpp"
 #include "commands.hpp"

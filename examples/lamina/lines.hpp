@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include <lamina/core/error.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 
 namespace program {
 

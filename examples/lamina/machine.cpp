@@ -15,7 +15,7 @@
 #include <set>
 #include <utility>
 
-#include <lamina/runtime/threads.hpp>
+#include <lamina/core/threads.hpp>
 
 #include "cgroup.hpp"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <lamina/huggingface/directory.hpp>
-#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/recognise.hpp>
 
 #include "interrupt.hpp"

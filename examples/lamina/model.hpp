@@ -11,10 +11,10 @@
 #include <string_view>
 
 #include <lamina/core/error.hpp>
-#include <lamina/runtime/model_entry.hpp>
-#include <lamina/runtime/pack_weights.hpp>
-#include <lamina/runtime/session.hpp>
-#include <lamina/runtime/threads.hpp>
+#include <lamina/engine/model_entry.hpp>
+#include <lamina/packing/pack_weights.hpp>
+#include <lamina/engine/session.hpp>
+#include <lamina/core/threads.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 #include "options.hpp"

@@ -11,9 +11,9 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
-#include <lamina/runtime/model_entry.hpp>
-#include <lamina/text/conversation.hpp>
-#include <lamina/text/tokenizer.hpp>
+#include <lamina/engine/model_entry.hpp>
+#include <lamina/chat/conversation.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
 
 namespace CLI {
 class App;

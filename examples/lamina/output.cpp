@@ -15,7 +15,7 @@
 #include <cstring>
 #include <utility>
 
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 
 namespace program {
 namespace {

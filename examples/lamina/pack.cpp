@@ -7,7 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <lamina/runtime/write_packed.hpp>
+#include <lamina/packing/write_packed.hpp>
 
 #include "commands.hpp"
 #include "interrupt.hpp"

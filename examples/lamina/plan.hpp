@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include <lamina/runtime/model_entry.hpp>
+#include <lamina/engine/model_entry.hpp>
 #include <lamina/schedule/plan.hpp>
 #include <lamina/weights/weight_file.hpp>
 

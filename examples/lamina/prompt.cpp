@@ -6,8 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include <lamina/huggingface/chat_json.hpp>
-#include <lamina/text/chat_template.hpp>
+#include <lamina/json/conversation.hpp>
+#include <lamina/chat/chat_template.hpp>
 
 #include "commands.hpp"
 #include "lines.hpp"

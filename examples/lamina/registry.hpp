@@ -4,7 +4,7 @@
 
 #include <span>
 
-#include <lamina/runtime/model_entry.hpp>
+#include <lamina/engine/model_entry.hpp>
 
 /// All compiled-in models (generated; see cmake/registry.cpp.in).
 extern std::span<const lamina::ModelEntry* const> lamina_registry();

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include <lamina/core/config.hpp>
-#include <lamina/kernels/linear.hpp>
+#include <lamina/linear/linear.hpp>
 
 #include "registry.hpp"
 

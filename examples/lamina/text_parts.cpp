@@ -9,8 +9,8 @@
 
 #include <lamina/huggingface/config.hpp>
 #include <lamina/huggingface/tokenizer_json.hpp>
-#include <lamina/weights/gguf.hpp>
-#include <lamina/weights/gguf_vocabulary.hpp>
+#include <lamina/weights/gguf/file.hpp>
+#include <lamina/weights/gguf/vocabulary.hpp>
 #include <lamina/weights/mapped_file.hpp>
 
 #include "model.hpp"

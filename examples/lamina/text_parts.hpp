@@ -5,8 +5,8 @@
 #include <string>
 
 #include <lamina/core/error.hpp>
-#include <lamina/text/chat_template.hpp>
-#include <lamina/text/tokenizer.hpp>
+#include <lamina/chat/chat_template.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace program {

@@ -6,7 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <lamina/huggingface/json_value.hpp>
+#include <lamina/json/value.hpp>
 
 #include "commands.hpp"
 #include "lines.hpp"

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <memory>
 
-#include <lamina/huggingface/chat_json.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/json/conversation.hpp>
+#include <lamina/core/file_error.hpp>
 
 #include "lines.hpp"
 #include "output.hpp"

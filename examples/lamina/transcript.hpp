@@ -5,7 +5,7 @@
 #include <string>
 
 #include <lamina/core/error.hpp>
-#include <lamina/text/conversation.hpp>
+#include <lamina/chat/conversation.hpp>
 
 #include "report.hpp"
 

@@ -42,9 +42,9 @@ class CheckHeaders(unittest.TestCase):
     def test_own_folder_and_lower_ranks_pass_higher_and_equal_ranks_fail(self):
         for name, included, good in [
             ("layers/a.hpp", "lamina/layers/layer.hpp", True),
-            ("runtime/a.hpp", "lamina/layers/layer.hpp", True),
+            ("forward/a.hpp", "lamina/layers/layer.hpp", True),
             ("core/a.hpp", "lamina/layers/layer.hpp", False),
-            ("kernels/a.hpp", "lamina/layers/layer.hpp", False),
+            ("rows/a.hpp", "lamina/layers/layer.hpp", False),
         ]:
             with self.subTest(name=name):
                 errors, _ = self.errors_of(name, HEAD + f"#include <{included}>\n")
@@ -53,7 +53,7 @@ class CheckHeaders(unittest.TestCase):
 
     def test_equal_rank_of_another_folder_fails(self):
         self.write("weights/w.hpp", HEAD)
-        errors, _ = self.errors_of("kernels/a.hpp", HEAD + "#include <lamina/weights/w.hpp>\n")
+        errors, _ = self.errors_of("linear/a.hpp", HEAD + "#include <lamina/weights/w.hpp>\n")
         self.assertIn("only lower ranks", errors)
 
     def test_broken_rules(self):
@@ -66,9 +66,9 @@ class CheckHeaders(unittest.TestCase):
             ("core/a.hpp", HEAD + "#include <iostream>\n", "which no header may"),
             ("core/a.hpp", HEAD + "#include <functional>\n", "which no header may"),
             ("core/a.hpp", HEAD + "#include <Eigen/Core>\n", "only interop may"),
-            ("kernels/a.hpp", HEAD + "#include <hwy/highway.h>\n", "only simd/prelude.hpp may"),
-            ("layers/a.hpp", HEAD + "#include <hwy/contrib/math/math-inl.h>\n", "only kernels may"),
-            ("weights/a.hpp", HEAD + "#include <nlohmann/json.hpp>\n", "only huggingface may"),
+            ("rows/a.hpp", HEAD + "#include <hwy/highway.h>\n", "only simd/prelude.hpp may"),
+            ("layers/a.hpp", HEAD + "#include <hwy/contrib/math/math-inl.h>\n", "only rows, attention may"),
+            ("weights/a.hpp", HEAD + "#include <nlohmann/json.hpp>\n", "only json, huggingface may"),
             ("core/a.hpp", HEAD + '#include "good.hpp"\n', "write <lamina/...>"),
             ("core/a.hpp", HEAD + "#include <lamina/core/gone.hpp>\n", "does not exist"),
             ("new_folder/a.hpp", HEAD + "#include <lamina/core/good.hpp>\n", "has no rank"),
@@ -78,7 +78,7 @@ class CheckHeaders(unittest.TestCase):
             ("core/a.hpp", HEAD + "void f() { std::abort(); }\n", "return an Error"),
             ("core/a.hpp", HEAD + "auto g(A* a) { return dynamic_cast<B*>(a); }\n", "-fno-rtti"),
             ("core/a.hpp", HEAD + 'void f() { std::printf("x"); }\n', "prints nothing"),
-            ("kernels/a.hpp", HEAD + "auto f() { return _mm256_setzero_ps(); }\n", "through Highway"),
+            ("rows/a.hpp", HEAD + "auto f() { return _mm256_setzero_ps(); }\n", "through Highway"),
         ]:
             with self.subTest(expected=expected, text=text[-60:]):
                 errors, _ = self.errors_of(name, text)
@@ -93,6 +93,12 @@ class CheckHeaders(unittest.TestCase):
         errors, warnings = self.errors_of("core/a.hpp", HEAD + "\n" * 300)
         self.assertEqual(errors, "")
         self.assertIn("aim at", warnings)
+
+    def test_a_folder_of_too_many_files_fails(self):
+        for i in range(check_headers.MOST_FILES + 1):
+            self.write(f"rows/a{i}.hpp", HEAD)
+        errors, _, _ = check_headers.check(self.project)
+        self.assertIn("include/lamina/rows: 13 files, at most 12", errors)
 
     def test_missing_licence_line_outside_the_library(self):
         (self.project / "tests").mkdir()

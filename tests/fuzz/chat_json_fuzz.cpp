@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include <lamina/huggingface/chat_json.hpp>
-#include <lamina/text/chat_template.hpp>
+#include <lamina/json/conversation.hpp>
+#include <lamina/chat/chat_template.hpp>
 
 namespace {
 

@@ -15,8 +15,8 @@
 
 #include <lamina/weights/as_header.hpp>
 #include <lamina/weights/check_tensors.hpp>
-#include <lamina/weights/gguf.hpp>
-#include <lamina/weights/gguf_vocabulary.hpp>
+#include <lamina/weights/gguf/file.hpp>
+#include <lamina/weights/gguf/vocabulary.hpp>
 
 namespace {
 

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include <lamina/huggingface/json_value.hpp>
-#include <lamina/text/gguf_tokens.hpp>
-#include <lamina/text/response_parser.hpp>
-#include <lamina/text/tokenizer.hpp>
+#include <lamina/json/value.hpp>
+#include <lamina/tokenizer/gguf_tokens.hpp>
+#include <lamina/chat/response_parser.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
 
 namespace {
 

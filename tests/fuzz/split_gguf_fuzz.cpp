@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <lamina/weights/check_tensors.hpp>
-#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf/file.hpp>
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <lamina/huggingface/tokenizer_json.hpp>
-#include <lamina/text/tokenizer.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span bytes(reinterpret_cast<const std::byte*>(data), size);

@@ -8,8 +8,8 @@
 
 #include <doctest/doctest.h>
 
-#include <lamina/text/tokenizer.hpp>
-#include <lamina/weights/gguf_vocabulary.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
+#include <lamina/weights/gguf/vocabulary.hpp>
 
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"

@@ -16,9 +16,9 @@
 
 #include <doctest/doctest.h>
 
-#include <lamina/formats/decode.hpp>
+#include <lamina/blocks/decode.hpp>
 #include <lamina/formats/half.hpp>
-#include <lamina/runtime/pack_weights.hpp>
+#include <lamina/packing/pack_weights.hpp>
 
 #include "support/golden.hpp"
 #include "support/loaded_model.hpp"

@@ -14,8 +14,8 @@
 
 #include <doctest/doctest.h>
 
-#include <lamina/runtime/pack_weights.hpp>
-#include <lamina/runtime/write_packed.hpp>
+#include <lamina/packing/pack_weights.hpp>
+#include <lamina/packing/write_packed.hpp>
 
 #include "support/expect_error.hpp"
 #include "support/loaded_model.hpp"

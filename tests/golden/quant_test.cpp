@@ -8,7 +8,7 @@
 
 #include <doctest/doctest.h>
 
-#include <lamina/runtime/pack_weights.hpp>
+#include <lamina/packing/pack_weights.hpp>
 
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"

@@ -17,9 +17,9 @@
 #include <doctest/doctest.h>
 
 #include <lamina/huggingface/directory.hpp>
-#include <lamina/runtime/session.hpp>
-#include <lamina/runtime/threads.hpp>
-#include <lamina/weights/gguf.hpp>
+#include <lamina/engine/session.hpp>
+#include <lamina/core/threads.hpp>
+#include <lamina/weights/gguf/file.hpp>
 
 /// All models compiled into this program (generated).
 std::span<const lamina::ModelEntry* const> lamina_registry();

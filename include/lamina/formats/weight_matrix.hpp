@@ -13,7 +13,7 @@ namespace lamina {
 /// How the rows of a matrix lie in memory.
 enum class Packing : std::uint8_t {
   rows,         ///< as in the file: one row after the other
-  interleaved,  ///< in groups of as many rows as kernels ask for: see formats/interleave.hpp
+  interleaved,  ///< in groups of as many rows as kernels ask for: see blocks/interleave.hpp
 };
 
 /// A view of a stored weight `[stack, rows, columns]`, row-major, `y = W x` with x over columns. Owns

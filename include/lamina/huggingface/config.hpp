@@ -19,10 +19,10 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/huggingface/config_support.hpp>
-#include <lamina/huggingface/json.hpp>
+#include <lamina/json/json.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/weights/description_rules.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {

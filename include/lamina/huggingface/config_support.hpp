@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include <lamina/core/error.hpp>
-#include <lamina/huggingface/json.hpp>
+#include <lamina/json/json.hpp>
 #include <lamina/huggingface/rope_config.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 
 namespace lamina::detail {
 

@@ -14,11 +14,11 @@
 #include <lamina/core/error.hpp>
 #include <lamina/huggingface/config.hpp>
 #include <lamina/huggingface/generation_config.hpp>
-#include <lamina/huggingface/json.hpp>
+#include <lamina/json/json.hpp>
 #include <lamina/huggingface/shards.hpp>
 #include <lamina/weights/check_tensors.hpp>
-#include <lamina/weights/file_error.hpp>
-#include <lamina/weights/gguf.hpp>
+#include <lamina/core/file_error.hpp>
+#include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/weight_file.hpp>
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
-#include <lamina/huggingface/json.hpp>
+#include <lamina/json/json.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
-#include <lamina/huggingface/json_reader.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/json/reader.hpp>
+#include <lamina/core/file_error.hpp>
 #include <lamina/weights/safetensors.hpp>
 
 namespace lamina {

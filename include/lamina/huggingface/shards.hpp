@@ -17,10 +17,10 @@
 #include <nlohmann/json.hpp>
 
 #include <lamina/core/error.hpp>
-#include <lamina/huggingface/json.hpp>
+#include <lamina/json/json.hpp>
 #include <lamina/huggingface/safetensors.hpp>
 #include <lamina/weights/check_tensors.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/names.hpp>
 #include <lamina/weights/weight_file.hpp>

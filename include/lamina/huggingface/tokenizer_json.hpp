@@ -15,12 +15,12 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
-#include <lamina/huggingface/json.hpp>
-#include <lamina/huggingface/json_reader.hpp>
+#include <lamina/json/json.hpp>
+#include <lamina/json/reader.hpp>
 #include <lamina/huggingface/tokenizer_json_rules.hpp>
-#include <lamina/text/unicode.hpp>
-#include <lamina/text/vocabulary.hpp>
-#include <lamina/text/vocabulary_rules.hpp>
+#include <lamina/core/unicode.hpp>
+#include <lamina/tokenizer/vocabulary.hpp>
+#include <lamina/tokenizer/vocabulary_rules.hpp>
 
 namespace lamina {
 

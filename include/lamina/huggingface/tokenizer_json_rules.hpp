@@ -12,8 +12,8 @@
 #include <nlohmann/json.hpp>
 
 #include <lamina/core/error.hpp>
-#include <lamina/text/token_table.hpp>
-#include <lamina/text/unicode.hpp>
+#include <lamina/tokenizer/token_table.hpp>
+#include <lamina/core/unicode.hpp>
 
 namespace lamina::detail {
 

@@ -11,15 +11,15 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <lamina/kernels/attend-inl.hpp>
-#include <lamina/kernels/kv_rows-inl.hpp>
-#include <lamina/kernels/norm-inl.hpp>
-#include <lamina/kernels/rope-inl.hpp>
+#include <lamina/attention/attend-inl.hpp>
+#include <lamina/attention/kv_rows-inl.hpp>
+#include <lamina/rows/norm-inl.hpp>
+#include <lamina/rows/rope-inl.hpp>
 #include <lamina/layers/attention_kind.hpp>
-#include <lamina/layers/pass.hpp>
-#include <lamina/layers/products.hpp>
-#include <lamina/layers/rows.hpp>
-#include <lamina/layers/stream-inl.hpp>
+#include <lamina/pass/pass.hpp>
+#include <lamina/pass/products.hpp>
+#include <lamina/pass/rows.hpp>
+#include <lamina/pass/stream-inl.hpp>
 #include <lamina/schedule/slots.hpp>
 
 HWY_BEFORE_NAMESPACE();

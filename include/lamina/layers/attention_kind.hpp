@@ -7,8 +7,8 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
-#include <lamina/kernels/attend.hpp>
-#include <lamina/kernels/kv_rows.hpp>
+#include <lamina/attention/attend.hpp>
+#include <lamina/attention/kv_rows.hpp>
 #include <lamina/schedule/concepts.hpp>
 
 namespace lamina {

@@ -13,11 +13,11 @@
 #include <cstdint>
 
 #include <lamina/core/types.hpp>
-#include <lamina/kernels/elementwise-inl.hpp>
-#include <lamina/kernels/norm-inl.hpp>
-#include <lamina/layers/pass.hpp>
-#include <lamina/layers/products.hpp>
-#include <lamina/layers/rows.hpp>
+#include <lamina/rows/elementwise-inl.hpp>
+#include <lamina/rows/norm-inl.hpp>
+#include <lamina/pass/pass.hpp>
+#include <lamina/pass/products.hpp>
+#include <lamina/pass/rows.hpp>
 #include <lamina/schedule/slots.hpp>
 
 HWY_BEFORE_NAMESPACE();

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <lamina/layers/pass.hpp>
+#include <lamina/pass/pass.hpp>
 
 namespace lamina {
 

@@ -11,10 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <lamina/kernels/geglu-inl.hpp>
-#include <lamina/layers/pass.hpp>
-#include <lamina/layers/products.hpp>
-#include <lamina/layers/stream-inl.hpp>
+#include <lamina/rows/geglu-inl.hpp>
+#include <lamina/pass/pass.hpp>
+#include <lamina/pass/products.hpp>
+#include <lamina/pass/stream-inl.hpp>
 #include <lamina/schedule/slots.hpp>
 
 HWY_BEFORE_NAMESPACE();

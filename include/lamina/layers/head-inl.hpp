@@ -11,11 +11,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <lamina/kernels/elementwise-inl.hpp>
-#include <lamina/kernels/softmax-inl.hpp>
-#include <lamina/layers/pass.hpp>
-#include <lamina/layers/products.hpp>
-#include <lamina/layers/stream-inl.hpp>
+#include <lamina/rows/elementwise-inl.hpp>
+#include <lamina/rows/softmax-inl.hpp>
+#include <lamina/pass/pass.hpp>
+#include <lamina/pass/products.hpp>
+#include <lamina/pass/stream-inl.hpp>
 #include <lamina/schedule/slots.hpp>
 
 HWY_BEFORE_NAMESPACE();

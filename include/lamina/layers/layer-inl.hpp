@@ -14,9 +14,9 @@
 #include <lamina/layers/ffn-inl.hpp>
 #include <lamina/layers/layer_weights.hpp>
 #include <lamina/layers/moe-inl.hpp>
-#include <lamina/layers/pass.hpp>
+#include <lamina/pass/pass.hpp>
 #include <lamina/layers/per_layer_input-inl.hpp>
-#include <lamina/layers/stream-inl.hpp>
+#include <lamina/pass/stream-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {

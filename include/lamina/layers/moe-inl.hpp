@@ -14,14 +14,14 @@
 #include <cstdint>
 #include <span>
 
-#include <lamina/kernels/elementwise-inl.hpp>
-#include <lamina/kernels/norm-inl.hpp>
-#include <lamina/kernels/router.hpp>
+#include <lamina/rows/elementwise-inl.hpp>
+#include <lamina/rows/norm-inl.hpp>
+#include <lamina/rows/router.hpp>
 #include <lamina/layers/expert_groups.hpp>
 #include <lamina/layers/ffn-inl.hpp>
-#include <lamina/layers/pass.hpp>
-#include <lamina/layers/products.hpp>
-#include <lamina/layers/stream-inl.hpp>
+#include <lamina/pass/pass.hpp>
+#include <lamina/pass/products.hpp>
+#include <lamina/pass/stream-inl.hpp>
 #include <lamina/schedule/slots.hpp>
 
 HWY_BEFORE_NAMESPACE();

@@ -11,7 +11,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/executor.hpp>
 #include <lamina/core/types.hpp>
-#include <lamina/runtime/model_entry.hpp>
+#include <lamina/engine/model_entry.hpp>
 
 namespace lamina {
 

@@ -11,7 +11,7 @@
 #include <span>
 
 #include <lamina/core/config.hpp>
-#include <lamina/formats/decode.hpp>
+#include <lamina/blocks/decode.hpp>
 #include <lamina/formats/format.hpp>
 #include <lamina/formats/half.hpp>
 #include <lamina/testing/random_weights.hpp>

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include <lamina/formats/quantize.hpp>
+#include <lamina/blocks/quantize.hpp>
 #include <lamina/schedule/describe.hpp>
 #include <lamina/schedule/slots.hpp>
 #include <lamina/schedule/variant.hpp>

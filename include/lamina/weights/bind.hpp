@@ -15,11 +15,11 @@
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
-#include <lamina/formats/decode.hpp>
+#include <lamina/blocks/decode.hpp>
 #include <lamina/formats/weight_matrix.hpp>
 #include <lamina/schedule/slots.hpp>
 #include <lamina/weights/check_tensors.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {

@@ -13,11 +13,11 @@
 #include <string_view>
 
 #include <lamina/core/error.hpp>
-#include <lamina/formats/decode.hpp>
-#include <lamina/formats/interleave.hpp>
+#include <lamina/blocks/decode.hpp>
+#include <lamina/blocks/interleave.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/schedule/slots.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {

@@ -9,7 +9,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/schedule/description.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 
 namespace lamina {
 

@@ -23,7 +23,7 @@
 #endif
 
 #include <lamina/core/error.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {

@@ -15,7 +15,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/formats/format.hpp>
 #include <lamina/weights/byte_cursor.hpp>
-#include <lamina/weights/file_error.hpp>
+#include <lamina/core/file_error.hpp>
 
 namespace lamina {
 

@@ -15,11 +15,11 @@
 
 #include <lamina/core/types.hpp>
 #include <lamina/formats/format.hpp>
-#include <lamina/formats/interleave.hpp>
+#include <lamina/blocks/interleave.hpp>
 #include <lamina/formats/weight_matrix.hpp>
 #include <lamina/schedule/description.hpp>
-#include <lamina/weights/file_error.hpp>
-#include <lamina/weights/gguf_metadata.hpp>
+#include <lamina/core/file_error.hpp>
+#include <lamina/weights/gguf/metadata.hpp>
 
 namespace lamina {
 
@@ -30,7 +30,7 @@ struct TensorView {
   Format format = Format::f32;
   std::array<std::uint64_t, 4> dims{1, 1, 1, 1};  ///< columns, rows, stack, 1: fastest-varying first
   std::span<const std::byte> bytes;
-  Packing packing = Packing::rows;  ///< interleaved by `pack_weights` (runtime/), or in the file
+  Packing packing = Packing::rows;  ///< interleaved by `pack_weights` (packing/), or in the file
 };
 
 /// Whether a tensor's rows can lie interleaved in groups of `height`, none across two matrices of a stack.

@@ -12,7 +12,7 @@
 #include <lamina/weights/check_tensors.hpp>
 #include <lamina/weights/names.hpp>
 
-#include "unit/weights/gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 
 namespace builder {
 

@@ -6,7 +6,7 @@
 
 #include <lamina/huggingface/config.hpp>
 #include <lamina/huggingface/generation_config.hpp>
-#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf/file.hpp>
 
 #include "checkpoint_builder.hpp"
 #include "support/golden.hpp"

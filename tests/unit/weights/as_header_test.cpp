@@ -5,14 +5,14 @@
 
 #include <lamina/schedule/describe.hpp>
 #include <lamina/weights/as_header.hpp>
-#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf/file.hpp>
 
 #include "demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "expected/lamina_demo.hpp"
 #include "expected/q_e2b.hpp"
 #include "expected/tiny_26b_a4b.hpp"
-#include "gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 #include "support/golden.hpp"
 
 namespace {

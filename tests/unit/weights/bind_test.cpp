@@ -7,10 +7,10 @@
 #include <vector>
 
 #include <lamina/weights/bind.hpp>
-#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf/file.hpp>
 
 #include "support/expect_error.hpp"
-#include "gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 #include "support/golden.hpp"
 
 using lamina::Arena;

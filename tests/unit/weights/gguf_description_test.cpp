@@ -5,10 +5,10 @@
 #include <limits>
 #include <string>
 
-#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf/file.hpp>
 
 #include "support/expect_error.hpp"
-#include "gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 
 using lamina::ErrorCode;
 

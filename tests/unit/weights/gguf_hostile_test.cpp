@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include <lamina/weights/gguf.hpp>
+#include <lamina/weights/gguf/file.hpp>
 
 #include "support/expect_error.hpp"
-#include "gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 
 namespace {
 

@@ -7,10 +7,10 @@
 #include <limits>
 #include <string>
 
-#include <lamina/weights/gguf_parse.hpp>
+#include <lamina/weights/gguf/parse.hpp>
 
 #include "support/expect_error.hpp"
-#include "gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 
 using lamina::ErrorCode;
 using lamina::parse_gguf;

@@ -7,12 +7,12 @@
 #include <filesystem>
 #include <string>
 
-#include <lamina/weights/gguf.hpp>
-#include <lamina/weights/gguf_vocabulary.hpp>
+#include <lamina/weights/gguf/file.hpp>
+#include <lamina/weights/gguf/vocabulary.hpp>
 
 #include "demo_path.hpp"
 #include "support/expect_error.hpp"
-#include "gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 #include "support/golden.hpp"
 #include "support/temporary_directory.hpp"
 

@@ -7,7 +7,7 @@
 #include <lamina/weights/recognise.hpp>
 
 #include "support/expect_error.hpp"
-#include "gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 
 using lamina::Candidate;
 using lamina::ErrorCode;

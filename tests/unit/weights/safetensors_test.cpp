@@ -8,7 +8,7 @@
 #include <lamina/weights/safetensors.hpp>
 
 #include "support/expect_error.hpp"
-#include "gguf_builder.hpp"
+#include "support/gguf_builder.hpp"
 
 using lamina::ErrorCode;
 using lamina::SafetensorsEntry;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an engine, a sequence and a session are planned: everything that decides memory.
+#pragma once
+
+#include <cstdint>
+
+#include <lamina/core/executor.hpp>
+#include <lamina/core/types.hpp>
+#include <lamina/pass/observer.hpp>
+
+namespace lamina {
+
+/// How an engine runs passes; what all its sequences share.
+struct EngineOptions {
+  std::uint32_t rows = 512;       ///< tokens of all sequences in one pass over the weights, 1 .. `most_rows`
+  std::uint32_t logits_rows = 1;  ///< of them, those whose logits one pass can return
+  /// Longest context whose attention is split over threads; longer ones are computed too, by fewer threads.
+  std::uint32_t context = 8192;
+  /// Tokens that all sequences together can hold in layers without a window, in pages; 0: `context`.
+  std::uint32_t cache_tokens = 0;
+  Precision precision = Precision::fast;
+  CacheFormat cache = CacheFormat::bf16;
+  EmbeddingScale embedding_scale = EmbeddingScale::automatic;
+  Executor* executor = nullptr;      ///< null: the calling thread does everything
+  PassObserver* observer = nullptr;  ///< shown inner values, if given
+
+  static constexpr std::uint32_t most_rows = 8192;
+};
+
+/// How one sequence is planned.
+struct SequenceOptions {
+  std::uint32_t context = 8192;  ///< tokens it can hold
+};
+
+/// How a session is planned: an engine and its one sequence.
+struct SessionOptions {
+  std::uint32_t context = 8192;   ///< tokens of context to plan for
+  std::uint32_t chunk = 512;      ///< prompt tokens per pass over the weights
+  std::uint32_t logits_rows = 1;  ///< rows `Session::logits_of` can return at once
+  Precision precision = Precision::fast;
+  CacheFormat cache = CacheFormat::bf16;
+  EmbeddingScale embedding_scale = EmbeddingScale::automatic;
+  Executor* executor = nullptr;      ///< null: the calling thread does everything
+  PassObserver* observer = nullptr;  ///< shown inner values, if given
+
+  [[nodiscard]] constexpr EngineOptions engine() const noexcept {
+    return {chunk, logits_rows, context, context, precision, cache, embedding_scale, executor, observer};
+  }
+  [[nodiscard]] constexpr SequenceOptions sequence() const noexcept { return {context}; }
+};
+
+}  // namespace lamina

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The erased boundary between an engine and the code that is compiled for one model type.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <lamina/core/arena.hpp>
+#include <lamina/core/error.hpp>
+#include <lamina/core/types.hpp>
+#include <lamina/engine/options.hpp>
+#include <lamina/schedule/description.hpp>
+
+namespace lamina {
+
+/// Keys and values of one sequence. Made by the core whose model it belongs to; opaque outside it, but for
+/// the pages that somebody must provide.
+class SequenceCache {
+ public:
+  /// Pages of `kv_block` positions, first to last, null where there is none yet; room for the whole context.
+  std::span<std::byte*> pages;
+
+ protected:
+  ~SequenceCache() = default;
+};
+
+/// Which of a feed's tokens need logits.
+enum class Want : std::uint8_t { none, last, all };
+
+/// Consecutive tokens of one sequence in one pass over the weights.
+struct RunnerFeed {
+  SequenceCache* cache = nullptr;
+  std::uint32_t first_position = 0;  ///< of tokens[0]
+  std::span<const TokenId> tokens;
+  std::uint32_t wanted = 0;  ///< tokens at the end whose logits are wanted
+};
+
+/// What a pass returns, for the wanted rows in the order of the feeds. Valid until the next pass.
+struct PassRows {
+  const float* logits = nullptr;  ///< [wanted, vocab], after the soft cap
+  const float* hidden = nullptr;  ///< [wanted, hidden], after the final norm: what the head multiplies
+};
+
+/// Runs passes over one model's weights. Lives in an arena and is never destroyed: it owns nothing outside
+/// it.
+class Runner {
+ public:
+  /// Feeds all of `feeds`: writes their keys and values, and computes what is wanted.
+  ///
+  /// Requires  tokens < vocabulary; positions inside the caches' contexts, with pages for all of them; at most `EngineOptions::rows` rows
+  ///           and feeds, and `EngineOptions::logits_rows` wanted rows (all checked by `Engine`)
+  /// Errors    not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its
+  ///           positions are undefined, all others stay as they are: rings have room for the rows of a pass
+  ///           beyond their window
+  /// Effects   rows nobody wants stop after the last layer that owns keys and values
+  [[nodiscard]] virtual Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept = 0;
+
+ protected:
+  ~Runner() = default;
+};
+
+/// A model type bound to the weights of a file: immutable, used by any number of runners and threads. Lives
+/// in an arena.
+class ModelCore {
+ public:
+  /// Makes a runner with its scratch memory. Errors: out_of_memory (`arena` is smaller than `runner_bytes`).
+  [[nodiscard]] virtual Result<Runner*> make_runner(const EngineOptions& options,
+                                                    Arena& arena) const noexcept = 0;
+  /// Makes the cache of a sequence. Errors: out_of_memory (`arena` is smaller than `cache_bytes`).
+  [[nodiscard]] virtual Result<SequenceCache*> make_cache(const EngineOptions& engine,
+                                                          const SequenceOptions& sequence,
+                                                          Arena& arena) const noexcept = 0;
+
+ protected:
+  ~ModelCore() = default;
+};
+
+}  // namespace lamina

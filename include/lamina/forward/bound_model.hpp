@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all engines of a model share: its weights, typed by its schedule, and its rotation frequencies.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <lamina/core/arena.hpp>
+#include <lamina/core/error.hpp>
+#include <lamina/forward/model_weights.hpp>
+#include <lamina/forward/rotary_tables.hpp>
+#include <lamina/schedule/variant.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace lamina {
+
+/// Weights of model `V` bound to a file; immutable once bound. Owns nothing outside its arena.
+template <Variant V>
+struct BoundModel {
+  float norm_epsilon = 1e-6F;  ///< as the file says
+  float final_softcap = 0.0F;  ///< as the file says; 0: none
+  ModelWeights<V> weights{};
+  RotaryTables<V> rotary{};  ///< frequencies; angles belong to engines
+
+  /// Binds every weight of `file`, whose bytes must outlive it. Over a measuring arena only counts.
+  ///
+  /// Errors   as `bind_slots` and `RotaryTables::take_frequencies`
+  [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
+    norm_epsilon = file.description.norm_epsilon;
+    final_softcap = file.description.final_softcap;
+    LAMINA_TRY(weights.bind(file, arena));
+    return rotary.take_frequencies(file.description, weights.global.rope_factors, arena);
+  }
+
+  /// k_norm weight of the layer whose keys `layer` reads.
+  [[nodiscard]] const float* key_norm(std::uint32_t layer) const noexcept {
+    const auto owner = static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(layer)));
+    return with_kind_of<V>(
+        owner, [&]<std::size_t K>() { return weights.template layer<K>(owner).attention.k_norm.f32(); });
+  }
+};
+
+}  // namespace lamina

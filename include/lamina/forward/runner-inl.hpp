@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward pass of a model: embedding, the fold over the schedule, the head.
+// Source: text-decoder.md §2, §2.4.3 (rows that may stop early).
+#if defined(LAMINA_RUNTIME_RUNNER_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_RUNTIME_RUNNER_INL_HPP
+#undef LAMINA_RUNTIME_RUNNER_INL_HPP
+#else
+#define LAMINA_RUNTIME_RUNNER_INL_HPP
+#endif
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <lamina/formats/half.hpp>
+#include <lamina/layers/embedding-inl.hpp>
+#include <lamina/layers/head-inl.hpp>
+#include <lamina/layers/layer-inl.hpp>
+#include <lamina/pass/pass.hpp>
+#include <lamina/pass/rows.hpp>
+#include <lamina/forward/bound_model.hpp>
+#include <lamina/forward/layer_caches.hpp>
+#include <lamina/engine/options.hpp>
+#include <lamina/forward/rotary_tables.hpp>
+#include <lamina/engine/runner.hpp>
+#include <lamina/forward/workspace.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+
+/// Runs passes of model `V` over bound weights, with scratch memory of its own. Lives in the engine's arena.
+template <Variant V>
+class ModelRunner final : public Runner {
+ public:
+  static constexpr auto layers = static_cast<std::uint32_t>(layer_count<V>);
+  static constexpr auto first_reader = static_cast<std::uint32_t>(lamina::first_reader<V>());
+  static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
+
+  /// Takes all scratch memory from `arena`; `model` must outlive it. Over a measuring arena only counts.
+  void prepare(const BoundModel<V>* model, const EngineOptions& options, const LinearKernels& linear,
+               Arena& arena) noexcept {
+    model_ = model;
+    options_ = options;
+    linear_ = &linear;
+    if (model != nullptr) rotary_ = model->rotary;
+    rotary_.take_angles(options.rows, arena);
+    work_ = take_workspace<V>(options, arena);
+    const float root = std::sqrt(static_cast<float>(V::dims.hidden));
+    const bool round =
+        options.embedding_scale == EmbeddingScale::bf16 ||
+        (options.embedding_scale == EmbeddingScale::automatic && options.precision == Precision::fast);
+    embedding_scale_ = round ? bfloat_to_float(float_to_bfloat(root)) : root;
+  }
+
+  Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept override {
+    Pass pass = start(feeds);
+    embed(pass);
+    for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) {
+      run_layer(pass, layer);
+      if (fault_) return fault_.error();
+    }
+    if (pass.rows == 0) return PassRows{};
+    pass.layer = 0;
+    pass.step = PassStep::logits;
+    compute_logits(pass, model_->weights.global, model_->final_softcap);
+    if (fault_) return fault_.error();
+    return PassRows{work_.logits, work_.normed};
+  }
+
+ private:
+  Pass start(std::span<const RunnerFeed> feeds) noexcept {
+    Pass pass{.linear = *linear_,
+              .team = Team(options_.executor),
+              .precision = options_.precision,
+              .cache = options_.cache,
+              .epsilon = model_->norm_epsilon,
+              .hidden = V::dims.hidden,
+              .per_layer_floats = layers * per_layer,
+              .work = work_,
+              .rotaries = rotary_.tables(),
+              .observer = options_.observer,
+              .fault = &fault_};
+    fault_.clear();
+    put_rows(pass, feeds.size(), [&](std::size_t i) {
+      const RunnerFeed& feed = feeds[i];
+      return RowSource{static_cast<const CacheOf<V>*>(feed.cache)->layers, feed.first_position, feed.tokens,
+                       feed.wanted};
+    });
+    for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
+    return pass;
+  }
+
+  void embed(const Pass& pass) noexcept {
+    embed_tokens(pass, model_->weights.global.embedding, embedding_scale_);
+    pass.show(PassValue::embedding, work_.stream, pass.hidden);
+    if constexpr (per_layer > 0) {
+      embed_per_layer_inputs(pass, model_->weights.global, per_layer, first_reader);
+      pass.show(PassValue::per_layer_input, work_.per_layer, pass.per_layer_floats);
+    }
+  }
+
+  void run_layer(Pass& pass, std::uint32_t layer) noexcept {
+    with_kind_of<V>(layer, [&]<std::size_t K>() {
+      using Kind = KindAt<kinds_of<V>, K>;
+      pass.layer = layer;
+      pass.step = PassStep::attention;  // a layer's first block
+      const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], model_->key_norm(layer)};
+      HWY_NAMESPACE::run_layer<Kind>(pass, model_->weights.template layer<K>(layer), site,
+                                     layer + 1 == first_reader);
+    });
+  }
+
+  EngineOptions options_{};
+  const LinearKernels* linear_ = nullptr;
+  const BoundModel<V>* model_ = nullptr;
+  RotaryTables<V> rotary_{};
+  Workspace work_{};
+  PassFault fault_{};
+  float embedding_scale_ = 1.0F;
+};
+
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

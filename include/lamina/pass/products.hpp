@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products, split over threads by output rows.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+#include <lamina/core/config.hpp>
+#include <lamina/formats/weight_matrix.hpp>
+#include <lamina/linear/linear.hpp>
+#include <lamina/pass/pass.hpp>
+
+namespace lamina {
+
+/// Rows entering matrix products; quantised once, when the first integer weight asks for it.
+class ProductInput {
+ public:
+  /// `quantized` is memory for the quantised copy; values [rows, columns] with `stride` floats between rows.
+  /// Rows groups[i] .. groups[i + 1] enter products of their own; no groups: all rows together.
+  ProductInput(const Pass& pass, std::byte* quantized, const float* values, std::uint32_t rows,
+               std::uint32_t columns, std::size_t stride, std::span<const std::uint32_t> groups = {}) noexcept
+      : pass_(pass), quantized_(quantized), groups_(groups) {
+    input_.values = values;
+    input_.stride = stride;
+    input_.rows = rows;
+    input_.columns = columns;
+  }
+
+  /// The rows in the form that weights of this format multiply with.
+  [[nodiscard]] const ActivationRows& for_format(Format format) noexcept {
+    if (activation_kind(format, pass_.precision) == ActivationKind::int8 && input_.quantized == nullptr) {
+      quantize();
+      input_.quantized = quantized_;
+    }
+    return input_;
+  }
+
+ private:
+  void quantize() noexcept {
+    static_assert(rows_per_share % activation_tile == 0);
+    pass_.team.split(input_.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
+      if (groups_.empty()) return quantize_rows(range.first, range.count);
+      // Tiles do not reach from group to group: whoever has a group's first row does all of it.
+      for (std::size_t i = 0; i + 1 < groups_.size(); ++i) {
+        if (groups_[i] >= range.first && groups_[i] < range.first + range.count) {
+          quantize_rows(groups_[i], groups_[i + 1] - groups_[i]);
+        }
+      }
+    });
+  }
+
+  void quantize_rows(std::uint32_t first, std::uint32_t count) const noexcept {
+    pass_.linear.quantize_rows(input_.values + first * input_.stride, input_.stride, input_.columns, count,
+                               quantized_ + first * quantized_row_bytes(input_.columns));
+  }
+
+  const Pass& pass_;
+  std::byte* quantized_;
+  std::span<const std::uint32_t> groups_;
+  ActivationRows input_{};
+};
+
+/// Rows first .. first + count of `x`: one of the groups of its `ProductInput`.
+[[nodiscard]] inline ActivationRows rows_of(const ActivationRows& x, std::uint32_t first,
+                                            std::uint32_t count) noexcept {
+  ActivationRows part = x;
+  part.rows = count;
+  part.values += first * x.stride;
+  if (x.quantized != nullptr) part.quantized += first * quantized_row_bytes(x.columns);
+  return part;
+}
+
+/// Runs products with one hand-over to the threads. Units are equal shares of the work of all, in order, so
+/// that small matrices leave no thread idle. Requires weights with `stack` 1; absent ones multiply nothing.
+inline void run_products(const Pass& pass, std::span<const BoundProduct> products) noexcept {
+  // Work of one output row: reading its weights costs about as much as multiplying them with a few rows.
+  const auto row_work = [](const BoundProduct& product) -> std::uint64_t {
+    constexpr std::uint64_t reading = 4;
+    return product.weight ? std::uint64_t{product.weight.columns} * (reading + product.rows.rows) : 0;
+  };
+  std::uint64_t total = 0;
+  for (const BoundProduct& product : products) total += row_work(product) * product.weight.rows;
+  if (total == 0) return;
+  // Eight for each thread even out its delays; a unit of less than some microseconds is not worth taking.
+  constexpr std::uint64_t least_work = std::uint64_t{1} << 19;
+  const std::uint32_t width = pass.team.width();
+  const auto units = width == 1 ? 1U
+                                : static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+                                      total / least_work, 1, std::uint64_t{width} * 8));
+  pass.team.deal(units, [&](std::uint32_t unit, std::uint32_t part) noexcept {
+    const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes,
+                                       pass.work.product_bytes);
+    const std::uint64_t from = total / units * unit;
+    const std::uint64_t to = unit + 1 == units ? total : total / units * (unit + 1);
+    std::uint64_t begin = 0;
+    for (const BoundProduct& product : products) {
+      const std::uint64_t one_row = row_work(product);
+      const std::uint64_t end = begin + one_row * product.weight.rows;
+      const auto row_at = [&](std::uint64_t work) -> std::uint32_t {
+        if (work <= begin) return 0;
+        if (work >= end) return product.weight.rows;
+        return static_cast<std::uint32_t>((work - begin) / one_row) / matmul_row_step * matmul_row_step;
+      };
+      const std::uint32_t first = row_at(from);
+      const std::uint32_t last = row_at(to);
+      if (last > first) {
+        pass.linear.matmul(product.weight, product.rows, pass.precision, product.out, product.stride, first,
+                           last - first, scratch);
+      }
+      begin = end;
+    }
+  });
+}
+
+/// One product with the input that `multiply` is given.
+struct Product {
+  const WeightMatrix& weight;
+  float* out;
+  std::size_t stride;
+};
+
+/// Multiplies `input` with every weight. Requires at most 4 products.
+inline void multiply(const Pass& pass, ProductInput& input,
+                     std::initializer_list<Product> products) noexcept {
+  constexpr std::size_t most = 4;
+  LAMINA_DCHECK(products.size() <= most);
+  BoundProduct bound[most];
+  std::size_t count = 0;
+  for (const Product& product : products) {
+    bound[count++] = {product.weight, input.for_format(product.weight.format), product.out, product.stride};
+  }
+  run_products(pass, {bound, count});
+}
+
+}  // namespace lamina
