@@ -1,101 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-// One answer: from prompt ids to text, thoughts and calls, streamed while they come.
+// What the program adds to the library's answers: flags, streaming to the terminal, JSON.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
-
+#include <lamina/chat/answer.hpp>
+#include <lamina/chat/generator.hpp>
 #include <lamina/core/error.hpp>
-#include <lamina/sampling/sampler.hpp>
-#include <lamina/chat/response_parser.hpp>
-#include <lamina/tokenizer/tokenizer.hpp>
 
 #include "model.hpp"
+#include "options.hpp"
 #include "report.hpp"
 #include "terminal.hpp"
 
 namespace program {
 
-enum class StopReason : std::uint8_t { end_of_turn, max_tokens, stop_token, context, interrupted };
+/// How answers are generated: flags over what the file says. The demo model is greedy by default, so that its
+/// answers are always the same.
+[[nodiscard]] lamina::GenerationOptions generation_options(const lamina::Model& model,
+                                                           const CommonOptions& common,
+                                                           const GenerationOptions& flags);
 
-[[nodiscard]] std::string_view name_of(StopReason reason) noexcept;
-
-/// How long an answer took.
-struct Timing {
-  double load_seconds = 0;
-  double prompt_seconds = 0;
-  double decode_seconds = 0;
-  std::size_t prompt_tokens_read = 0;  ///< of the prompt, those that were not in the cache already
-};
-
-struct Answer {
-  std::string text;
-  std::string thought;
-  std::vector<lamina::ParsedCall> calls;
-  std::vector<lamina::TokenId> tokens;  ///< the stop token included, if one came
-  std::size_t prompt_tokens = 0;
-  StopReason stop = StopReason::max_tokens;
-  std::optional<std::uint64_t> seed;  ///< of the draws, if there were any: it repeats the answer
-  Timing timing;
-};
-
-/// How one answer is read.
-enum class AnswerForm : std::uint8_t {
-  parsed,  ///< thoughts, text and calls apart, special tokens not shown
-  raw,     ///< every token as its text
-};
-
-/// What an answer starts from.
-struct Question {
-  std::span<const lamina::TokenId> prompt;  ///< the whole prompt
-  std::size_t cached = 0;                   ///< how many of its tokens the session holds already
-  AnswerForm form = AnswerForm::parsed;
-  lamina::ResponseStart start = lamina::ResponseStart::answer;
-  std::uint64_t turn = 0;  ///< turns of the user before this one
-};
-
-/// Generates answers on one engine.
-class Answerer {
+/// Shows an answer while it comes, with a bar while a long prompt is read. Ctrl-C ends it, and so does output
+/// that nobody takes.
+class AnswerView final : public lamina::AnswerObserver {
  public:
-  /// `tokenizer` may be null: then there are no texts, and only the file's own stop tokens.
-  /// Errors: bad_argument (sampling values).
-  [[nodiscard]] static lamina::Result<Answerer> create(Engine& engine, const lamina::Tokenizer* tokenizer,
-                                                       const CommonOptions& common,
-                                                       const GenerationOptions& generation);
+  AnswerView(const CommonOptions& common, std::size_t chunk)
+      : common_(common), chunk_(chunk), printer_(common.json, common.talks()) {}
 
-  /// Reads the prompt's new tokens, then chooses tokens until something stops it. Ctrl-C stops it and keeps
-  /// what is there, and so does output that nobody takes. Penalties and draws follow from the question and
-  /// the seed alone, not from what was answered before. Errors: context_full, bad_argument (token ids).
-  [[nodiscard]] lamina::Result<Answer> answer(const Question& question, AnswerPrinter& printer);
+  void take(const lamina::ResponseEvent& event) override;
+  void prompt_read(std::size_t done, std::size_t total) override;
+  [[nodiscard]] bool goes_on() override;
+
+  /// Ends the answer's line and all colours.
+  void finish() { printer_.finish(); }
 
  private:
-  Answerer(Engine& engine, const lamina::Tokenizer* tokenizer, const CommonOptions& common,
-           const GenerationOptions& generation, lamina::Sampler sampler)
-      : engine_(&engine),
-        tokenizer_(tokenizer),
-        common_(&common),
-        generation_(&generation),
-        sampler_(std::move(sampler)) {}
-
-  [[nodiscard]] bool is_stop(lamina::TokenId id) const;
-  [[nodiscard]] lamina::Status decode(const Question& question, AnswerPrinter& printer, Answer& answer);
-
-  Engine* engine_;
-  const lamina::Tokenizer* tokenizer_;
-  const CommonOptions* common_;
-  const GenerationOptions* generation_;
-  lamina::Sampler sampler_;
+  const CommonOptions& common_;
+  std::size_t chunk_;
+  AnswerPrinter printer_;
+  std::optional<ProgressBar> bar_;
 };
 
 /// {"text", "thought", "tokens", "prompt_tokens", "stop", "timing"}; "seed" and "tool_calls" where there are
 /// any.
-[[nodiscard]] Json answer_json(const Answer& answer);
+[[nodiscard]] Json answer_json(const lamina::Answer& answer, double load_seconds);
 
 /// One line about speed, for people.
-void note_timing(const CommonOptions& common, const Answer& answer);
+void note_timing(const CommonOptions& common, const lamina::Answer& answer);
 
 }  // namespace program

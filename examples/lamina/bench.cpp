@@ -179,19 +179,19 @@ int bench(const BenchFlags& flags) {
   const std::uint64_t needed = std::uint64_t{deepest} + std::max(flags.prompt, flags.generate);
 
   catch_interrupts();
-  Engine engine;
-  auto file = open_weights(flags.common.model);
+  auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
-  engine.file = std::move(*file);
-  const std::int32_t most = engine.file.description.max_context;
+  const std::int32_t most = file->weights.description.max_context;
   const std::uint64_t context = flags.common.context > 0
                                     ? flags.common.context
                                     : std::min<std::uint64_t>(needed, static_cast<std::uint64_t>(most));
-  if (const auto status = check_length(needed, static_cast<std::uint32_t>(context), most); !status) {
+  if (const auto status = check_length(needed, static_cast<std::uint32_t>(context), file->weights); !status) {
     return fail(status.error(), json);
   }
   const SessionNeeds needs{.context = static_cast<std::uint32_t>(context)};
-  if (const auto status = start(engine, flags.common, needs); !status) return fail(status.error(), json);
+  auto started = start(std::move(*file), flags.common, needs);
+  if (!started) return fail(started.error(), json);
+  Engine& engine = *started;
 
   const std::uint32_t threads = engine.pool != nullptr ? engine.pool->width() : 1;
   if (const std::string warning = target_warning(); !warning.empty() && !flags.common.quiet) {
@@ -202,7 +202,8 @@ int bench(const BenchFlags& flags) {
   note(flags.common, "%s read, %.3g int8 operations a second, %u threads",
        format_bytes(ceilings.bytes_per_s).c_str(), ceilings.int8_ops_per_s, threads);
 
-  const Planner planner(engine.file.description, &engine.file, lamina::Format::f32, engine.entry);
+  const Planner planner(engine.model->file().description, &engine.model->file(), lamina::Format::f32,
+                        &engine.model->entry());
   const lamina::SessionOptions& options = engine.session->options();
   Bench tests(engine, flags, static_cast<std::uint32_t>(needed));
   Json rows = Json::array();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `lamina chat`: turns on one session. The cache is kept as long as the conversation's prompt only grows.
+// `lamina chat`: turns with one model, line by line.
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -10,14 +10,13 @@
 
 #include <CLI/CLI.hpp>
 
-#include <lamina/chat/chat_template.hpp>
+#include <lamina/chat/chat.hpp>
 
 #include "answer.hpp"
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "lines.hpp"
 #include "output.hpp"
-#include "text_parts.hpp"
 #include "transcript.hpp"
 
 namespace program {
@@ -25,7 +24,6 @@ namespace {
 
 using lamina::Error;
 using lamina::ErrorCode;
-using lamina::TokenId;
 
 struct ChatFlags {
   CommonOptions common;
@@ -33,61 +31,29 @@ struct ChatFlags {
   MediaOptions media;
 };
 
-/// A conversation with one engine.
-class Chat {
+/// The conversation, and the commands that change it.
+class Commands {
  public:
-  Chat(Engine& engine, const lamina::Tokenizer& tokenizer, const ChatFlags& flags)
-      : engine_(engine), tokenizer_(tokenizer), flags_(flags) {
-    conversation_.enable_thinking = flags.generation.think;
-    reset();
-  }
+  Commands(lamina::Chat& chat, const CommonOptions& common) : chat_(chat), common_(common) {}
 
   /// Runs a line that begins with a slash. Returns false if it ends the chat.
-  [[nodiscard]] lamina::Result<bool> command(std::string_view line);
-
-  /// Answers a turn of the user; nothing is kept of a turn that fails.
-  [[nodiscard]] lamina::Result<Answer> turn(std::string_view text, Answerer& answerer,
-                                            AnswerPrinter& printer);
+  [[nodiscard]] lamina::Result<bool> run(std::string_view line);
 
   /// Whether a conversation could not be saved.
   [[nodiscard]] bool lost_output() const noexcept { return lost_output_; }
 
  private:
-  void reset() {
-    conversation_.messages.clear();
-    if (flags_.generation.system.empty()) return;
-    lamina::Message message;
-    message.role = "system";
-    message.content = flags_.generation.system;
-    conversation_.messages.push_back(std::move(message));
-  }
-  [[nodiscard]] lamina::Status undo();
   [[nodiscard]] lamina::Status load(const std::string& path);
 
-  Engine& engine_;
-  const lamina::Tokenizer& tokenizer_;
-  const ChatFlags& flags_;
-  lamina::Conversation conversation_;
-  std::vector<TokenId> cached_;  ///< tokens whose keys and values the session holds
+  lamina::Chat& chat_;
+  const CommonOptions& common_;
   bool lost_output_ = false;
 };
 
-lamina::Status Chat::undo() {
-  auto& messages = conversation_.messages;
-  const auto last =
-      std::find_if(messages.rbegin(), messages.rend(), [](const auto& m) { return m.role == "user"; });
-  if (last == messages.rend()) {
-    return Error{ErrorCode::bad_argument, "/undo", "there is no turn to take back", "", "", ""};
-  }
-  messages.erase(last.base() - 1, messages.end());
-  return lamina::Done{};
-}
-
-lamina::Status Chat::load(const std::string& path) {
+lamina::Status Commands::load(const std::string& path) {
   auto loaded = load_transcript(path);
   if (!loaded) return loaded.error();
-  conversation_ = std::move(*loaded);
-  conversation_.add_generation_prompt = true;
+  chat_.load(std::move(*loaded));
   return lamina::Done{};
 }
 
@@ -101,7 +67,7 @@ constexpr std::string_view command_help =
     "/quit        end; Ctrl-D does, too\n"
     "Ctrl-C stops an answer, not the chat. A line that begins with a space is said, slash or not.\n";
 
-lamina::Result<bool> Chat::command(std::string_view line) {
+lamina::Result<bool> Commands::run(std::string_view line) {
   const std::size_t space = std::min(line.find(' '), line.size());
   const std::string_view name = line.substr(0, space);
   const std::size_t begin = std::min(line.find_first_not_of(' ', space), line.size());
@@ -114,14 +80,19 @@ lamina::Result<bool> Chat::command(std::string_view line) {
   if (name == "/help") {
     std::fwrite(command_help.data(), 1, command_help.size(), stderr);
   } else if (name == "/reset") {
-    reset();
+    chat_.reset();
   } else if (name == "/undo") {
-    LAMINA_TRY(undo());
+    if (auto undone = chat_.undo(); !undone) {
+      Error error = undone.error();
+      error.where = "/undo";
+      return error;
+    }
   } else if (name == "/think") {
-    conversation_.enable_thinking = !conversation_.enable_thinking;
-    note(flags_.common, "thinking is %s", conversation_.enable_thinking ? "on" : "off");
+    const bool thinking = !chat_.conversation().enable_thinking;
+    chat_.set_thinking(thinking);
+    note(common_, "thinking is %s", thinking ? "on" : "off");
   } else if (name == "/save") {
-    auto saved = save_transcript(conversation_, argument);
+    auto saved = save_transcript(chat_.conversation(), argument);
     lost_output_ = lost_output_ || !saved;
     LAMINA_TRY(std::move(saved));
   } else if (name == "/load") {
@@ -137,49 +108,6 @@ lamina::Result<bool> Chat::command(std::string_view line) {
                  "/help lists the commands; start the line with a space to say it"};
   }
   return true;
-}
-
-lamina::Result<Answer> Chat::turn(std::string_view text, Answerer& answerer, AnswerPrinter& printer) {
-  lamina::Conversation asked = conversation_;
-  lamina::Message message;
-  message.role = "user";
-  message.content = text;
-  asked.messages.push_back(std::move(message));
-  const auto prompt = lamina::render_chat(asked, template_size(engine_.file));
-  if (!prompt) return prompt.error();
-  std::vector<TokenId> ids;
-  LAMINA_TRY(tokenizer_.encode(prompt->spans(), ids, lamina::Bos::once));
-  const std::int32_t most = engine_.file.description.max_context;
-  LAMINA_TRY(check_length(ids.size(), engine_.session->context(), most));
-
-  // Thoughts leave the history and text may be cut into other tokens: then what is cached is no beginning of
-  // the prompt. A token must be left to feed, for its logits.
-  const bool grows = cached_.size() < ids.size() && std::equal(cached_.begin(), cached_.end(), ids.begin());
-  if (!grows) {
-    engine_.session->reset();
-    cached_.clear();
-  }
-  const auto start = lamina::starts_in_thought(prompt->text()) ? lamina::ResponseStart::thought
-                                                               : lamina::ResponseStart::answer;
-  const auto turns = std::count_if(conversation_.messages.begin(), conversation_.messages.end(),
-                                   [](const lamina::Message& m) { return m.role == "user"; });
-  auto answer = answerer.answer(
-      {ids, cached_.size(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, printer);
-  cached_ = std::move(ids);
-  if (answer) cached_.insert(cached_.end(), answer->tokens.begin(), answer->tokens.end());
-  cached_.resize(engine_.session->position());
-  if (!answer) return answer.error();
-
-  lamina::Message reply;
-  reply.role = "assistant";
-  reply.content = answer->text;
-  reply.reasoning = answer->thought;
-  for (const lamina::ParsedCall& call : answer->calls) {
-    if (call.well_formed) reply.tool_calls.push_back({call.name, call.arguments, std::nullopt});
-  }
-  asked.messages.push_back(std::move(reply));
-  conversation_ = std::move(asked);
-  return answer;
 }
 
 /// Reads the next line; false at the end of the input. Ctrl-C while waiting only drops the line.
@@ -199,15 +127,15 @@ bool next_line(const CommonOptions& common, LineReader& lines, std::string& line
   }
 }
 
-int talk(Engine& engine, const lamina::Tokenizer& tokenizer, const ChatFlags& flags, Answerer& answerer) {
+int talk(lamina::Chat& chat, const ChatFlags& flags, double load_seconds) {
   const bool json = flags.common.json;
-  Chat chat(engine, tokenizer, flags);
+  Commands commands(chat, flags.common);
   LineReader lines(stdin);
   std::string line;
   while (!output_failed() && next_line(flags.common, lines, line)) {
     if (is_blank(line)) continue;
     if (line.front() == '/') {
-      const auto goes_on = chat.command(line);
+      const auto goes_on = commands.run(line);
       if (!goes_on) {
         fail(goes_on.error(), json);
       } else if (!*goes_on) {
@@ -215,36 +143,38 @@ int talk(Engine& engine, const lamina::Tokenizer& tokenizer, const ChatFlags& fl
       }
       continue;
     }
-    AnswerPrinter printer(json, flags.common.talks());
-    const auto answer = chat.turn(line, answerer, printer);
-    printer.finish();
+    AnswerView view(flags.common, chat.session().options().chunk);
+    const auto answer = chat.say(line, view);
+    view.finish();
     if (!answer) {
       fail(answer.error(), json);
       continue;
     }
-    if (json) print(answer_json(*answer));
+    if (json) print(answer_json(*answer, load_seconds));
     note_timing(flags.common, *answer);
     clear_interrupt();
   }
   if (const auto status = check_read(stdin, stdin_name); !status) return fail(status.error(), json);
-  return chat.lost_output() ? exit_failed : exit_done;
+  return commands.lost_output() ? exit_failed : exit_done;
 }
 
 int chat(const ChatFlags& flags) {
   const bool json = flags.common.json;
   if (const auto status = check_media(flags.media); !status) return fail(status.error(), json);
   catch_interrupts();
-  Engine engine;
-  auto file = open_weights(flags.common.model);
+  auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
-  engine.file = std::move(*file);
-  const auto tokenizer = tokenizer_of(engine.file);
-  if (!tokenizer) return fail(tokenizer.error(), json);
-  if (const auto status = start(engine, flags.common); !status) return fail(status.error(), json);
-  auto answerer = Answerer::create(engine, &*tokenizer, flags.common, flags.generation);
-  if (!answerer) return fail(answerer.error(), json);
+  if (!file->tokenizer) return fail(file->tokenizer.error(), json);
+  auto engine = start(std::move(*file), flags.common);
+  if (!engine) return fail(engine.error(), json);
+  lamina::ChatOptions options;
+  options.generation = generation_options(*engine->model, flags.common, flags.generation);
+  options.system = flags.generation.system;
+  options.thinking = flags.generation.think;
+  auto chat = lamina::Chat::create(*engine->model, std::move(*engine->session), options);
+  if (!chat) return fail(chat.error(), json);
   note_demo(flags.common);
-  return talk(engine, *tokenizer, flags, *answerer);
+  return talk(*chat, flags, engine->load_seconds);
 }
 
 }  // namespace

@@ -42,10 +42,9 @@ std::uint32_t default_chunk(std::int32_t vocab) {
   return static_cast<std::uint32_t>(std::clamp((std::int32_t{1} << 26) / vocab, 1, 512));
 }
 
-lamina::Result<std::vector<lamina::TokenId>> prompt_ids(const LogitsFlags& flags,
-                                                        const lamina::WeightFile& file) {
+lamina::Result<std::vector<lamina::TokenId>> prompt_ids(const LogitsFlags& flags, const OpenFile& file) {
   if (!flags.has_prompt) return parse_ids(flags.tokens, "--tokens");
-  const auto tokenizer = tokenizer_of(file);
+  const auto& tokenizer = file.tokenizer;
   if (!tokenizer) return tokenizer.error();
   const lamina::TextSpan span{flags.prompt, lamina::Special::match};
   std::vector<lamina::TokenId> ids;
@@ -80,25 +79,22 @@ int logits(const LogitsFlags& flags) {
     return fail_usage("logits: either --tokens or --prompt is needed", "lamina logits --tokens 2,5,7", json);
   }
   catch_interrupts();
-  Engine engine;
-  auto file = open_weights(flags.common.model);
+  auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
-  engine.file = std::move(*file);
-  const auto ids = prompt_ids(flags, engine.file);
+  const auto ids = prompt_ids(flags, *file);
   if (!ids && !flags.has_prompt)
     return fail_usage(describe(ids.error()).view(), "lamina logits --tokens 2,5,7", json);
   if (!ids) return fail(ids.error(), json);
   if (ids->empty()) return fail_usage("logits: no tokens", "lamina logits --tokens 2,5,7", json);
 
-  const std::int32_t most = engine.file.description.max_context;
-  if (const auto status = check_length(ids->size(), context_for(flags.common, most), most); !status) {
+  const lamina::ModelDescription& model = file->weights.description;
+  const std::uint32_t context = context_for(flags.common, model.max_context);
+  if (const auto status = check_length(ids->size(), context, file->weights); !status)
     return fail(status.error(), json);
-  }
-  std::uint32_t chunk = flags.chunk > 0 ? flags.chunk : default_chunk(engine.file.description.vocab);
+  std::uint32_t chunk = flags.chunk > 0 ? flags.chunk : default_chunk(model.vocab);
   chunk = static_cast<std::uint32_t>(std::min<std::size_t>(chunk, ids->size()));
-  if (const auto status = start(engine, flags.common, {.chunk = chunk, .logits_rows = chunk}); !status) {
-    return fail(status.error(), json);
-  }
+  auto engine = start(std::move(*file), flags.common, {.chunk = chunk, .logits_rows = chunk});
+  if (!engine) return fail(engine.error(), json);
 
   std::optional<OutputFile> out;
   if (!flags.out.empty()) {
@@ -107,10 +103,10 @@ int logits(const LogitsFlags& flags) {
     out.emplace(std::move(*made));
   }
   std::vector<std::size_t> best;
-  if (const auto status = write_rows(*engine.session, *ids, flags, out ? &*out : nullptr, best); !status) {
+  if (const auto status = write_rows(*engine->session, *ids, flags, out ? &*out : nullptr, best); !status) {
     return fail(status.error(), json);
   }
-  const std::size_t vocab = engine.session->vocab();
+  const std::size_t vocab = engine->session->vocab();
   if (!out || json) {
     print(Json{{"shape", {best.size(), vocab}}, {"argmax", best}});
   } else {

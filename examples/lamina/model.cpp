@@ -2,13 +2,13 @@
 // Opening models and making sessions.
 #include "model.hpp"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
-#include <vector>
 
-#include <lamina/huggingface/directory.hpp>
+#include <lamina/engine/check_options.hpp>
+#include <lamina/engine/open_model.hpp>
+#include <lamina/huggingface/directories.hpp>
 #include <lamina/weights/gguf/file.hpp>
-#include <lamina/weights/recognise.hpp>
 
 #include "interrupt.hpp"
 #include "machine.hpp"
@@ -30,13 +30,15 @@ Result<lamina::WeightFile> open_weights(const std::string& path) {
   return path.empty() ? lamina::read_gguf(demo_bytes(), "demo") : lamina::open_model(path);
 }
 
+Result<OpenFile> open_file(const std::string& path) {
+  auto weights = open_weights(path);
+  if (!weights) return weights.error();
+  auto tokenizer = lamina::tokenizer_of(*weights, &lamina::huggingface);
+  return OpenFile{std::move(*weights), std::move(tokenizer)};
+}
+
 Result<const lamina::ModelEntry*> find_entry(const lamina::WeightFile& file) {
-  std::vector<lamina::Candidate> candidates;
-  for (const lamina::ModelEntry* entry : lamina_registry())
-    candidates.push_back({entry->name, &entry->describe()});
-  const auto index = lamina::recognise(file.description, candidates, file.path);
-  if (!index) return index.error();
-  return lamina_registry()[*index];
+  return lamina::entry_of(file, lamina_registry());
 }
 
 Result<const lamina::ModelEntry*> find_variant(std::string_view name) {
@@ -103,17 +105,17 @@ void read_ahead(const lamina::WeightFile& file, bool packed, const CommonOptions
 
 /// Packs the weights where that pays: for `fast`, when they fit into memory beside the session. Shows a bar
 /// for big files. Returns the bytes packed; of a packed file there is nothing left to pack.
-Result<std::size_t> pack(Engine& engine, const CommonOptions& common, const lamina::SessionOptions& options) {
+Result<std::size_t> pack(const lamina::ModelEntry& entry, lamina::WeightFile& file,
+                         const CommonOptions& common, const lamina::SessionOptions& options) {
   if (common.no_pack || common.precision_value() == lamina::Precision::exact) return std::size_t{0};
-  const std::uint64_t bytes = lamina::packable_bytes(*engine.entry, engine.file);
+  const std::uint64_t bytes = lamina::packable_bytes(entry, file);
   const std::string size = format_bytes(static_cast<double>(bytes));
-  if (bytes > 0 &&
-      bytes + lamina::Session::bytes(*engine.entry, options) > available_memory_bytes() / 10 * 9) {
+  if (bytes > 0 && bytes + lamina::Session::bytes(entry, options) > available_memory_bytes() / 10 * 9) {
     note_less(common, unpacked_note, size.c_str());
     return std::size_t{0};
   }
   ProgressBar bar("packing weights", bytes, bytes >= big_file && common.talks());
-  auto packed = lamina::pack_weights(*engine.entry, engine.file, engine.pool.get(), show_packing(bar));
+  auto packed = lamina::pack_weights(entry, file, options.executor, show_packing(bar));
   if (packed) bar.at(*packed);
   if (packed || packed.error().code != ErrorCode::out_of_memory) return packed;
   note_less(common, unpacked_note, size.c_str());
@@ -121,8 +123,8 @@ Result<std::size_t> pack(Engine& engine, const CommonOptions& common, const lami
 }
 
 /// Control groups end a process that takes more memory than they grant: say so before.
-lamina::Status check_grant(const Engine& engine, const lamina::SessionOptions& options) {
-  const std::uint64_t needed = lamina::Session::bytes(*engine.entry, options);
+lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::SessionOptions& options) {
+  const std::uint64_t needed = lamina::Session::bytes(entry, options);
   const std::uint64_t granted = grantable_memory_bytes();
   if (needed <= granted) return lamina::Done{};
   return Error{ErrorCode::out_of_memory,
@@ -156,65 +158,52 @@ lamina::PackProgress show_packing(ProgressBar& bar) noexcept {
           &bar};
 }
 
-lamina::Status start(Engine& engine, const CommonOptions& common, const SessionNeeds& needs) {
+namespace {
+
+/// Binds the weights and makes the session. Errors: as `Model::create` and `Session::create`.
+lamina::Status bind(Engine& engine, const lamina::ModelEntry& entry, OpenFile file,
+                    const lamina::SessionOptions& options) {
+  std::optional<lamina::Tokenizer> tokenizer;
+  if (file.tokenizer) tokenizer.emplace(std::move(*file.tokenizer));
+  auto model = lamina::Model::create(entry, std::move(file.weights), std::move(tokenizer));
+  if (!model) return model.error();
+  auto session = lamina::Session::create(*model, options);
+  if (!session) return session.error();
+  engine.model.emplace(std::move(*model));
+  engine.session.emplace(std::move(*session));
+  return lamina::Done{};
+}
+
+}  // namespace
+
+Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNeeds& needs) {
   const Stopwatch watch;
-  const auto entry = find_entry(engine.file);
+  const auto entry = find_entry(file.weights);
   if (!entry) return entry.error();
-  engine.entry = *entry;
-  lamina::SessionOptions options = session_options(common, engine.file.description, needs);
+  Engine engine;
+  lamina::SessionOptions options = session_options(common, file.weights.description, needs);
   auto pool = start_threads(common);
   if (!pool) return pool.error();
   engine.pool = std::move(*pool);
   options.executor = engine.pool.get();
-  LAMINA_TRY(check_grant(engine, options));
-  const auto packed = pack(engine, common, options);
+  LAMINA_TRY(check_grant(**entry, options));
+  const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
-  read_ahead(engine.file, *packed > 0, common);
-  auto session = lamina::Session::create(*engine.entry, engine.file, options);
-  if (!session && *packed > 0 && session.error().code == ErrorCode::out_of_memory) {
+  read_ahead(file.weights, *packed > 0, common);
+  auto bound = bind(engine, **entry, std::move(file), options);
+  if (!bound && *packed > 0 && bound.error().code == ErrorCode::out_of_memory) {
     note_less(common, unpacked_note, format_bytes(static_cast<double>(*packed)).c_str());
-    auto file = open_weights(common.model);
-    if (!file) return file.error();
-    engine.file = std::move(*file);
-    session = lamina::Session::create(*engine.entry, engine.file, options);
+    auto unpacked = open_file(common.model);
+    if (!unpacked) return unpacked.error();
+    bound = bind(engine, **entry, std::move(*unpacked), options);
   }
-  if (!session) return session.error();
-  engine.session.emplace(std::move(*session));
+  if (!bound) return bound.error();
   engine.load_seconds = watch.seconds();
-  return lamina::Done{};
+  return engine;
 }
 
-lamina::Status check_length(std::size_t tokens, std::uint32_t context, std::int32_t most) {
-  if (tokens <= context) return lamina::Done{};
-  Error error{ErrorCode::context_full,
-              "prompt",
-              "longer than the context",
-              lamina::text("at most %u tokens", context),
-              lamina::text("%zu tokens", tokens),
-              ""};
-  error.hint =
-      tokens <= static_cast<std::size_t>(most)
-          ? lamina::text("plan a larger context: -c %zu (this model can hold %d)",
-                         tokens + 1024 <= static_cast<std::size_t>(most) ? tokens + 1024
-                                                                         : static_cast<std::size_t>(most),
-                         most)
-                .view()
-          : lamina::text("shorten the prompt: this model can hold %d tokens", most).view();
-  return error;
-}
-
-lamina::Status feed(lamina::Session& session, std::span<const lamina::TokenId> tokens,
-                    const CommonOptions& common) {
-  const std::size_t piece = session.options().chunk;
-  ProgressBar bar("reading prompt", tokens.size(),
-                  common.talks() && !common.json && tokens.size() > 4 * piece);
-  for (std::size_t done = 0; done < tokens.size() && !interrupted();) {
-    const std::size_t count = std::min(piece, tokens.size() - done);
-    LAMINA_TRY(session.prompt(tokens.subspan(done, count)));
-    done += count;
-    bar.at(done);
-  }
-  return lamina::Done{};
+lamina::Status check_length(std::size_t tokens, std::uint32_t context, const lamina::WeightFile& file) {
+  return lamina::check_length(tokens, context, static_cast<std::uint32_t>(file.description.max_context));
 }
 
 }  // namespace program

@@ -13,7 +13,9 @@
 #include <lamina/core/error.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/packing/pack_weights.hpp>
+#include <lamina/engine/model.hpp>
 #include <lamina/engine/session.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
 #include <lamina/core/threads.hpp>
 #include <lamina/weights/weight_file.hpp>
 
@@ -34,17 +36,21 @@ namespace program {
 /// Finds a compiled-in model by its name, with or without "gemma4-". Errors: bad_argument.
 [[nodiscard]] lamina::Result<const lamina::ModelEntry*> find_variant(std::string_view name);
 
-/// A model and everything that runs it. Not movable: the session points into it.
+/// An open file, and whether what it carries of a tokenizer can be used.
+struct OpenFile {
+  lamina::WeightFile weights;
+  lamina::Result<lamina::Tokenizer> tokenizer;
+};
+
+/// Opens what `-m` names, with its tokenizer.
+[[nodiscard]] lamina::Result<OpenFile> open_file(const std::string& path);
+
+/// A model and everything that runs it.
 struct Engine {
-  lamina::WeightFile file;
-  const lamina::ModelEntry* entry = nullptr;
   std::unique_ptr<lamina::ThreadPool> pool;
+  std::optional<lamina::Model> model;
   std::optional<lamina::Session> session;
   double load_seconds = 0;
-
-  Engine() = default;
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
 };
 
 /// What a sub-command changes in the plan of its session; 0 keeps the default.
@@ -66,15 +72,12 @@ struct SessionNeeds {
 /// Shows packing on `bar`, which must outlive it; stops when Ctrl-C was pressed.
 [[nodiscard]] lamina::PackProgress show_packing(ProgressBar& bar) noexcept;
 
-/// Makes the session of an engine whose `file` is open: finds the type, starts threads, plans, binds weights.
-[[nodiscard]] lamina::Status start(Engine& engine, const CommonOptions& common,
-                                   const SessionNeeds& needs = {});
+/// Runs an open file: finds the type, starts threads, plans, packs and binds weights, makes the session.
+[[nodiscard]] lamina::Result<Engine> start(OpenFile file, const CommonOptions& common,
+                                           const SessionNeeds& needs = {});
 
-/// Checks that `tokens` fit the context. Errors: context_full, with what to do.
-[[nodiscard]] lamina::Status check_length(std::size_t tokens, std::uint32_t context, std::int32_t most);
-
-/// Feeds a prompt piece by piece, with a progress bar when it is long; stops early when Ctrl-C was pressed.
-[[nodiscard]] lamina::Status feed(lamina::Session& session, std::span<const lamina::TokenId> tokens,
-                                  const CommonOptions& common);
+/// Checks that `tokens` fit the context that the flags ask for. Errors: context_full, with what to do.
+[[nodiscard]] lamina::Status check_length(std::size_t tokens, std::uint32_t context,
+                                          const lamina::WeightFile& file);
 
 }  // namespace program

@@ -30,7 +30,7 @@ struct RunFlags {
 /// What is asked, as ids.
 struct RunPrompt {
   std::vector<lamina::TokenId> ids;
-  AnswerForm form = AnswerForm::parsed;
+  lamina::AnswerForm form = lamina::AnswerForm::parsed;
   lamina::ResponseStart start = lamina::ResponseStart::answer;
 };
 
@@ -57,7 +57,7 @@ lamina::Result<RunPrompt> chat_prompt(const RunFlags& flags, const lamina::Token
 
 /// Text without a template: special texts count, as in `lamina logits --prompt`.
 lamina::Result<RunPrompt> raw_prompt(const RunFlags& flags, const lamina::Tokenizer& tokenizer) {
-  RunPrompt result{{}, AnswerForm::raw};
+  RunPrompt result{{}, lamina::AnswerForm::raw};
   const lamina::TextSpan span{flags.text, lamina::Special::match};
   LAMINA_TRY(tokenizer.encode(std::span(&span, 1), result.ids, lamina::Bos::once));
   LAMINA_TRY(check_text_only(result.ids, tokenizer, "--raw"));
@@ -67,35 +67,33 @@ lamina::Result<RunPrompt> raw_prompt(const RunFlags& flags, const lamina::Tokeni
 int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& given) {
   const bool json = flags.common.json;
   catch_interrupts();
-  Engine engine;
-  auto file = open_weights(flags.common.model);
+  auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
-  engine.file = std::move(*file);
-  const auto tokenizer = tokenizer_of(engine.file);
   // Ids need no tokenizer: without one, the answer has ids only.
-  if (!tokenizer && given.empty()) return fail(tokenizer.error(), json);
-  lamina::Result<RunPrompt> prompt = RunPrompt{given, AnswerForm::raw};
+  if (!file->tokenizer && given.empty()) return fail(file->tokenizer.error(), json);
+  lamina::Result<RunPrompt> prompt = RunPrompt{given, lamina::AnswerForm::raw};
   if (given.empty()) {
-    prompt = flags.raw ? raw_prompt(flags, *tokenizer)
-                       : chat_prompt(flags, *tokenizer, template_size(engine.file));
+    prompt = flags.raw ? raw_prompt(flags, *file->tokenizer)
+                       : chat_prompt(flags, *file->tokenizer, file->weights.description.template_size());
   }
   if (!prompt) return fail(prompt.error(), json);
-  const std::int32_t most = engine.file.description.max_context;
-  if (const auto status = check_length(prompt->ids.size(), context_for(flags.common, most), most); !status) {
+  const std::uint32_t context = context_for(flags.common, file->weights.description.max_context);
+  if (const auto status = check_length(prompt->ids.size(), context, file->weights); !status)
     return fail(status.error(), json);
-  }
-  if (const auto status = start(engine, flags.common); !status) return fail(status.error(), json);
-  auto answerer = Answerer::create(engine, tokenizer ? &*tokenizer : nullptr, flags.common, flags.generation);
-  if (!answerer) return fail(answerer.error(), json);
+  auto engine = start(std::move(*file), flags.common);
+  if (!engine) return fail(engine.error(), json);
+  auto generator = lamina::Generator::create(
+      *engine->model, generation_options(*engine->model, flags.common, flags.generation));
+  if (!generator) return fail(generator.error(), json);
 
   note_demo(flags.common);
-  AnswerPrinter printer(json, flags.common.talks());
-  const auto answer = answerer->answer({prompt->ids, 0, prompt->form, prompt->start}, printer);
-  printer.finish();
+  AnswerView view(flags.common, engine->session->options().chunk);
+  const auto answer = generator->answer(*engine->session, {prompt->ids, prompt->form, prompt->start}, view);
+  view.finish();
   if (!answer) return fail(answer.error(), json);
-  if (json) print(answer_json(*answer));
+  if (json) print(answer_json(*answer, engine->load_seconds));
   note_timing(flags.common, *answer);
-  return answer->stop == StopReason::interrupted ? exit_interrupted : exit_done;
+  return answer->stop == lamina::StopReason::interrupted ? exit_interrupted : exit_done;
 }
 
 int run(RunFlags& flags) {

@@ -64,23 +64,6 @@ bool directory_has_per_layer_inputs(const std::string& directory) {
 
 }  // namespace
 
-Result<Tokenizer> tokenizer_of(const lamina::WeightFile& file) {
-  if (!file.tokenizer_json.empty()) {
-    return make_tokenizer(lamina::read_tokenizer_json(file.tokenizer_json, file.path + "/tokenizer.json"));
-  }
-  if (!file.metadata.empty()) return make_tokenizer(lamina::read_gguf_vocabulary(file.metadata));
-  return Error{ErrorCode::unsupported,
-               lamina::place(file.path),
-               "model has no tokenizer",
-               "tokenizer.json beside config.json",
-               "nothing",
-               "give token ids with --tokens"};
-}
-
-lamina::TemplateSize template_size(const lamina::WeightFile& file) noexcept {
-  return size_of_template(file.description.per_layer_input > 0);
-}
-
 Result<TextParts> open_text_parts(const std::string& path) {
   if (path.empty()) return parts_of_gguf(lamina::read_gguf_file(demo_bytes(), "demo"));
   if (lamina::path_kind(path) == lamina::PathKind::directory) {

@@ -11,12 +11,6 @@
 
 namespace program {
 
-/// Builds the tokenizer of an open model. Errors: as the readers; unsupported if the model brings none.
-[[nodiscard]] lamina::Result<lamina::Tokenizer> tokenizer_of(const lamina::WeightFile& file);
-
-/// The chat template that goes with a model: small for those with per-layer inputs (E2B, E4B, the demo).
-[[nodiscard]] lamina::TemplateSize template_size(const lamina::WeightFile& file) noexcept;
-
 /// A tokenizer, and the chat template that goes with it.
 struct TextParts {
   lamina::Tokenizer tokenizer;

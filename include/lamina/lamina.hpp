@@ -4,8 +4,7 @@
 // compile <lamina/linear/define_linear.hpp> once, where several units of a program include this header.
 #pragma once
 
-#include <lamina/weights/gguf/file.hpp>         // bytes of a file -> checked, named tensors
-#include <lamina/weights/recognise.hpp>         // which model type is this file?
+#include <lamina/engine/open_model.hpp>         // a file -> a model of one of the compiled-in types
 #include <lamina/schedule.hpp>                  // what a model is, as a type; facts about it
 #include <lamina/forward/model_entry-inl.hpp>   // layers and kernels, compiled for one model type
 #include <lamina/packing/pack_weights.hpp>      // weights in the order of vectors (optional)
@@ -17,3 +16,4 @@
 #include <lamina/sampling/sampler.hpp>          // logits -> id
 #include <lamina/chat/chat_template.hpp>        // turns -> prompt
 #include <lamina/chat/response_parser.hpp>      // ids -> thoughts, text, tool calls
+#include <lamina/chat/chat.hpp>                 // all of that for a conversation: text in, events out

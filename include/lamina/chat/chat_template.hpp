@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/types.hpp>
 #include <lamina/chat/conversation.hpp>
 #include <lamina/chat/prompt.hpp>
 #include <lamina/chat/tool_syntax.hpp>
@@ -17,13 +18,6 @@
 #include <lamina/chat/value.hpp>
 
 namespace lamina {
-
-/// Which of the two published templates: they differ in the empty thought block that keeps large models from
-/// thinking.
-enum class TemplateSize : std::uint8_t {
-  small,  ///< E2B, E4B
-  large,  ///< 12B, 26B-A4B, 31B
-};
 
 /// Renders a conversation exactly as the published template does.
 ///

@@ -92,6 +92,7 @@ enum class ErrorCode : std::uint8_t {
   context_full,   ///< more tokens than the session was planned for
   bad_argument,   ///< the caller's value is outside its documented range
   not_finite,     ///< a NaN or an infinity arose while computing: damaged weights, or an overflow
+  cancelled,      ///< the caller said to stop
 };
 
 /// The stable name of a code, used in JSON output.
@@ -113,6 +114,8 @@ enum class ErrorCode : std::uint8_t {
       return "bad_argument";
     case ErrorCode::not_finite:
       return "not_finite";
+    case ErrorCode::cancelled:
+      return "cancelled";
   }
   return "unknown";
 }

@@ -46,6 +46,13 @@ enum class EmbeddingScale : std::uint8_t {
   bf16,       ///< rounded to bf16, as the models were trained
 };
 
+/// Which of the two published chat templates a model was trained with: they differ in the empty thought block
+/// that keeps large models from thinking.
+enum class TemplateSize : std::uint8_t {
+  small,  ///< E2B, E4B
+  large,  ///< 12B, 26B-A4B, 31B
+};
+
 /// Tells whether a value is one of its enumeration's: options may come from a cast.
 [[nodiscard]] constexpr bool is_known(Precision p) noexcept {
   return p == Precision::fast || p == Precision::exact;

@@ -2,6 +2,7 @@
 // The rules of the options of engines, sequences and sessions, checked before anything is planned with them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -30,6 +31,20 @@ template <class Option>
 }
 
 }  // namespace detail
+
+/// Checks that `tokens` fit a context, of a model that can hold `most`. Errors: context_full.
+[[nodiscard]] inline Status check_length(std::size_t tokens, std::uint32_t context,
+                                         std::uint32_t most) noexcept {
+  if (tokens <= context) return Done{};
+  // Some room for the answer, too.
+  const std::size_t wished = tokens + 1024 <= most ? tokens + 1024 : most;
+  const FixedText<160> hint =
+      tokens <= most ? text("plan a larger `context`: %zu (this model can hold %u)", wished, most)
+                     : text("shorten the prompt: this model can hold %u tokens", most);
+  return Error{ErrorCode::context_full,    "prompt",
+               "longer than the context",  text("at most %u tokens", context),
+               text("%zu tokens", tokens), hint.view()};
+}
 
 /// Checks the options of an engine. Errors: bad_argument, naming the option.
 [[nodiscard]] inline Status check_options(const EngineOptions& options) noexcept {

@@ -94,9 +94,12 @@ class Session {
     logits_ = {};
   }
 
+  [[nodiscard]] std::span<const TokenId> tokens() const noexcept {
+    return sequence_.tokens();
+  }  ///< fed so far
   [[nodiscard]] std::uint32_t position() const noexcept {
     return sequence_.position();
-  }  ///< tokens fed so far
+  }  ///< how many these are
   [[nodiscard]] std::uint32_t context() const noexcept {
     return sequence_.context();
   }  ///< tokens planned for

@@ -72,7 +72,7 @@ class ConfigReader {
     LAMINA_TRY(text_.required("num_hidden_layers", {1, max_layers}, model.layer_count));
     LAMINA_TRY(text_.required("hidden_size", {1, max_width}, model.hidden));
     LAMINA_TRY(read_vocab());
-    LAMINA_TRY(text_.required("max_position_embeddings", {1, max_tokens}, model.max_context));
+    LAMINA_TRY(text_.required("max_position_embeddings", {1, max_positions}, model.max_context));
     LAMINA_TRY(read_scalars());
     LAMINA_TRY(read_layer_types());
     LAMINA_TRY(read_attention());
@@ -164,7 +164,7 @@ class ConfigReader {
       return layer.attention == AttentionClass::local;
     };
     if (std::any_of(model.layers.begin(), model.layers.begin() + model.layer_count, is_local))
-      LAMINA_TRY(text_.required("sliding_window", {1, max_tokens}, window));
+      LAMINA_TRY(text_.required("sliding_window", {1, max_positions}, window));
     const auto shared = text_.integer("num_kv_shared_layers", {0, model.layer_count - 1});
     if (!shared) return shared.error();
     const auto k_eq_v = text_.boolean_or("attention_k_eq_v", false);

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include <lamina/core/config.hpp>
+#include <lamina/core/types.hpp>
 
 namespace lamina {
 
@@ -56,6 +56,12 @@ struct ModelDescription {
       if (!(layers[static_cast<std::size_t>(i)] == other.layers[static_cast<std::size_t>(i)])) return false;
     }
     return true;
+  }
+
+  /// The chat template that the published model of this structure goes with: the models with per-layer inputs
+  /// are the small ones.
+  [[nodiscard]] constexpr TemplateSize template_size() const noexcept {
+    return per_layer_input > 0 ? TemplateSize::small : TemplateSize::large;
   }
 };
 

@@ -20,7 +20,7 @@ inline constexpr std::int32_t max_width = 1 << 20;  ///< hidden, feed-forward an
 inline constexpr std::int32_t max_heads = 4096;
 inline constexpr std::int32_t max_head_dim = 1 << 14;
 inline constexpr std::int32_t max_experts = 512;
-inline constexpr std::int32_t max_tokens = 1 << 30;  ///< context and window
+inline constexpr std::int32_t max_positions = 1 << 30;  ///< context and window
 
 /// Checks the rules between the numbers of a description: heads, sharing, experts, scalars.
 ///

@@ -7,7 +7,7 @@
 #include <lamina/weights/as_header.hpp>
 #include <lamina/weights/gguf/file.hpp>
 
-#include "demo_path.hpp"
+#include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "expected/lamina_demo.hpp"
 #include "expected/q_e2b.hpp"

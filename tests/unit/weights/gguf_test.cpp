@@ -10,7 +10,7 @@
 #include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/gguf/vocabulary.hpp>
 
-#include "demo_path.hpp"
+#include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "support/gguf_builder.hpp"
 #include "support/golden.hpp"

@@ -87,7 +87,7 @@ class GgufDescriber {
                         "metadata only", "a file with only a vocabulary serves to tokenize, not to run");
     }
     LAMINA_TRY(read("gemma4.block_count", max_layers, model_.layer_count));
-    LAMINA_TRY(read("gemma4.context_length", max_tokens, model_.max_context));
+    LAMINA_TRY(read("gemma4.context_length", max_positions, model_.max_context));
     LAMINA_TRY(read("gemma4.embedding_length", max_width, model_.hidden));
     const auto per_layer = metadata_.integer_or("gemma4.embedding_length_per_layer_input", {0, max_width}, 0);
     if (!per_layer) return per_layer.error();
@@ -151,7 +151,7 @@ class GgufDescriber {
     LAMINA_TRY(read_equal("gemma4.attention.key_length_swa", "gemma4.attention.value_length_swa", local_dim));
     LAMINA_TRY(check_rotation("gemma4.rope.dimension_count", global_dim));
     LAMINA_TRY(check_rotation("gemma4.rope.dimension_count_swa", local_dim));
-    LAMINA_TRY(read("gemma4.attention.sliding_window", max_tokens, window));
+    LAMINA_TRY(read("gemma4.attention.sliding_window", max_positions, window));
     const auto shared =
         metadata_.integer_or("gemma4.attention.shared_kv_layers", {0, model_.layer_count - 1}, 0);
     if (!shared) return shared.error();

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// One answer of a model: how it is drawn, what comes out, and who is told while it comes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <lamina/chat/call_parser.hpp>
+#include <lamina/chat/response_parser.hpp>
+#include <lamina/core/types.hpp>
+#include <lamina/sampling/sampler.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace lamina {
+
+/// Why an answer ended.
+enum class StopReason : std::uint8_t {
+  end_of_turn,  ///< the model closed its turn
+  max_tokens,   ///< `GenerationOptions::max_tokens`
+  stop_token,   ///< another token that ends answers: end of text, a call that waits for its result
+  context,      ///< the session has no room for more
+  interrupted,  ///< the observer said so
+};
+
+[[nodiscard]] constexpr std::string_view name_of(StopReason reason) noexcept {
+  constexpr std::string_view names[] = {"end_of_turn", "max_tokens", "stop_token", "context", "interrupted"};
+  return names[static_cast<std::size_t>(reason)];
+}
+
+/// Sampling as the file of a model asks for it.
+[[nodiscard]] inline SamplingOptions sampling_of(const GenerationDefaults& file) noexcept {
+  SamplingOptions options;
+  options.temperature = file.temperature;
+  options.top_k = static_cast<std::uint32_t>(file.top_k);
+  options.top_p = file.top_p;
+  return options;
+}
+
+/// How answers are generated.
+struct GenerationOptions {
+  std::optional<SamplingOptions> sampling{};  ///< empty: as the model's file says (its `seed` is not used)
+  std::optional<std::uint64_t> seed{};        ///< of all draws; empty: another one for each answer
+  std::uint32_t max_tokens = 0;               ///< 0: as many as there is room for
+  bool ignore_stop = false;  ///< go on after tokens that end answers; text comes unparsed then
+};
+
+/// How the ids of an answer become text.
+enum class AnswerForm : std::uint8_t {
+  parsed,  ///< thoughts, text and calls apart; special tokens not shown
+  raw,     ///< every token as its text
+};
+
+/// What came out.
+struct Answer {
+  std::string text;
+  std::string thought;
+  std::vector<ParsedCall> calls;
+  std::vector<TokenId> tokens;         ///< the one that ended it included, if one did
+  std::size_t prompt_tokens = 0;       ///< of the whole prompt
+  std::size_t prompt_tokens_read = 0;  ///< of them, those that were not in the cache already
+  StopReason stop = StopReason::max_tokens;
+  std::optional<std::uint64_t> seed;  ///< of the draws, if there were any: it repeats the answer
+  double prompt_seconds = 0;
+  double decode_seconds = 0;
+};
+
+/// Is told about an answer while it comes. Called by the thread that generates.
+class AnswerObserver {
+ public:
+  /// A piece of a thought or text, whole characters; or a call.
+  virtual void take(const ResponseEvent& /*event*/) {}
+  /// `done` of `total` prompt tokens are read.
+  virtual void prompt_read(std::size_t /*done*/, std::size_t /*total*/) {}
+  /// Asked before every token and every piece of the prompt; false ends the answer as it is.
+  [[nodiscard]] virtual bool goes_on() { return true; }
+
+ protected:
+  ~AnswerObserver() = default;
+};
+
+}  // namespace lamina

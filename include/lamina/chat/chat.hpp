@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// A conversation with a model: text in, typed events out.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <lamina/chat/answer.hpp>
+#include <lamina/chat/chat_template.hpp>
+#include <lamina/chat/conversation.hpp>
+#include <lamina/chat/generator.hpp>
+#include <lamina/core/error.hpp>
+#include <lamina/engine/model.hpp>
+#include <lamina/engine/options.hpp>
+#include <lamina/engine/session.hpp>
+
+namespace lamina {
+
+/// How a conversation is planned.
+struct ChatOptions {
+  std::uint32_t context = 8192;  ///< tokens it can hold, prompt and answers; the model's most if that is less
+  std::uint32_t chunk = 512;     ///< prompt tokens per pass over the weights
+  Precision precision = Precision::fast;
+  CacheFormat cache = CacheFormat::bf16;
+  Executor* executor = nullptr;  ///< null: the calling thread does everything
+  GenerationOptions generation{};
+  std::string system{};        ///< instruction for the whole conversation; empty: none
+  bool thinking = false;       ///< let the model think before it answers
+  std::vector<Value> tools{};  ///< functions that it may call
+};
+
+/// A conversation: what was said, a session that has read it, and a sampler.
+///
+/// What was read before is not read again as long as the prompt only grows. A turn that fails leaves the
+/// conversation as it was.
+/// Threads   one at a time, but `stop`: any
+class Chat {
+  struct NoEvents {
+    void operator()(const ResponseEvent&) const noexcept {}
+  };
+
+ public:
+  /// Plans a session and takes its memory; shares `model`, which may be moved or destroyed afterwards.
+  ///
+  /// Errors   unsupported (the model has no tokenizer, or none for this template), out_of_memory, bad_argument
+  [[nodiscard]] static Result<Chat> create(const Model& model, const ChatOptions& options = {});
+  /// As above, with a session over `model` that the caller has planned; `options` beside generation, system,
+  /// thinking and tools are not used.
+  [[nodiscard]] static Result<Chat> create(const Model& model, Session session, const ChatOptions& options);
+
+  /// Says `words` and returns the answer. `on_event` is called with every `ResponseEvent` of it while it
+  /// comes; if it returns a bool, false ends the answer.
+  ///
+  /// Errors   context_full, unsupported (a tool schema), not_finite
+  template <class OnEvent = NoEvents>
+  requires std::is_invocable_v<OnEvent&, const ResponseEvent&>
+  [[nodiscard]] Result<Answer> say(std::string_view words, OnEvent&& on_event = {}) {
+    return ask(with_user_message(words), on_event);
+  }
+  /// As above, for observers that want to know more.
+  [[nodiscard]] Result<Answer> say(std::string_view words, AnswerObserver& observer) {
+    return ask(with_user_message(words), observer);
+  }
+
+  /// Gives the results of the calls that the last answer made, in their order, and returns how it goes on.
+  ///
+  /// Errors   as `say`; bad_argument (the last message made no calls)
+  template <class OnEvent = NoEvents>
+  [[nodiscard]] Result<Answer> give_results(std::vector<ToolResponse> results, OnEvent&& on_event = {}) {
+    if (conversation_.messages.empty() || conversation_.messages.back().tool_calls.empty()) {
+      return Error{ErrorCode::bad_argument, "results", "the last answer made no calls", "", "", ""};
+    }
+    Conversation asked = conversation_;
+    asked.messages.back().tool_responses = std::move(results);
+    return ask(std::move(asked), on_event);
+  }
+
+  /// Ends the answer that comes now, if one does, after its current token.
+  void stop() noexcept { stopped_->store(true, std::memory_order_relaxed); }
+
+  /// Forgets everything but the system's instruction and the tools.
+  void reset();
+  /// Takes the last turn of the user and what followed back. Errors: bad_argument (there is none).
+  [[nodiscard]] Status undo();
+  /// Goes on with another conversation.
+  void load(Conversation conversation) {
+    conversation_ = std::move(conversation);
+    conversation_.add_generation_prompt = true;
+  }
+  void set_thinking(bool thinking) noexcept { conversation_.enable_thinking = thinking; }
+
+  [[nodiscard]] const Conversation& conversation() const noexcept { return conversation_; }
+  [[nodiscard]] const Session& session() const noexcept { return session_; }
+
+ private:
+  Chat(const Model& model, Session session, Generator generator, std::string system,
+       std::unique_ptr<std::atomic<bool>> stopped)
+      : model_(model),
+        session_(std::move(session)),
+        generator_(std::move(generator)),
+        system_(std::move(system)),
+        stopped_(std::move(stopped)) {}
+
+  template <class OnEvent>
+  [[nodiscard]] Result<Answer> ask(Conversation asked, OnEvent& on_event) {
+    class Observer final : public AnswerObserver {
+     public:
+      Observer(std::atomic<bool>& stopped, OnEvent& call) : stopped_(stopped), call_(call) {}
+      void take(const ResponseEvent& event) override {
+        if constexpr (std::is_convertible_v<decltype(call_(event)), bool>) {
+          if (!call_(event)) stopped_.store(true, std::memory_order_relaxed);
+        } else {
+          call_(event);
+        }
+      }
+      bool goes_on() override { return !stopped_.load(std::memory_order_relaxed); }
+
+     private:
+      std::atomic<bool>& stopped_;
+      OnEvent& call_;
+    };
+    Observer observer(*stopped_, on_event);
+    return ask(std::move(asked), static_cast<AnswerObserver&>(observer));
+  }
+  [[nodiscard]] Result<Answer> ask(Conversation asked, AnswerObserver& observer);
+  [[nodiscard]] Conversation with_user_message(std::string_view words) const {
+    Conversation asked = conversation_;
+    Message message;
+    message.role = "user";
+    message.content = words;
+    asked.messages.push_back(std::move(message));
+    return asked;
+  }
+
+  Model model_;
+  Session session_;
+  Generator generator_;
+  std::string system_;
+  std::unique_ptr<std::atomic<bool>> stopped_;  ///< on the heap, so that a chat can be moved
+  Conversation conversation_;
+};
+
+// --- Implementation ---
+
+inline Result<Chat> Chat::create(const Model& model, const ChatOptions& options) {
+  SessionOptions plan;
+  plan.context = std::min(options.context, model.max_context());
+  plan.chunk = options.chunk;
+  plan.precision = options.precision;
+  plan.cache = options.cache;
+  plan.executor = options.executor;
+  auto session = Session::create(model, plan);
+  if (!session) return session.error();
+  return create(model, std::move(*session), options);
+}
+
+inline Result<Chat> Chat::create(const Model& model, Session session, const ChatOptions& options) {
+  if (model.tokenizer() == nullptr) {
+    return Error{ErrorCode::unsupported,
+                 "model",
+                 "has no tokenizer",
+                 "",
+                 "",
+                 "open a file with a tokenizer, or use Session with token ids"};
+  }
+  auto generator = Generator::create(model, options.generation);
+  if (!generator) return generator.error();
+  std::unique_ptr<std::atomic<bool>> stopped(new (std::nothrow) std::atomic<bool>(false));
+  if (stopped == nullptr)
+    return Error{ErrorCode::out_of_memory, "chat", "the system refused memory", "", "", ""};
+  Chat chat(model, std::move(session), std::move(*generator), options.system, std::move(stopped));
+  chat.conversation_.tools = options.tools;
+  chat.conversation_.enable_thinking = options.thinking;
+  chat.reset();
+  return chat;
+}
+
+inline void Chat::reset() {
+  conversation_.messages.clear();
+  if (system_.empty()) return;
+  Message message;
+  message.role = "system";
+  message.content = system_;
+  conversation_.messages.push_back(std::move(message));
+}
+
+inline Status Chat::undo() {
+  std::vector<Message>& messages = conversation_.messages;
+  const auto last =
+      std::find_if(messages.rbegin(), messages.rend(), [](const Message& m) { return m.role == "user"; });
+  if (last == messages.rend())
+    return Error{ErrorCode::bad_argument, "undo", "there is no turn to take back", "", "", ""};
+  messages.erase(last.base() - 1, messages.end());
+  return Done{};
+}
+
+inline Result<Answer> Chat::ask(Conversation asked, AnswerObserver& observer) {
+  stopped_->store(false, std::memory_order_relaxed);
+  LAMINA_TRY(check_text_only(asked));
+  const auto prompt = render_chat(asked, model_.template_size());
+  if (!prompt) return prompt.error();
+  std::vector<TokenId> ids;
+  LAMINA_TRY(model_.tokenizer()->encode(prompt->spans(), ids, Bos::once));
+  const auto start = starts_in_thought(prompt->text()) ? ResponseStart::thought : ResponseStart::answer;
+  // Thoughts leave the history and text may be cut into other tokens: then what the session has read is no
+  // beginning of the prompt, and it begins anew.
+  const auto turns = std::count_if(conversation_.messages.begin(), conversation_.messages.end(),
+                                   [](const Message& m) { return m.role == "user"; });
+  auto answer = generator_.answer(
+      session_, {ids, AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, observer);
+  if (!answer) return answer.error();
+
+  Message reply;
+  reply.role = "assistant";
+  reply.content = answer->text;
+  reply.reasoning = answer->thought;
+  for (const ParsedCall& call : answer->calls) {
+    if (call.well_formed) reply.tool_calls.push_back({call.name, call.arguments, std::nullopt});
+  }
+  asked.messages.push_back(std::move(reply));
+  conversation_ = std::move(asked);
+  return answer;
+}
+
+}  // namespace lamina

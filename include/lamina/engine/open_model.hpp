@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a path, a part of a file or bytes in memory to a model, in one call: `Model::open`.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <lamina/core/error.hpp>
+#include <lamina/core/file_error.hpp>
+#include <lamina/engine/model.hpp>
+#include <lamina/engine/model_entry.hpp>
+#include <lamina/engine/open_options.hpp>
+#include <lamina/packing/pack_weights.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
+#include <lamina/weights/gguf/file.hpp>
+#include <lamina/weights/gguf/vocabulary.hpp>
+#include <lamina/weights/mapped_file.hpp>
+#include <lamina/weights/recognise.hpp>
+#include <lamina/weights/safetensors.hpp>
+#include <lamina/weights/weight_file.hpp>
+
+namespace lamina {
+
+/// Finds the compiled-in type whose structure is the file's. Errors: mismatch, with the numbers that differ.
+[[nodiscard]] inline Result<const ModelEntry*> entry_of(const WeightFile& file, const ModelEntries& entries) {
+  std::vector<Candidate> candidates;
+  for (const ModelEntry* entry : entries.list()) candidates.push_back({entry->name, &entry->describe()});
+  const auto index = recognise(file.description, candidates, file.path);
+  if (!index) return index.error();
+  return entries.list()[*index];
+}
+
+/// Builds the tokenizer that a file carries.
+///
+/// Errors   unsupported (the file has none, or one that `directories` would have to read); bad_file
+[[nodiscard]] inline Result<Tokenizer> tokenizer_of(const WeightFile& file,
+                                                    const DirectoryReader* directories = nullptr) {
+  const auto make = [](Result<VocabularyData> vocabulary) -> Result<Tokenizer> {
+    if (!vocabulary) return vocabulary.error();
+    return Tokenizer::create(std::move(*vocabulary));
+  };
+  if (!file.tokenizer_json.empty() && directories != nullptr)
+    return make(directories->read_vocabulary(file.tokenizer_json, file.path + "/tokenizer.json"));
+  if (!file.metadata.empty()) return make(read_gguf_vocabulary(file.metadata));
+  return file_error(ErrorCode::unsupported, place(file.path), "model has no tokenizer",
+                    "tokenizer.json beside config.json", "nothing", "give token ids instead of text");
+}
+
+namespace detail {
+
+/// Bytes a token takes in a tokenizer's tables, about: 32 MB for the published vocabulary of 262 144.
+inline constexpr std::uint64_t tokenizer_bytes_per_token = 128;
+
+/// Whether there is anything of a tokenizer in a file; if so it must be whole.
+[[nodiscard]] inline bool carries_tokenizer(const WeightFile& file) {
+  return !file.tokenizer_json.empty() || file.metadata.find("tokenizer.ggml.tokens") != nullptr;
+}
+
+/// Whether `path` holds what only a `DirectoryReader` reads. Errors: io.
+[[nodiscard]] inline Result<bool> is_for_directories(const std::string& path) {
+  if (path_kind(path) == PathKind::directory) return true;
+  const auto mapped = open_mapped(path);
+  if (!mapped) return mapped.error();
+  return looks_like_safetensors((*mapped)->bytes());
+}
+
+/// Opens a whole GGUF file that lies inside another file.
+[[nodiscard]] inline Result<WeightFile> open_part(const ModelSource& source) {
+  auto mapped = open_mapped(source.path());
+  if (!mapped) return mapped.error();
+  const std::uint64_t size = (*mapped)->size();
+  if (source.offset() > size || source.length() > size - source.offset()) {
+    return file_error(ErrorCode::bad_argument, place(source.path()), "part lies outside the file",
+                      text("offset and length within %llu bytes", static_cast<unsigned long long>(size)),
+                      text("offset %llu, length %llu", static_cast<unsigned long long>(source.offset()),
+                           static_cast<unsigned long long>(source.length())));
+  }
+  const auto bytes = (*mapped)->bytes().subspan(static_cast<std::size_t>(source.offset()),
+                                                static_cast<std::size_t>(source.length()));
+  auto file = read_gguf_file(bytes, source.path());
+  if (!file) return file.error();
+  file->owners.push_back(std::move(*mapped));
+  return make_weight_file(std::move(*file));
+}
+
+/// Opens the file of a source, whatever it is.
+[[nodiscard]] inline Result<WeightFile> open_source(const ModelSource& source,
+                                                    const DirectoryReader* reader) {
+  if (source.in_memory()) return read_gguf(source.bytes(), source.path());
+  if (source.is_part()) return open_part(source);
+  if (reader != nullptr) return reader->open(source.path());
+  const auto other = is_for_directories(source.path());
+  if (!other) return other.error();
+  if (!*other) return open_gguf(source.path());
+  return file_error(ErrorCode::unsupported, place(source.path()), "not a GGUF file", "a GGUF file",
+                    "a Hugging Face directory or safetensors file",
+                    "include <lamina/huggingface/directories.hpp> and set OpenOptions::directories");
+}
+
+/// The tensors that enter matrix products, which all of a model's tokens read.
+template <class Visit>
+inline void for_each_matrix(const ModelEntry& entry, const WeightFile& file, Visit visit) {
+  std::pair<const WeightFile&, Visit&> context{file, visit};
+  entry.visit_matrices(
+      [](void* given, std::string_view name) {
+        auto& [in, call] = *static_cast<std::pair<const WeightFile&, Visit&>*>(given);
+        if (const TensorView* tensor = in.find(name)) call(*tensor);
+      },
+      &context);
+}
+
+/// Refuses a model that needs more memory than its budget.
+[[nodiscard]] inline Status check_budget(const ModelEntry& entry, const WeightFile& file, bool has_tokenizer,
+                                         std::uint64_t budget) {
+  if (budget == 0) return Done{};
+  std::uint64_t matrices = 0;
+  for_each_matrix(entry, file, [&](const TensorView& tensor) { matrices += tensor.bytes.size(); });
+  const std::uint64_t vectors = entry.model_bytes();
+  const std::uint64_t tokenizer =
+      has_tokenizer ? static_cast<std::uint64_t>(file.description.vocab) * tokenizer_bytes_per_token : 0;
+  const std::uint64_t needed = matrices + vectors + tokenizer;
+  if (needed <= budget) return Done{};
+  const auto number = [](std::uint64_t bytes) { return static_cast<unsigned long long>(bytes); };
+  return file_error(ErrorCode::out_of_memory, place(file.path), "model needs more memory than its budget",
+                    text("at most %llu bytes", number(budget)),
+                    text("%llu bytes: %llu of matrices, %llu of vectors, about %llu of the tokenizer",
+                         number(needed), number(matrices), number(vectors), number(tokenizer)),
+                    "raise OpenOptions::memory_budget, or open a file in a smaller encoding");
+}
+
+/// Reports steps to the caller and remembers whether one was answered with "stop".
+class OpenReporter {
+ public:
+  OpenReporter(const OpenProgress& progress, std::string_view path) : progress_(progress), path_(path) {}
+
+  bool at(OpenStep step, std::uint64_t done, std::uint64_t total) {
+    if (progress_.report != nullptr && !stopped_)
+      stopped_ = !progress_.report(progress_.context, step, done, total);
+    return !stopped_;
+  }
+  [[nodiscard]] Status check() const {
+    if (!stopped_) return Done{};
+    return file_error(ErrorCode::cancelled, place(path_), "opening was cancelled");
+  }
+
+ private:
+  const OpenProgress& progress_;
+  std::string_view path_;
+  bool stopped_ = false;
+};
+
+/// Packs the weights; where the system refuses the memory they are used as they lie.
+[[nodiscard]] inline Status pack_at_opening(const ModelEntry& entry, WeightFile& file,
+                                            const OpenOptions& options, OpenReporter& reporter) {
+  const PackProgress progress{[](void* context, std::uint64_t done, std::uint64_t total) {
+                                return static_cast<OpenReporter*>(context)->at(OpenStep::packing, done,
+                                                                               total);
+                              },
+                              &reporter};
+  const auto packed = pack_weights(entry, file, options.executor, progress);
+  if (!packed && packed.error().code != ErrorCode::out_of_memory) return packed.error();
+  return reporter.check();
+}
+
+/// Reads every matrix once, page by page.
+[[nodiscard]] inline Status read_ahead(const ModelEntry& entry, const WeightFile& file,
+                                       OpenReporter& reporter) {
+  constexpr std::size_t page = 4096;
+  std::uint64_t total = 0;
+  for_each_matrix(entry, file, [&](const TensorView& tensor) { total += tensor.bytes.size(); });
+  std::uint64_t done = 0;
+  for_each_matrix(entry, file, [&](const TensorView& tensor) {
+    for (std::size_t at = 0; at < tensor.bytes.size(); at += page) {
+      const volatile std::byte touched = tensor.bytes[at];
+      static_cast<void>(touched);
+      if (at % (page * 4096) == 0 && !reporter.at(OpenStep::reading, done + at, total)) return;
+    }
+    done += tensor.bytes.size();
+  });
+  LAMINA_TRY(reporter.check());
+  static_cast<void>(reporter.at(OpenStep::reading, total, total));
+  return reporter.check();
+}
+
+}  // namespace detail
+
+inline Result<Model> Model::open(const ModelSource& source, ModelEntries entries,
+                                 const OpenOptions& options) {
+  detail::OpenReporter reporter(options.progress, source.path());
+  reporter.at(OpenStep::parsing, 0, 1);
+  LAMINA_TRY(reporter.check());
+  auto file = detail::open_source(source, options.directories);
+  if (!file) return file.error();
+  const auto entry = entry_of(*file, entries);
+  if (!entry) return entry.error();
+  const bool has_tokenizer = options.tokenizer && detail::carries_tokenizer(*file);
+  LAMINA_TRY(detail::check_budget(**entry, *file, has_tokenizer, options.memory_budget));
+
+  std::optional<Tokenizer> tokenizer;
+  if (has_tokenizer) {
+    reporter.at(OpenStep::vocabulary, 0, 1);
+    LAMINA_TRY(reporter.check());
+    auto made = tokenizer_of(*file, options.directories);
+    if (!made) return made.error();
+    tokenizer.emplace(std::move(*made));
+  }
+  if (options.pack) LAMINA_TRY(detail::pack_at_opening(**entry, *file, options, reporter));
+  if (options.read_ahead) LAMINA_TRY(detail::read_ahead(**entry, *file, reporter));
+  return create(**entry, std::move(*file), std::move(tokenizer));
+}
+
+inline Result<Model> Model::open(const ModelSource& source, ModelEntries entries) {
+  return open(source, entries, OpenOptions{});
+}
+
+}  // namespace lamina
