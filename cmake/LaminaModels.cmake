@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The model types in translation units of their own, so that they build side by side, and the registry that lists them.
 #
-# Targets: lamina_kernels          the matrix kernels that all models share
+# Targets: lamina_kernels          the kernels that models share: matrix products and attention
 #          lamina_models_<group>   one translation unit per variant header; where speed does not matter, a few share one
 # Functions: lamina_link_models(<target> gemma|demo|small ...) links the models of these groups and their registry,
 #            which offers `std::span<const lamina::ModelEntry* const> lamina_registry()`.
@@ -37,7 +37,8 @@ endfunction()
 set(lamina_generated "${PROJECT_BINARY_DIR}/generated")
 
 configure_file("${PROJECT_SOURCE_DIR}/cmake/kernels.cpp.in" "${lamina_generated}/kernels.cpp" COPYONLY)
-add_library(lamina_kernels OBJECT EXCLUDE_FROM_ALL "${lamina_generated}/kernels.cpp")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/attention.cpp.in" "${lamina_generated}/attention.cpp" COPYONLY)
+add_library(lamina_kernels OBJECT EXCLUDE_FROM_ALL "${lamina_generated}/kernels.cpp" "${lamina_generated}/attention.cpp")
 target_link_libraries(lamina_kernels PUBLIC lamina)
 lamina_compile_as(lamina_kernels fixed)
 lamina_without_exceptions(lamina_kernels)
