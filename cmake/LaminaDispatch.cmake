@@ -62,12 +62,13 @@ endfunction()
 function(lamina_add_level name level object)
   lamina_level_table()
   set(target ${name}_${level})
+  string(TOUPPER "${level}" shown_name)
   add_library(${target} OBJECT EXCLUDE_FROM_ALL ${ARGN})
   target_link_libraries(${target} PRIVATE lamina::lamina)
   target_include_directories(${target} PRIVATE "$<TARGET_PROPERTY:${name},INCLUDE_DIRECTORIES>")
   target_compile_definitions(${target} PRIVATE "$<TARGET_PROPERTY:${name},COMPILE_DEFINITIONS>"
     LAMINA_MODE=level_${level} LAMINA_LEVEL=_${level} LAMINA_NO_TARGET_WARNING
-    "LAMINA_LEVEL_MISSED=(${lamina_missed_${level}})")
+    "LAMINA_TARGET_NAME=\"${shown_name}\"" "LAMINA_LEVEL_MISSED=(${lamina_missed_${level}})")
   target_compile_options(${target} PRIVATE "$<TARGET_PROPERTY:${name},COMPILE_OPTIONS>"
     ${lamina_flags_${level}} $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)  # unique symbols cannot be hidden
   set_target_properties(${target} PROPERTIES

@@ -60,7 +60,12 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
 #else
   constexpr bool optimised = false;
 #endif
-  static constexpr LinearKernels kernels{.target = &HWY_STR(HWY_NAMESPACE)[2],  // without its "N_"
+#if defined(LAMINA_TARGET_NAME)
+  constexpr const char* name = LAMINA_TARGET_NAME;
+#else
+  constexpr const char* name = &HWY_STR(HWY_NAMESPACE)[2];  // without its "N_"
+#endif
+  static constexpr LinearKernels kernels{.target = name,
                                          .optimised = optimised,
                                          .quantize_rows = &quantize_rows,
                                          .interleave_height = interleave_height,
