@@ -22,14 +22,14 @@ macro(lamina_level_table)
   set(lamina_flags_avx512 -march=x86-64-v4)
   set(lamina_flags_avx512_vnni -march=x86-64-v4 -mavx512vnni)
   set(lamina_flags_avx512_bf16 -march=x86-64-v4 -mavx512vnni -mavx512bf16)
-  # True in the preprocessor if the compiler was told less or more than that.
-  set(lamina_missed_baseline "0")
-  set(lamina_missed_sse4 "HWY_TARGET!=HWY_SSE4")
-  set(lamina_missed_avx2 "HWY_TARGET!=HWY_AVX2||defined(__AVXVNNI__)")
-  set(lamina_missed_avx2_vnni "HWY_TARGET!=HWY_AVX2||!defined(__AVXVNNI__)")
-  set(lamina_missed_avx512 "HWY_TARGET!=HWY_AVX3||defined(__AVX512VNNI__)")
-  set(lamina_missed_avx512_vnni "HWY_TARGET!=HWY_AVX3||!defined(__AVX512VNNI__)||defined(__AVX512BF16__)")
-  set(lamina_missed_avx512_bf16 "HWY_TARGET!=HWY_AVX3||!defined(__AVX512VNNI__)||!defined(__AVX512BF16__)")
+  # What the compiler must make of them: Highway's target, and of AVX-VNNI (1), AVX-512 VNNI (2) and BF16 (4) the sum.
+  set(lamina_makes_baseline HWY_TARGET LAMINA_EXTENSIONS)
+  set(lamina_makes_sse4 HWY_SSE4 0)
+  set(lamina_makes_avx2 HWY_AVX2 0)
+  set(lamina_makes_avx2_vnni HWY_AVX2 1)
+  set(lamina_makes_avx512 HWY_AVX3 0)
+  set(lamina_makes_avx512_vnni HWY_AVX3 2)
+  set(lamina_makes_avx512_bf16 HWY_AVX3 6)
 endmacro()
 
 # Whether levels can be compiled here; else <result> says why not.
@@ -63,12 +63,15 @@ function(lamina_add_level name level object)
   lamina_level_table()
   set(target ${name}_${level})
   string(TOUPPER "${level}" shown_name)
+  list(GET lamina_makes_${level} 0 makes_target)
+  list(GET lamina_makes_${level} 1 makes_extensions)
   add_library(${target} OBJECT EXCLUDE_FROM_ALL ${ARGN})
   target_link_libraries(${target} PRIVATE lamina::lamina)
   target_include_directories(${target} PRIVATE "$<TARGET_PROPERTY:${name},INCLUDE_DIRECTORIES>")
   target_compile_definitions(${target} PRIVATE "$<TARGET_PROPERTY:${name},COMPILE_DEFINITIONS>"
-    LAMINA_MODE=level_${level} LAMINA_LEVEL=_${level} LAMINA_NO_TARGET_WARNING
-    "LAMINA_TARGET_NAME=\"${shown_name}\"" "LAMINA_LEVEL_MISSED=(${lamina_missed_${level}})")
+    LAMINA_MODE=level_${level} LAMINA_NO_TARGET_WARNING LAMINA_LEVEL=_${level}
+    LAMINA_LEVEL_TARGET=${makes_target} LAMINA_LEVEL_EXTENSIONS=${makes_extensions}
+    "LAMINA_TARGET_NAME=\"${shown_name}\"")
   target_compile_options(${target} PRIVATE "$<TARGET_PROPERTY:${name},COMPILE_OPTIONS>"
     ${lamina_flags_${level}} $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)  # unique symbols cannot be hidden
   set_target_properties(${target} PROPERTIES
@@ -148,7 +151,8 @@ function(lamina_add_models name)
   set(objects)
   if(obstacle)
     add_library(${name} STATIC ${choosers} ${units})
-    target_compile_definitions(${name} PRIVATE LAMINA_LEVEL=_baseline LAMINA_LEVEL_MISSED=0)
+    target_compile_definitions(${name} PRIVATE LAMINA_LEVEL=_baseline
+      LAMINA_LEVEL_TARGET=HWY_TARGET LAMINA_LEVEL_EXTENSIONS=LAMINA_EXTENSIONS)
   else()
     foreach(level IN LISTS levels)
       list(APPEND objects "${folder}/${level}.o")
