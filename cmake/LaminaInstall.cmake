@@ -17,5 +17,10 @@ install(FILES
   "${PROJECT_BINARY_DIR}/lamina-config-version.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/lamina-config.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/LaminaDependencies.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/LaminaDispatch.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/level_entry.cpp.in"
+  "${PROJECT_SOURCE_DIR}/cmake/dispatched.cpp.in"
+  "${PROJECT_SOURCE_DIR}/cmake/kernels.cpp.in"
+  "${PROJECT_SOURCE_DIR}/cmake/attention.cpp.in"
   DESTINATION "${lamina_package_dir}")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/lamina")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# find_package(lamina): lamina::lamina. COMPONENTS huggingface adds lamina::huggingface, which needs nlohmann_json.
+# find_package(lamina): lamina::lamina, and lamina_add_models for programs that choose by CPU.
+# COMPONENTS huggingface adds lamina::huggingface, which needs nlohmann_json.
 include(CMakeFindDependencyMacro)
 include("${CMAKE_CURRENT_LIST_DIR}/LaminaDependencies.cmake")
 if(lamina_missing_dependency)
@@ -8,6 +9,7 @@ if(lamina_missing_dependency)
   return()
 endif()
 include("${CMAKE_CURRENT_LIST_DIR}/lamina-targets.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/LaminaDispatch.cmake")
 
 foreach(component IN LISTS lamina_FIND_COMPONENTS)
   if(component STREQUAL "huggingface" AND EXISTS "${CMAKE_CURRENT_LIST_DIR}/lamina-huggingface-targets.cmake")

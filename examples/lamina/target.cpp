@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiler flags of the models, which are this file's too, beside what the CPU reports.
+// The compiler flags of the models, which are this file's too unless they dispatch, beside what the CPU reports.
 #include "target.hpp"
 
 #include <array>
@@ -15,7 +15,12 @@ namespace {
 
 const lamina::LinearKernels& kernels() { return lamina_registry().front()->kernels(); }
 
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(LAMINA_DISPATCHES)
+
+// The models have chosen the best that they have.
+const char* missed_extension() { return nullptr; }
+
+#elif defined(__x86_64__) || defined(__i386__)
 
 // True if the compiler predefines `macro` as 1; the text of one that is not defined is its name.
 #define PROGRAM_TEXT_OF(macro) #macro
@@ -66,6 +71,7 @@ std::string target_warning() {
     return "compiled for " + target_name() + ", but this CPU has " + missed +
            ", which is faster: build with -march=native on this machine";
   }
+  if (target_name() == "none") return "this CPU lacks instructions that every x86-64 CPU since 2009 has";
   if (target_name() == "SCALAR" || target_name() == "EMU128") {
     return "compiled for " + target_name() + ": one number at a time, as this CPU has no vector instructions";
   }

@@ -11,6 +11,7 @@
 
 #include <doctest/doctest.h>
 
+#include "support/golden_checks.hpp"
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"
 
@@ -22,69 +23,6 @@ using lamina::Precision;
 using lamina::TokenId;
 
 const char* const model_names[] = {"tiny-e2b", "tiny-e4b", "tiny-12b", "tiny-26b-a4b", "tiny-31b"};
-
-lamina::SessionOptions exact_options(std::uint32_t chunk) {
-  lamina::SessionOptions options;
-  options.context = 1024;
-  options.chunk = chunk;
-  options.logits_rows = chunk;
-  options.precision = Precision::exact;
-  options.cache = CacheFormat::f32;
-  return options;
-}
-
-std::vector<TokenId> tokens_of(const nlohmann::json& list) { return list.get<std::vector<TokenId>>(); }
-
-/// The weight files of a model that are there: a GGUF file, a Hugging Face directory, or both.
-std::vector<std::string> weight_files(const std::string& directory) {
-  std::vector<std::string> files;
-  if (std::filesystem::exists(directory + "/model.gguf")) files.push_back(directory + "/model.gguf");
-  if (std::filesystem::exists(directory + "/model.safetensors")) files.push_back(directory);
-  return files;
-}
-
-void check_logits(const std::string& name) {
-  const std::string directory = golden_path("text/" + name);
-  const nlohmann::json cases = read_json(directory + "/cases.json");
-  REQUIRE(cases.is_object());
-  const ReferenceArrays reference(directory + "/logits.safetensors");
-  REQUIRE(reference.valid());
-  const double tolerance = cases["tolerance_max_abs"].get<double>();
-  const auto vocab = cases["vocab"].get<std::size_t>();
-  const auto files = weight_files(directory);
-  REQUIRE(!files.empty());
-  for (const std::string& path : files) {
-    CAPTURE(path);
-    const LoadedModel model(path);
-    lamina::Session session = model.session(exact_options(64));
-    std::size_t compared = 0;
-    std::size_t continued = 0;
-    for (const nlohmann::json& one : cases["cases"]) {
-      CAPTURE(one["name"].get<std::string>());
-      const auto prompt = tokens_of(one["prompt"]);
-      const auto want = reference.get<float>(one["logits_key"].get<std::string>());
-      const auto got = all_logits(session, prompt, 64);
-      const auto first = one["logits_first_position"].get<std::size_t>() * vocab;
-      CHECK(distance(std::span(got).subspan(first), want).largest <= tolerance);
-      const auto argmax = one["argmax"].get<std::vector<std::size_t>>();
-      REQUIRE(argmax.size() * vocab == got.size());
-      std::size_t wrong = 0;
-      for (std::size_t row = 0; row < argmax.size(); ++row) {
-        const auto begin = got.begin() + static_cast<std::ptrdiff_t>(row * vocab);
-        const auto at = std::max_element(begin, begin + static_cast<std::ptrdiff_t>(vocab)) - begin;
-        wrong += static_cast<std::size_t>(at) != argmax[row];
-      }
-      CHECK(wrong == 0);
-      ++compared;
-      if (!one.contains("greedy")) continue;
-      const auto expected = tokens_of(one["greedy"]["tokens"]);
-      CHECK(greedy(session, prompt, expected.size()) == expected);
-      ++continued;
-    }
-    CHECK(compared == 8);
-    CHECK(continued >= 3);
-  }
-}
 
 TEST_CASE("exact logits and greedy continuations equal the reference") {
   for (const char* name : model_names) {

@@ -121,6 +121,28 @@ void merge_spans(const AttendRows& rows, std::uint32_t kv_heads, std::uint32_t k
   detail::finish_rows<Layout>(tile, parts);
 }
 
+#if defined(LAMINA_EXTERN_ATTENTION_KERNELS)
+
+// --- Compiled by the unit of attention/define_attention.hpp ---
+
+// The layouts of published models cost a model's unit 5 of its 13 seconds. Others are compiled where they are
+// used.
+#define LAMINA_EXTERN_ATTEND(...)                                                                          \
+  extern template void attend<__VA_ARGS__>(const KvRows&, const AttendRows&, std::uint32_t, std::uint32_t, \
+                                           std::uint32_t, float*) noexcept;                                \
+  extern template void attend_spans<__VA_ARGS__>(const KvRows&, const AttendRows&, std::uint32_t,          \
+                                                 std::uint32_t, std::uint32_t, SpanRange, float*,          \
+                                                 float*) noexcept;                                         \
+  extern template void merge_spans<__VA_ARGS__>(const AttendRows&, std::uint32_t, std::uint32_t,           \
+                                                std::uint32_t, std::uint32_t, std::uint32_t, const float*, \
+                                                float*) noexcept;
+LAMINA_FOR_SHARED_LAYOUTS(LAMINA_EXTERN_ATTEND, CacheFormat::f32)
+LAMINA_FOR_SHARED_LAYOUTS(LAMINA_EXTERN_ATTEND, CacheFormat::bf16)
+LAMINA_FOR_SHARED_LAYOUTS(LAMINA_EXTERN_ATTEND, CacheFormat::int8)
+#undef LAMINA_EXTERN_ATTEND
+
+#endif
+
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -73,4 +73,10 @@ template <class Layout>
   return attend_partial_floats<Layout>(group, rows) + padded * (Layout::head_dim + kv_block + 4);
 }
 
+/// Names `use(layout)` for the cache layouts of published models, which a program compiles once
+/// (attention/define_attention.hpp): local heads, global heads, and global heads whose keys are values.
+#define LAMINA_FOR_SHARED_LAYOUTS(use, cache_format)                      \
+  use(KvRowLayout<256, cache_format>) use(KvRowLayout<512, cache_format>) \
+      use(KvRowLayout<512, cache_format, 64>)
+
 }  // namespace lamina

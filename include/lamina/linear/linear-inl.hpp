@@ -26,14 +26,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-#if defined(LAMINA_EXTERN_LINEAR_KERNELS)
-
-/// The kernels that another translation unit compiled (linear/define_linear.hpp).
-[[nodiscard]] HWY_MAYBE_UNUSED static const LinearKernels& linear_kernels() noexcept {
-  return extern_linear_kernels();
-}
-
-#else
+#if !defined(LAMINA_EXTERN_LINEAR_KERNELS)
 
 static_assert(!HWY_HAVE_SCALABLE,
               "lamina: matrix products: vectors of unknown size (SVE, RVV) are not supported; "
@@ -60,14 +53,19 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
   }
 }
 
-/// The products of this translation unit's target.
-[[nodiscard]] HWY_MAYBE_UNUSED static const LinearKernels& linear_kernels() noexcept {
+/// The products of this translation unit's target, compiled in it.
+[[nodiscard]] inline const LinearKernels& own_linear_kernels() noexcept {
 #if defined(__OPTIMIZE__)
   constexpr bool optimised = true;
 #else
   constexpr bool optimised = false;
 #endif
-  static constexpr LinearKernels kernels{.target = &HWY_STR(HWY_NAMESPACE)[2],  // without its "N_"
+#if defined(LAMINA_TARGET_NAME)
+  constexpr const char* name = LAMINA_TARGET_NAME;
+#else
+  constexpr const char* name = &HWY_STR(HWY_NAMESPACE)[2];  // without its "N_"
+#endif
+  static constexpr LinearKernels kernels{.target = name,
                                          .optimised = optimised,
                                          .quantize_rows = &quantize_rows,
                                          .interleave_height = interleave_height,
@@ -78,6 +76,16 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
 }
 
 #endif
+
+/// The products that layers use: this unit's own, or those of the unit of linear/define_linear.hpp. Members of
+/// templates call it, so that it is the same function in all units of a program.
+[[nodiscard]] inline const LinearKernels& linear_kernels() noexcept {
+#if defined(LAMINA_EXTERN_LINEAR_KERNELS) || defined(LAMINA_DEFINES_LINEAR_KERNELS)
+  return extern_linear_kernels();
+#else
+  return own_linear_kernels();
+#endif
+}
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
