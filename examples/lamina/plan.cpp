@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include <lamina/weights/as_header.hpp>
+#include <lamina/weights/check_numbers.hpp>
 #include <lamina/weights/check_tensors.hpp>
 
 #include "commands.hpp"

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <lamina/weights/as_header.hpp>
+#include <lamina/weights/check_numbers.hpp>
 #include <lamina/weights/check_tensors.hpp>
 #include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/gguf/vocabulary.hpp>

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <lamina/weights/check_numbers.hpp>
 #include <lamina/weights/check_tensors.hpp>
 #include <lamina/weights/gguf/file.hpp>
 

@@ -14,6 +14,7 @@
 
 #include <doctest/doctest.h>
 
+#include <lamina/weights/check_numbers.hpp>
 #include <lamina/packing/pack_weights.hpp>
 #include <lamina/packing/write_packed.hpp>
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <lamina/schedule/description.hpp>
-#include <lamina/weights/check_tensors.hpp>
+#include <lamina/weights/expected_tensors.hpp>
 
 namespace builder {
 

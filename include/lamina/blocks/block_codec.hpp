@@ -3,11 +3,11 @@
 // Source: weight-files.md §4. The readers are in *_blocks.hpp, one header per family.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
+#include <lamina/formats/byte_cursor.hpp>
 #include <lamina/formats/code_block.hpp>
 #include <lamina/formats/format.hpp>
 #include <lamina/formats/half.hpp>
@@ -49,24 +49,12 @@ namespace detail {
   return reinterpret_cast<const std::uint8_t*>(data);
 }
 
-/// Loads an unsigned number. Byte by byte it would read the same, but GCC does not vectorise loops over that.
-template <class T>
-[[nodiscard]] inline T load_little_endian(const std::byte* data) noexcept {
-  T value = 0;
-  if constexpr (std::endian::native == std::endian::little) {
-    std::memcpy(&value, data, sizeof value);
-  } else {
-    for (std::size_t i = 0; i < sizeof value; ++i) value |= static_cast<T>(T{as_bytes(data)[i]} << (8 * i));
-  }
-  return value;
-}
-
 [[nodiscard]] inline std::uint16_t load_u16(const std::byte* data) noexcept {
-  return load_little_endian<std::uint16_t>(data);
+  return load_unaligned<std::uint16_t>(data);
 }
 
 [[nodiscard]] inline std::uint32_t load_u32(const std::byte* data) noexcept {
-  return load_little_endian<std::uint32_t>(data);
+  return load_unaligned<std::uint32_t>(data);
 }
 
 [[nodiscard]] inline float load_half(const std::byte* data) noexcept { return half_to_float(load_u16(data)); }

@@ -10,6 +10,7 @@
 #include <lamina/blocks/legacy_blocks.hpp>
 #include <lamina/blocks/table_blocks.hpp>
 #include <lamina/blocks/ternary_blocks.hpp>
+#include <lamina/formats/float_element.hpp>
 #include <lamina/formats/visit_format.hpp>
 
 namespace lamina {
@@ -59,15 +60,6 @@ template <Format F>
   return true;
 }
 
-/// One element of a format that has no blocks.
-template <Format F>
-[[nodiscard]] inline float load_element(const std::byte* data) noexcept {
-  if constexpr (F == Format::f16) return load_half(data);
-  if constexpr (F == Format::bf16) return bfloat_to_float(load_u16(data));
-  if constexpr (F == Format::i32) return static_cast<float>(static_cast<std::int32_t>(load_u32(data)));
-  if constexpr (F == Format::f32) return std::bit_cast<float>(load_u32(data));
-}
-
 }  // namespace detail
 
 /// Decodes a row of format `F` to float32; I32 is converted to the nearest float.
@@ -92,11 +84,11 @@ void decode_row(const std::byte* row, std::size_t columns, float* out) noexcept 
     for (std::size_t n = columns / chunk_elements; n > 0;
          --n, row += chunk_elements * bytes, out += chunk_elements) {
       float chunk[chunk_elements];  // known length, no overlap: vectorises at -O2
-      for (std::size_t i = 0; i < chunk_elements; ++i) chunk[i] = detail::load_element<F>(row + i * bytes);
+      for (std::size_t i = 0; i < chunk_elements; ++i) chunk[i] = load_element<F>(row + i * bytes);
       std::memcpy(out, chunk, sizeof chunk);
     }
     for (std::size_t i = 0; i < columns % chunk_elements; ++i)
-      out[i] = detail::load_element<F>(row + i * bytes);
+      out[i] = load_element<F>(row + i * bytes);
   }
 }
 

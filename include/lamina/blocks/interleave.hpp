@@ -56,12 +56,6 @@ inline void take_block(Format format, std::uint32_t height, const std::byte* gro
 
 }  // namespace detail
 
-/// Whether rows of `format` have an interleaved form.
-[[nodiscard]] constexpr bool can_interleave(Format format) noexcept {
-  return format == Format::q4_0 || format == Format::iq4_nl || format == Format::q8_0 ||
-         format == Format::q4_k || format == Format::q5_k || format == Format::q6_k;
-}
-
 /// Interleaves `height` rows of `columns` columns, from `rows` on, into `group`, of as many bytes.
 ///
 /// Requires  can_interleave(format); the ranges do not overlap

@@ -7,6 +7,10 @@
 #include <lamina: needs C++20: compile with -std=c++20 or newer>
 #endif
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "lamina: needs a little-endian machine: weight files are read and computed with as they are"
+#endif
+
 /// The one place that states the version; CMake reads it from here.
 #define LAMINA_VERSION_MAJOR 0
 #define LAMINA_VERSION_MINOR 1

@@ -135,6 +135,12 @@ inline constexpr auto format_positions = [] {
   return format == Format::f32 || format == Format::f16 || format == Format::bf16;
 }
 
+/// Whether rows of `format` have an interleaved form (blocks/interleave.hpp).
+[[nodiscard]] constexpr bool can_interleave(Format format) noexcept {
+  return format == Format::q4_0 || format == Format::iq4_nl || format == Format::q8_0 ||
+         format == Format::q4_k || format == Format::q5_k || format == Format::q6_k;
+}
+
 /// Set of encodings that are compiled, bit n for the enumerator of value n: LAMINA_FORMATS and F32, or all.
 inline constexpr std::uint64_t built_in_formats = [] {
   std::uint64_t set = 0;

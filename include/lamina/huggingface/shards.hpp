@@ -22,7 +22,7 @@
 #include <lamina/weights/check_tensors.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/weights/mapped_file.hpp>
-#include <lamina/weights/names.hpp>
+#include <lamina/huggingface/names.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {

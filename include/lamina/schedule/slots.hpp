@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which weights each layer kind has: one list per kind, read by the loader (names, shapes), by the facts
 // (bytes) and by the layers (views). The value forms serve plans of files, whose shapes are known only at run
-// time. Names are the GGUF suffixes; weights/names.hpp maps Hugging Face names to them. Source:
+// time. Names are the GGUF suffixes; huggingface/names.hpp maps Hugging Face names to them. Source:
 // text-decoder.md §3, weight-files.md §3.
 #pragma once
 

@@ -26,6 +26,8 @@ struct GgufVocabulary {
   std::span<const std::string_view> tokens;     ///< texts in id order
   std::span<const std::int32_t> token_types;    ///< one for each token, or empty
   std::span<const std::string_view> merges;     ///< "left right", best first
+  std::span<const float> scores;                ///< one for each token, or empty
+  bool add_space_prefix = true;                 ///< asked for only where scores decide
   std::span<const std::int32_t> suppress;       ///< may be empty
   std::optional<std::int64_t> eos_token_id;     ///< joins the stop tokens
   std::optional<std::int64_t> eot_token_id;     ///< joins the stop tokens
@@ -39,6 +41,16 @@ namespace detail {
 inline constexpr std::int32_t gguf_normal_token = 1;
 inline constexpr std::int32_t gguf_control_token = 3;
 inline constexpr std::int32_t gguf_user_defined_token = 4;
+
+/// Whether a vocabulary is that of a Gemma generation before: SentencePiece with scores, no merges, and none
+/// of the turn markers of Gemma 4 (a file of Gemma 4 that says "llama" has lost its merges).
+[[nodiscard]] inline bool is_older_gemma(const GgufVocabulary& source) noexcept {
+  if (source.model != "llama" || source.pre == "gemma4" || !source.merges.empty()) return false;
+  const auto has = [&](std::string_view text) {
+    return std::find(source.tokens.begin(), source.tokens.end(), text) != source.tokens.end();
+  };
+  return has("<bos>") && has(older_turn_open) && has(older_turn_close) && !has("<|turn>") && !has("<turn|>");
+}
 
 /// Files of Gemma 4 say "gemma4"; those of Ollama "llama" with `pre` "gemma4", although they too are merged.
 [[nodiscard]] inline Status check_gguf_model(const GgufVocabulary& source) {
@@ -81,18 +93,45 @@ inline void add_gguf_tokens(const GgufVocabulary& source, VocabularyData& data) 
   }
 }
 
+/// Takes over scores and turn markers of a vocabulary of an older Gemma. Errors: bad_file.
+[[nodiscard]] inline Status take_scores(const GgufVocabulary& source, VocabularyData& data) {
+  const bool is_complete = source.scores.size() == source.tokens.size();
+  if (!is_complete || !std::all_of(source.scores.begin(), source.scores.end(),
+                                   [](float score) { return score - score == 0; })) {
+    return Error{ErrorCode::bad_file,
+                 "tokenizer.ggml.scores",
+                 "scores are not usable",
+                 text("%zu finite numbers", source.tokens.size()),
+                 is_complete ? text("an infinite or NaN number") : text("%zu", source.scores.size()),
+                 ""};
+  }
+  data.scores.assign(source.scores.begin(), source.scores.end());
+  data.add_space_prefix = source.add_space_prefix;
+  for (const std::string_view marker : {older_turn_open, older_turn_close}) {
+    data.added.push_back({data.tokens.find(marker), true, false});
+  }
+  data.stop.push_back(data.tokens.find(older_turn_close));
+  return Done{};
+}
+
 }  // namespace detail
 
 /// Builds a vocabulary from the tokenizer keys of a GGUF file.
 ///
-/// The keys `scores`, `add_bos_token` and the ids of named tokens are deliberately not asked for: files
+/// Vocabularies of the Gemma generations before (model "llama", scores, no merges) merge as SentencePiece
+/// does.
+///
+/// The keys `add_bos_token` and the ids of named tokens are deliberately not asked for: files
 /// differ in them, and the texts decide; so they do about the control tokens, whatever their type (§3.4).
+///
+/// Of Gemma 4's vocabularies, scores are not asked for either.
 ///
 /// Errors   unsupported (another tokenizer model), bad_file (empty, texts not unique, merges unknown or
 ///          missing, control tokens missing, ids out of range)
 /// Cost     about 0.2 s for 262 144 tokens and 514 906 merges; copies the texts (about 2 MB)
 [[nodiscard]] inline Result<VocabularyData> vocabulary_from_gguf(const GgufVocabulary& source) {
-  LAMINA_TRY(detail::check_gguf_model(source));
+  const bool is_older = detail::is_older_gemma(source);
+  if (!is_older) LAMINA_TRY(detail::check_gguf_model(source));
   VocabularyData data;
   std::size_t bytes = 0;
   for (const std::string_view text : source.tokens) bytes += text.size();
@@ -131,7 +170,11 @@ inline void add_gguf_tokens(const GgufVocabulary& source, VocabularyData& data) 
   const auto is_of_another_kind = [&source](TokenId id) {
     return !source.token_types.empty() && source.token_types[id] != detail::gguf_normal_token;
   };
-  LAMINA_TRY(check_complete(data, "tokenizer.ggml.merges", is_of_another_kind));
+  if (is_older) {
+    LAMINA_TRY(detail::take_scores(source, data));
+  } else {
+    LAMINA_TRY(check_complete(data, "tokenizer.ggml.merges", is_of_another_kind));
+  }
 
   const auto add_ids = [&](std::string_view key, std::span<const std::int32_t> ids,
                            std::vector<TokenId>& list) -> Status {

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Merge rules by pair of tokens: a flat hash table, one cache line a look-up.
+// Which neighbours merge: rules by pair of tokens in a flat hash table, or scores of the tokens they make.
+// Source: tokenizer-and-chat.md §3 step 4, §3.4.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/core/unicode.hpp>
 #include <lamina/tokenizer/token_table.hpp>
 #include <lamina/tokenizer/vocabulary.hpp>
 
@@ -71,6 +77,76 @@ class MergeTable {
   }
 
   std::vector<Slot> slots_ = std::vector<Slot>(1);  ///< [power of two]
+};
+
+/// Merges as SentencePiece does them: any neighbours whose joined text is a token, highest score first.
+///
+/// Symbols are tokens, and characters that have none: `symbol_of(character)`, a number above all ids.
+class ScoreMerges {
+ public:
+  ScoreMerges() = default;
+
+  /// Ranks the tokens by `scores` [tokens.size()], equal ones alike; those for which `is_text(id)` is false
+  /// (control and byte tokens) are never made. `tokens` must outlive `Finder`s only.
+  template <class IsText>
+  ScoreMerges(const TokenTable& tokens, std::span<const float> scores, IsText&& is_text)
+      : ranks_(tokens.size(), no_rank) {
+    std::vector<TokenId> order(tokens.size());
+    std::iota(order.begin(), order.end(), TokenId{0});
+    std::sort(order.begin(), order.end(), [&](TokenId a, TokenId b) { return scores[a] > scores[b]; });
+    std::uint32_t rank = 0;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      if (i > 0 && scores[order[i]] != scores[order[i - 1]]) ++rank;
+      const std::string_view text = tokens.text_of(order[i]);
+      longest_ = std::max(longest_, text.size());
+      if (is_text(order[i])) ranks_[order[i]] = rank;
+    }
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return ranks_.empty(); }
+  [[nodiscard]] TokenId symbol_of(char32_t scalar) const noexcept {
+    return static_cast<TokenId>(ranks_.size() + scalar);
+  }
+  [[nodiscard]] bool is_token(TokenId symbol) const noexcept { return symbol < ranks_.size(); }
+  /// The character of a symbol that is no token.
+  [[nodiscard]] char32_t character_of(TokenId symbol) const noexcept {
+    return static_cast<char32_t>(symbol - ranks_.size());
+  }
+
+  /// What `merge_word` asks; `joined` is scratch memory.
+  struct Finder {
+    const ScoreMerges& merges;
+    const TokenTable& tokens;
+    std::string& joined;
+
+    [[nodiscard]] MergeTable::Found find(TokenId left, TokenId right) const {
+      joined.clear();
+      append(left);
+      append(right);
+      if (joined.size() > merges.longest_) return {};
+      const TokenId id = tokens.find(joined);
+      return id == no_token ? MergeTable::Found{} : MergeTable::Found{merges.ranks_[id], id};
+    }
+
+   private:
+    friend class ScoreMerges;
+    Finder(const ScoreMerges& of, const TokenTable& table, std::string& scratch)
+        : merges(of), tokens(table), joined(scratch) {}
+    void append(TokenId symbol) const {
+      if (merges.is_token(symbol)) {
+        joined.append(tokens.text_of(symbol));
+      } else {
+        append_utf8(joined, merges.character_of(symbol));
+      }
+    }
+  };
+  [[nodiscard]] Finder finder(const TokenTable& tokens, std::string& scratch) const {
+    return {*this, tokens, scratch};
+  }
+
+ private:
+  std::vector<std::uint32_t> ranks_;  ///< [tokens], 0 is best; `no_rank`: never made
+  std::size_t longest_ = 0;           ///< bytes of the longest text
 };
 
 }  // namespace lamina

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <lamina/core/types.hpp>
@@ -19,6 +20,7 @@ struct MergeScratch {
   std::vector<MergeTable::Found> pairs;  ///< [word] what symbol i and its right neighbour merge to
   std::vector<std::uint32_t> previous;   ///< [word] left neighbour, in long words
   std::vector<std::uint32_t> next;       ///< [word] right neighbour, in long words
+  std::string joined;                    ///< text of two neighbours, where scores decide
   std::vector<std::uint64_t> heap;       ///< (rank, position) of pairs that may merge, in long words
 };
 
@@ -28,7 +30,8 @@ namespace detail {
 inline constexpr std::size_t longest_scanned_word = 24;
 
 /// Merges by scanning: O(n²) steps, all in the first-level cache.
-inline void merge_short_word(const MergeTable& merges, MergeScratch& scratch) {
+template <class Merges>
+void merge_short_word(const Merges& merges, MergeScratch& scratch) {
   std::vector<TokenId>& word = scratch.word;
   std::vector<MergeTable::Found>& pairs = scratch.pairs;
   std::size_t count = word.size();
@@ -53,7 +56,8 @@ inline void merge_short_word(const MergeTable& merges, MergeScratch& scratch) {
 }
 
 /// Merges through a heap of pairs: O(n log n), for words as long as a whole text.
-inline void merge_long_word(const MergeTable& merges, MergeScratch& scratch) {
+template <class Merges>
+void merge_long_word(const Merges& merges, MergeScratch& scratch) {
   constexpr std::uint32_t none = 0xFFFF'FFFF;
   std::vector<TokenId>& word = scratch.word;
   std::vector<MergeTable::Found>& pairs = scratch.pairs;
@@ -87,8 +91,8 @@ inline void merge_long_word(const MergeTable& merges, MergeScratch& scratch) {
     const std::uint64_t top = heap.back();
     heap.pop_back();
     const auto left = static_cast<std::uint32_t>(top);
-    // An entry is stale when its pair has changed since; equal ranks mean the same pair, for ranks are
-    // unique.
+    // An entry is stale when its pair has changed since. If the new pair has the same rank, it has an entry
+    // of its own with the same place, so it does not matter which of the two is taken.
     if (pairs[left].rank != static_cast<std::uint32_t>(top >> 32)) continue;
     const std::uint32_t right = scratch.next[left];
     word[left] = pairs[left].result;
@@ -106,8 +110,10 @@ inline void merge_long_word(const MergeTable& merges, MergeScratch& scratch) {
 
 }  // namespace detail
 
-/// Replaces the symbols of `scratch.word` by what the merges make of them.
-inline void merge_word(const MergeTable& merges, MergeScratch& scratch) {
+/// Replaces the symbols of `scratch.word` by what the merges make of them: `MergeTable`, or the finder of
+/// `ScoreMerges`.
+template <class Merges>
+void merge_word(const Merges& merges, MergeScratch& scratch) {
   if (scratch.word.size() < 2) return;
   if (scratch.word.size() <= detail::longest_scanned_word) {
     detail::merge_short_word(merges, scratch);

@@ -79,6 +79,10 @@ inline constexpr std::array<SpecialTokenText, 24> special_token_texts{{
   return found;
 }
 
+/// Turn markers of the Gemma generations before: control tokens of their vocabularies (SentencePiece).
+inline constexpr std::string_view older_turn_open = "<start_of_turn>";
+inline constexpr std::string_view older_turn_close = "<end_of_turn>";
+
 /// Tokens that stop an answer, by text (a file's eos_token_id differs between conversions).
 inline constexpr std::array<TokenId SpecialTokens::*, 3> stop_token_members{
     &SpecialTokens::eos, &SpecialTokens::turn_close, &SpecialTokens::response_open};

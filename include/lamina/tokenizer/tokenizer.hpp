@@ -154,18 +154,16 @@ class Tokenizer {
   Tokenizer() = default;
   void index_characters();
   void check_borders(std::span<const Merge> merges);
+  void check_borders_of_scored();
   void write_pieces();
   [[nodiscard]] Status check_text(std::span<const TextSpan> spans) const;
   void feed(std::string_view text, Fragment& fragment) const;
-  void feed_bytes(std::string_view character, std::vector<TokenId>& word) const;
-  void flush(Fragment& fragment) const {
-    merge_word(merges_, fragment.scratch);
-    fragment.out.insert(fragment.out.end(), fragment.scratch.word.begin(), fragment.scratch.word.end());
-    fragment.scratch.word.clear();
-  }
+  void feed_bytes(std::string_view character, std::size_t begin, std::vector<TokenId>& word) const;
+  void flush(Fragment& fragment) const;
 
   TokenTable tokens_;
   MergeTable merges_;
+  ScoreMerges scores_;  // instead of `merges_`, unless empty
   SpecialTokens special_;
   TokenKinds kinds_;
   std::string pieces_;                        // texts with spaces
@@ -176,6 +174,7 @@ class Tokenizer {
   std::string chat_template_;
   bool splits_at_newlines_ = false;
   bool splits_at_spaces_ = false;
+  bool add_space_prefix_ = false;
 };
 
 // --- Building ---
@@ -191,6 +190,12 @@ inline Result<Tokenizer> Tokenizer::create(VocabularyData data) {
   auto kinds = TokenKinds::create(made.tokens_, made.special_, data.added);
   if (!kinds) return detail::located(kinds.error(), data.source);
   made.kinds_ = std::move(*kinds);
+  if (!data.scores.empty()) {
+    const auto is_text = [&](TokenId id) { return !made.kinds_.is_byte(id) && !made.kinds_.is_special(id); };
+    made.scores_ = ScoreMerges(made.tokens_, data.scores, is_text);
+    made.add_space_prefix_ = data.add_space_prefix;
+    made.check_borders_of_scored();
+  }
   made.index_characters();
   made.write_pieces();
 
@@ -229,6 +234,20 @@ inline void Tokenizer::check_borders(std::span<const Merge> merges) {
   }
 }
 
+/// The same where scores decide: no token may hold such a border.
+inline void Tokenizer::check_borders_of_scored() {
+  for (TokenId id = 0; id < tokens_.size(); ++id) {
+    if (kinds_.is_byte(id) || kinds_.is_special(id)) continue;
+    const std::string_view text = tokens_.text_of(id);
+    for (std::size_t at = 1; at < text.size(); ++at) {
+      if ((text[at - 1] == '\n') != (text[at] == '\n')) splits_at_newlines_ = false;
+      if (text.substr(at).starts_with(space_symbol) && !text.substr(0, at).ends_with(space_symbol)) {
+        splits_at_spaces_ = false;
+      }
+    }
+  }
+}
+
 /// Writes all texts once with spaces in place of U+2581, so that decoding copies only.
 inline void Tokenizer::write_pieces() {
   piece_offsets_.reserve(tokens_.size() + 1);
@@ -253,7 +272,10 @@ inline Status Tokenizer::encode(std::span<const TextSpan> spans, std::vector<Tok
   const std::size_t begin = out.size();
   scratch.word.clear();
   Fragment fragment{scratch, out};
-  const auto on_text = [&](std::string_view text) { feed(text, fragment); };
+  const auto on_text = [&](std::string_view text) {
+    if (add_space_prefix_ && fragment.last == 0 && !text.empty()) feed(space_symbol, fragment);
+    feed(text, fragment);
+  };
   const auto on_token = [&](TokenId id) {
     flush(fragment);
     fragment.last = 0;
@@ -288,6 +310,28 @@ inline Status Tokenizer::check_text(std::span<const TextSpan> spans) const {
   return Done{};
 }
 
+/// Merges the current word and adds it to the output.
+inline void Tokenizer::flush(Fragment& fragment) const {
+  MergeScratch& scratch = fragment.scratch;
+  if (scores_.empty()) {
+    merge_word(merges_, scratch);
+    fragment.out.insert(fragment.out.end(), scratch.word.begin(), scratch.word.end());
+  } else {
+    merge_word(scores_.finder(tokens_, scratch.joined), scratch);
+    const std::size_t begin = fragment.out.size();
+    for (const TokenId symbol : scratch.word) {
+      if (scores_.is_token(symbol)) {
+        fragment.out.push_back(symbol);
+        continue;
+      }
+      scratch.joined.clear();
+      append_utf8(scratch.joined, scores_.character_of(symbol));
+      feed_bytes(scratch.joined, begin, fragment.out);
+    }
+  }
+  scratch.word.clear();
+}
+
 /// Adds ordinary text to the current word, one symbol a character; merges the word wherever it may end.
 inline void Tokenizer::feed(std::string_view text, Fragment& fragment) const {
   std::vector<TokenId>& word = fragment.scratch.word;
@@ -306,20 +350,24 @@ inline void Tokenizer::feed(std::string_view text, Fragment& fragment) const {
     const TokenId id = scalar < characters_.size() ? characters_[scalar] : tokens_.find(character);
     if (id != no_token) {
       word.push_back(id);
+    } else if (!scores_.empty()) {
+      word.push_back(scores_.symbol_of(scalar));
     } else {
-      feed_bytes(character, word);
+      feed_bytes(character, 0, word);
     }
     text.remove_prefix(step.size);
   }
 }
 
-/// Adds a character that has no token as its bytes; adjacent unknown bytes become one `<unk>`.
-inline void Tokenizer::feed_bytes(std::string_view character, std::vector<TokenId>& word) const {
+/// Adds a character that has no token as its bytes; adjacent unknown bytes become one `<unk>`, from place
+/// `begin` on.
+inline void Tokenizer::feed_bytes(std::string_view character, std::size_t begin,
+                                  std::vector<TokenId>& word) const {
   for (const char c : character) {
     const TokenId byte = kinds_.of_byte(static_cast<std::uint8_t>(c));
     if (byte != no_token) {
       word.push_back(byte);
-    } else if (word.empty() || word.back() != special_.unknown) {
+    } else if (word.size() == begin || word.back() != special_.unknown) {
       word.push_back(special_.unknown);
     }
   }

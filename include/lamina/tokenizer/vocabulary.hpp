@@ -41,8 +41,10 @@ struct VocabularyData {
   std::vector<AddedToken> added;    ///< as the file lists them; those known by text are special in any case
   std::vector<TokenId> stop;        ///< stop tokens the file names beyond those known by text
   std::vector<TokenId> suppressed;  ///< ids the file forbids to sample
-  std::string chat_template;        ///< the file's own template text; kept, not interpreted
-  std::string source;               ///< the file's name for messages; may be empty
+  std::vector<float> scores;  ///< [tokens]: tokens merge by score (SentencePiece), not by `merges`; or empty
+  bool add_space_prefix = false;  ///< texts begin with a space that they do not hold (SentencePiece)
+  std::string chat_template;      ///< the file's own template text; kept, not interpreted
+  std::string source;             ///< the file's name for messages; may be empty
 };
 
 namespace detail {

@@ -84,14 +84,13 @@ struct SlotMemory {
   return scale;
 }
 
-/// Binds one slot; `scale_is_slot` says that "X.scale" is a slot of its own (it must not be applied twice,
-/// §3.4).
+/// Binds one slot that `check_slots` has checked; `scale_is_slot` says that "X.scale" is a slot of its own
+/// (it must not be applied twice, §3.4).
 [[nodiscard]] inline Status bind_slot(const WeightFile& file, const ExpectedTensor& slot,
                                       const SlotMemory& memory, bool scale_is_slot,
                                       WeightMatrix& out) noexcept {
   const std::string_view where = file_name_of(file.path);
   const TensorView* tensor = file.find(slot.name);
-  LAMINA_TRY(check_tensor(tensor, slot, where));
   if (tensor == nullptr) return Done{};
   out.format = tensor->format;
   out.data = tensor->bytes.data();
@@ -111,6 +110,22 @@ struct SlotMemory {
   return Done{};
 }
 
+/// Of alternatives, clears the set that lost, so that a layer sees exactly one: the first slot alone, or all
+/// later ones.
+template <class Weights, std::size_t N>
+void keep_one_set(const std::array<Slot<Weights>, N>& slots, Weights& weights) noexcept {
+  const Slot<Weights>* first = nullptr;
+  bool first_there = false;
+  for (const Slot<Weights>& slot : slots) {
+    if (slot.presence != Presence::alternative) continue;
+    if (first == nullptr) {
+      first = &slot;
+      first_there = static_cast<bool>(weights.*slot.member);
+    }
+    if ((&slot == first) != first_there) weights.*slot.member = {};
+  }
+}
+
 }  // namespace detail
 
 /// Binds all slots of a list: finds "<prefix><slot name>", checks it and stores its view in `weights`.
@@ -125,45 +140,26 @@ struct SlotMemory {
 template <class Weights, std::size_t N>
 [[nodiscard]] Status bind_slots(const WeightFile& file, Arena& arena, std::string_view prefix,
                                 const std::array<Slot<Weights>, N>& slots, Weights& weights) noexcept {
-  int alternatives = 0;
-  bool first_there = false;
-  bool others_there = true;
-  for (const Slot<Weights>& slot : slots) {
-    if (slot.rows == 0 || slot.columns == 0) continue;
-    FixedText<160> name(prefix);
-    name.append(slot.name);
-    const ExpectedTensor expected{name, slot.columns, slot.rows, slot.stack, slot.use, slot.presence};
+  if (!arena.is_measuring()) {
+    std::size_t used = 0;
+    const auto find = [&](std::string_view name) { return file.find(name); };
+    LAMINA_TRY(check_slots(prefix, slots, find, file_name_of(file.path), used));
+  }
+  const auto bind = [&](const ExpectedTensor& expected, const Slot<Weights>& slot) -> Status {
     const detail::SlotMemory memory = detail::take_slot_memory(expected, arena);
-    if (arena.is_measuring()) continue;
+    if (arena.is_measuring()) return Done{};
     if (arena.overflowed()) {
-      return file_error(ErrorCode::out_of_memory, place(file_name_of(file.path), name),
+      return file_error(ErrorCode::out_of_memory, place(file_name_of(file.path), expected.name),
                         "arena is too small for the weights");
     }
     const FixedText<160> scale_name = detail::scale_name_of(slot.name);
     const bool scale_is_slot = std::any_of(slots.begin(), slots.end(), [&](const Slot<Weights>& other) {
       return !scale_name.empty() && other.name == scale_name.view();
     });
-    LAMINA_TRY(detail::bind_slot(file, expected, memory, scale_is_slot, weights.*slot.member));
-    if (slot.presence == Presence::alternative) {
-      const bool there = static_cast<bool>(weights.*slot.member);
-      if (alternatives++ == 0) {
-        first_there = there;
-      } else {
-        others_there = others_there && there;
-      }
-    }
-  }
-  if (arena.is_measuring() || alternatives == 0) return Done{};
-  if (!first_there && !(others_there && alternatives > 1)) {
-    return file_error(ErrorCode::mismatch, place(file_name_of(file.path), prefix),
-                      "alternative tensors are missing", "one complete set (fused, or separate)", "neither");
-  }
-  // The set that lost is cleared, so that a layer sees exactly one.
-  int index = 0;
-  for (const Slot<Weights>& slot : slots) {
-    if (slot.presence != Presence::alternative) continue;
-    if ((index++ == 0) != first_there) weights.*slot.member = {};
-  }
+    return detail::bind_slot(file, expected, memory, scale_is_slot, weights.*slot.member);
+  };
+  LAMINA_TRY(for_each_expected_of(prefix, slots, bind));
+  if (!arena.is_measuring()) detail::keep_one_set(slots, weights);
   return Done{};
 }
 

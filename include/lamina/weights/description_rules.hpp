@@ -22,20 +22,24 @@ inline constexpr std::int32_t max_head_dim = 1 << 14;
 inline constexpr std::int32_t max_experts = 512;
 inline constexpr std::int32_t max_positions = 1 << 30;  ///< context and window
 
+/// Checks the scalars that a file states and a type does not. Errors: bad_file.
+[[nodiscard]] inline Status check_scalars(const ModelDescription& model, std::string_view file) noexcept {
+  const auto usable = [](float value) { return value > 0 && value <= 3.4e38F; };
+  if (usable(model.norm_epsilon) && usable(model.rope_base_local) && usable(model.rope_base_global) &&
+      (model.final_softcap == 0 || usable(model.final_softcap))) {
+    return Done{};
+  }
+  return bad_file(
+      place(file), "epsilon, rope base or soft cap is not usable", "finite numbers above 0 (soft cap: or 0)",
+      text("epsilon %g, bases %g and %g, cap %g", double{model.norm_epsilon}, double{model.rope_base_local},
+           double{model.rope_base_global}, double{model.final_softcap}));
+}
+
 /// Checks the rules between the numbers of a description: heads, sharing, experts, scalars.
 ///
 /// Errors   bad_file, naming the layer
 [[nodiscard]] inline Status check_description(const ModelDescription& model, std::string_view file) noexcept {
-  const auto finite_above = [](float value, float low) { return value > low && value <= 3.4e38F; };
-  if (!finite_above(model.norm_epsilon, 0) || !finite_above(model.rope_base_local, 0) ||
-      !finite_above(model.rope_base_global, 0) ||
-      !(model.final_softcap >= 0 && model.final_softcap <= 3.4e38F)) {
-    return bad_file(
-        place(file), "epsilon, rope base or soft cap is not usable",
-        "finite numbers above 0 (soft cap: or 0)",
-        text("epsilon %g, bases %g and %g, cap %g", double{model.norm_epsilon}, double{model.rope_base_local},
-             double{model.rope_base_global}, double{model.final_softcap}));
-  }
+  LAMINA_TRY(check_scalars(model, file));
   for (int i = 0; i < model.layer_count; ++i) {
     const LayerDescription& layer = model.layers[static_cast<std::size_t>(i)];
     const auto where = place(file, text("layer %d", i));

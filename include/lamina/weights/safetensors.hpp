@@ -14,7 +14,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/formats/format.hpp>
-#include <lamina/weights/byte_cursor.hpp>
+#include <lamina/formats/byte_cursor.hpp>
 #include <lamina/core/file_error.hpp>
 
 namespace lamina {

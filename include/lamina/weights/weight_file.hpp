@@ -15,7 +15,6 @@
 
 #include <lamina/core/types.hpp>
 #include <lamina/formats/format.hpp>
-#include <lamina/blocks/interleave.hpp>
 #include <lamina/formats/weight_matrix.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/core/file_error.hpp>
@@ -37,6 +36,19 @@ struct TensorView {
 [[nodiscard]] constexpr bool can_interleave(const TensorView& tensor, std::uint32_t height) noexcept {
   return height > 0 && can_interleave(tensor.format) && tensor.dims[1] % height == 0 &&
          tensor.dims[0] <= INT32_MAX && tensor.dims[0] % info_of(tensor.format).block_elements == 0;
+}
+
+/// Bytes that a tensor's format and dimensions ask for; false if a size is 0, rows are no whole number of
+/// blocks, or the product needs more than 63 bits.
+[[nodiscard]] constexpr bool tensor_bytes(const TensorView& tensor, std::uint64_t& bytes) noexcept {
+  const FormatInfo& info = info_of(tensor.format);
+  bytes = info.block_bytes;
+  if (tensor.dims[0] == 0 || tensor.dims[0] % info.block_elements != 0) return false;
+  if (!checked_multiply(bytes, tensor.dims[0] / info.block_elements, bytes)) return false;
+  for (std::size_t i = 1; i < tensor.dims.size(); ++i) {
+    if (tensor.dims[i] == 0 || !checked_multiply(bytes, tensor.dims[i], bytes)) return false;
+  }
+  return true;
 }
 
 /// Owns mapped or loaded bytes for as long as views into them live.

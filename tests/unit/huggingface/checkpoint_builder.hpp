@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <lamina/schedule/description.hpp>
-#include <lamina/weights/check_tensors.hpp>
-#include <lamina/weights/names.hpp>
+#include <lamina/weights/expected_tensors.hpp>
+#include <lamina/huggingface/names.hpp>
 
 #include "support/gguf_builder.hpp"
 

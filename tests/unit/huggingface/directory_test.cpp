@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include <lamina/weights/check_numbers.hpp>
 #include <lamina/huggingface/directory.hpp>
 
 #include "checkpoint_builder.hpp"

@@ -315,7 +315,7 @@ TEST_CASE(
   const std::string half(std::size_t{8} * 4 * 3 * 4, '\0');
   file.tensor("blk.0.ffn_gate_exps.weight", {8, 4, 3}, 0, half);
   expect_error(read(file), ErrorCode::mismatch, "blk.0.ffn_gate_up_exps.weight",
-               "expert matrices are missing");
+               "alternative tensors are missing");
   file.tensor("blk.0.ffn_up_exps.weight", {8, 4, 3}, 0, half);
   const auto separate = read(file);
   CHECK_MESSAGE(separate, message_of(separate));

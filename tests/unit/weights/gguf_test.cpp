@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include <lamina/weights/check_numbers.hpp>
 #include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/gguf/vocabulary.hpp>
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
-#include <lamina/weights/byte_cursor.hpp>
+#include <lamina/formats/byte_cursor.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/weights/gguf/metadata.hpp>
 

@@ -45,7 +45,8 @@ struct GgufFile {
 [[nodiscard]] Result<GgufFile> read_gguf_shards(std::span<const std::span<const std::byte>> shards,
                                                 std::string_view name);
 
-/// Checks that a GGUF file is a complete Gemma 4 text model.
+/// Checks that a GGUF file is a complete Gemma 4 text model. For a model type of your own, whatever the
+/// file's architecture, see `make_weight_file<V>` (weights/make_weight_file.hpp).
 ///
 /// Errors   unsupported (another kind of file, or an encoding), bad_file (metadata), mismatch (a tensor is
 /// missing or
@@ -248,13 +249,11 @@ inline Result<GgufFile> read_gguf_shards(std::span<const std::span<const std::by
   return file;
 }
 
-inline Result<WeightFile> make_weight_file(GgufFile file) {
-  const auto description = describe_gguf(file.metadata, file.tensors);
-  if (!description) return description.error();
-  WeightFile weights;
-  weights.description = *description;
-  LAMINA_TRY(check_tensors(*description, file.tensors, file.metadata.source(), weights.ignored_tensors));
-  auto generation = generation_defaults(file.metadata, description->vocab);
+namespace detail {
+
+/// Moves all of a file but its description into `weights`: tensors, text parts, sampling defaults.
+[[nodiscard]] inline Status take_gguf_parts(GgufFile file, std::int32_t vocab, WeightFile& weights) {
+  auto generation = generation_defaults(file.metadata, vocab);
   if (!generation) return generation.error();
   weights.generation = std::move(*generation);
   const auto chat_template = file.metadata.string_or_empty("tokenizer.chat_template");
@@ -265,6 +264,18 @@ inline Result<WeightFile> make_weight_file(GgufFile file) {
   weights.owners = std::move(file.owners);
   weights.metadata = std::move(file.metadata);
   weights.path = std::move(file.path);
+  return Done{};
+}
+
+}  // namespace detail
+
+inline Result<WeightFile> make_weight_file(GgufFile file) {
+  const auto description = describe_gguf(file.metadata, file.tensors);
+  if (!description) return description.error();
+  WeightFile weights;
+  weights.description = *description;
+  LAMINA_TRY(check_tensors(*description, file.tensors, file.metadata.source(), weights.ignored_tensors));
+  LAMINA_TRY(detail::take_gguf_parts(std::move(file), description->vocab, weights));
   return weights;
 }
 

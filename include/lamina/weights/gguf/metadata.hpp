@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <string>
@@ -14,7 +15,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
-#include <lamina/weights/byte_cursor.hpp>
+#include <lamina/formats/byte_cursor.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/weights/gguf/value.hpp>
 
@@ -164,6 +165,19 @@ class GgufMetadata {
     }
     list.resize(value->count);
     LAMINA_TRY(integers(key, range, list));
+    return list;
+  }
+
+  /// Copies an array of float32; empty when the key is absent.
+  [[nodiscard]] Result<std::vector<float>> real_list(std::string_view key) const {
+    std::vector<float> list;
+    const GgufValue* value = find(key);
+    if (value == nullptr) return list;
+    if (value->type != GgufType::array || value->element != GgufType::f32) {
+      return wrong_type(key, "array of float32", *value);
+    }
+    list.resize(value->count);
+    if (!list.empty()) std::memcpy(list.data(), value->bytes.data(), list.size() * sizeof(float));
     return list;
   }
 

@@ -16,7 +16,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/formats/format.hpp>
-#include <lamina/weights/byte_cursor.hpp>
+#include <lamina/formats/byte_cursor.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/weights/gguf/entries.hpp>
 #include <lamina/weights/gguf/metadata.hpp>
@@ -202,11 +202,8 @@ class GgufParser : private GgufEntryReader {
     std::uint64_t next = 0;
     for (std::size_t i = 0; i < offsets.size(); ++i) {
       TensorView& tensor = contents_.tensors[i];
-      const FormatInfo& info = info_of(tensor.format);
-      const std::uint64_t blocks =
-          tensor.dims[0] / info.block_elements * tensor.dims[1] * tensor.dims[2] * tensor.dims[3];
       std::uint64_t size = 0;
-      if (!checked_multiply(blocks, info.block_bytes, size)) {
+      if (!tensor_bytes(tensor, size)) {
         return bad_file(place(source_, tensor.name), "tensor size overflows", "a size that fits in 63 bits",
                         "more");
       }

@@ -42,6 +42,15 @@ namespace lamina {
                     "list has another length than the tokens", text("%zu", tokens->size()),
                     text("%llu", static_cast<unsigned long long>(*scores)));
   }
+  Result<std::vector<float>> score_list = std::vector<float>{};
+  if (source.model == "llama") {
+    score_list = metadata.real_list("tokenizer.ggml.scores");
+    if (!score_list) return score_list.error();
+    source.scores = *score_list;
+    const auto prefix = metadata.boolean_or("tokenizer.ggml.add_space_prefix", true);
+    if (!prefix) return prefix.error();
+    source.add_space_prefix = *prefix;
+  }
   const auto merges = metadata.strings("tokenizer.ggml.merges");
   if (!merges) return merges.error();
   source.merges = *merges;

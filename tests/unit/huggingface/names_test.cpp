@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include <lamina/weights/names.hpp>
+#include <lamina/huggingface/names.hpp>
 
 using lamina::canonical_name;
 

@@ -2,7 +2,6 @@
 // A position in untrusted bytes: every read first checks what remains (weight-files.md §1.9).
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,9 +11,6 @@
 #include <lamina/core/config.hpp>
 
 namespace lamina {
-
-static_assert(std::endian::native == std::endian::little,
-              "lamina: weight files are read on little-endian machines only");
 
 /// Reads a little-endian value that may sit at any address. Requires `sizeof(T)` bytes at `from`.
 template <class T>
