@@ -94,17 +94,33 @@ template <class Layout>
 /// A view of one layer's keys and values: blocks of `kv_block` positions, wherever they lie; owns nothing.
 ///
 /// Layers with a window keep a ring of blocks; those that keep everything have as many blocks as the context,
-/// which come into being as it fills.
+/// which come into being as it fills. The view says how its owner wrote the rows, so that whoever reads them
+/// (another layer, another model) needs nothing else of the owner: see `check_cache_view`.
 struct KvRows {
   std::byte* const* blocks = nullptr;  ///< [block_count]; position p lies in block p / kv_block % block_count
   std::size_t offset = 0;              ///< of this layer in each block, in bytes
   std::uint32_t block_count = 0;
   std::uint32_t kv_heads = 0;
+  std::uint32_t head_dim = 0;
+  std::uint32_t shared_pairs = 0;          ///< rotated pairs on K=V layers, else 0
+  CacheFormat format = CacheFormat::bf16;  ///< of the elements
+  const float* key_norm = nullptr;         ///< [head_dim] weight of the key's norm; only K=V layers have it
 
   [[nodiscard]] std::uint32_t block_of(std::uint32_t position) const noexcept {
     return position / kv_block % block_count;
   }
 };
+
+/// A view of rows in this layout that has no blocks yet.
+template <class Layout>
+[[nodiscard]] constexpr KvRows kv_view(std::uint32_t kv_heads) noexcept {
+  KvRows rows;
+  rows.kv_heads = kv_heads;
+  rows.head_dim = Layout::head_dim;
+  rows.shared_pairs = Layout::shared_pairs;
+  rows.format = Layout::format;
+  return rows;
+}
 
 /// Rows of one head in one block, from a position on; factors are null where the format has none.
 struct KvHeadRows {
@@ -144,7 +160,10 @@ template <class Layout>
     for (std::byte*& block : blocks)
       block = memory + static_cast<std::size_t>(&block - blocks.data()) * bytes;
   }
-  return {blocks.data(), 0, block_count, kv_heads};
+  KvRows rows = kv_view<Layout>(kv_heads);
+  rows.blocks = blocks.data();
+  rows.block_count = block_count;
+  return rows;
 }
 
 }  // namespace lamina

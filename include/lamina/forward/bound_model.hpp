@@ -31,13 +31,6 @@ struct BoundModel {
     LAMINA_TRY(weights.bind(file, arena));
     return rotary.take_frequencies(file.description, weights.global.rope_factors, arena);
   }
-
-  /// k_norm weight of the layer whose keys `layer` reads.
-  [[nodiscard]] const float* key_norm(std::uint32_t layer) const noexcept {
-    const auto owner = static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(layer)));
-    return with_kind_of<V>(
-        owner, [&]<std::size_t K>() { return weights.template layer<K>(owner).attention.k_norm.f32(); });
-  }
 };
 
 }  // namespace lamina

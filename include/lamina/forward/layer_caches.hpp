@@ -34,8 +34,10 @@ class CacheOf final : public SequenceCache {
   /// Views by layer; a reader has its owner's.
   std::array<KvRows, static_cast<std::size_t>(layer_count<V>)> layers{};
 
-  /// Takes the rings and the table of pages from `arena`. Over a measuring arena only counts.
-  void take(const EngineOptions& engine, const SequenceOptions& sequence, Arena& arena) noexcept {
+  /// Takes the rings and the table of pages from `arena`; views carry the key norms of their owners in
+  /// `weights`, if given. Over a measuring arena only counts.
+  void take(const EngineOptions& engine, const SequenceOptions& sequence, const ModelWeights<V>* weights,
+            Arena& arena) noexcept {
     pages = arena.take<std::byte*>(page_bytes(engine.cache) > 0 ? kv_blocks(sequence.context) : 0);
     std::size_t offset = 0;
     for (std::uint32_t i = 0; i < layers.size(); ++i) {
@@ -43,19 +45,40 @@ class CacheOf final : public SequenceCache {
       layers[i] = owner < i ? layers[owner] : with_kind_of<V>(i, [&]<std::size_t K>() {
         using Attention = typename KindAt<kinds_of<V>, K>::attention;
         constexpr auto kv_heads = static_cast<std::uint32_t>(Attention::shape.kv_heads);
-        KvRows rows{pages.data(), offset, static_cast<std::uint32_t>(pages.size()), kv_heads};
+        KvRows rows;
         with_cache_format(engine.cache, [&](auto format) {
           using Layout = LayoutOf<Attention, format()>;
           if constexpr (Attention::shape.window > 0) {
             rows =
                 take_kv_ring<Layout>(arena, kv_heads, ring_blocks<Attention>(sequence.context, engine.rows));
           } else {
+            rows = kv_view<Layout>(kv_heads);
+            rows.blocks = pages.data();
+            rows.offset = offset;
+            rows.block_count = static_cast<std::uint32_t>(pages.size());
             offset += kv_block_bytes<Layout>(kv_heads);
           }
         });
+        if (weights != nullptr) {
+          rows.key_norm = key_norm_for_readers<Attention>(weights->template layer<K>(i).attention);
+        }
         return rows;
       });
     }
+  }
+
+  /// Checks that every layer reads what lies in its cache. Errors: as `check_cache_view`
+  [[nodiscard]] Status check(CacheFormat format) const noexcept {
+    for (std::uint32_t i = 0; i < layers.size(); ++i) {
+      Error error;
+      const bool fits = with_kind_of<V>(i, [&]<std::size_t K>() {
+        const Status status = check_cache_view<typename KindAt<kinds_of<V>, K>::attention>(layers[i], format);
+        if (!status) error = status.error();
+        return static_cast<bool>(status);
+      });
+      if (!fits) return error;
+    }
+    return Done{};
   }
 
   /// Bytes of a page: `kv_block` positions of all owners without a window.

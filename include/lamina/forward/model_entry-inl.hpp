@@ -38,8 +38,9 @@ class ModelCoreOf final : public ModelCore {
                                     Arena& arena) const noexcept override {
     LAMINA_TRY(check_views(kinds_of<V>{}, sequence.context));
     CacheOf<V>* cache = arena.take<CacheOf<V>>(1).data();
-    if (cache != nullptr) cache->take(engine, sequence, arena);
+    if (cache != nullptr) cache->take(engine, sequence, &bound.weights, arena);
     if (arena.overflowed()) return too_small("sequence");
+    if (cache != nullptr) LAMINA_TRY(cache->check(engine.cache));
     return static_cast<SequenceCache*>(cache);
   }
 
@@ -89,7 +90,7 @@ struct EntryOf {
     Arena arena = Arena::measuring();
     CacheOf<V> cache;
     static_cast<void>(arena.take<CacheOf<V>>(1));
-    cache.take(engine, sequence, arena);
+    cache.take(engine, sequence, nullptr, arena);
     return arena.bytes_needed();
   }
 

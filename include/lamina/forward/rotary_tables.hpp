@@ -22,7 +22,8 @@ namespace lamina {
 
 /// How an attention kind rotates: what its frequencies depend on.
 struct Rotation {
-  bool windowed = false;  ///< layers with a window have their own base, and no divisors
+  bool windowed = false;  ///< layers with a window have their own base in descriptions, and no divisors
+  float base = 0.0F;      ///< as the kind states it; 0: that of the model's description
   std::uint32_t head_dim = 0;
   std::uint32_t pairs = 0;
   friend constexpr bool operator==(const Rotation&, const Rotation&) = default;
@@ -33,9 +34,10 @@ template <Variant V>
 class RotaryTables {
   static constexpr auto kinds = static_cast<std::size_t>(distinct_layers<V>);
   static constexpr std::array<Rotation, kinds> rotation_of_kind = []<class... Kinds>(TypeList<Kinds...>) {
-    return std::array<Rotation, kinds>{Rotation{
-        Kinds::attention::shape.window > 0, static_cast<std::uint32_t>(Kinds::attention::shape.head_dim),
-        static_cast<std::uint32_t>(rotary_pairs_of<typename Kinds::attention>())}...};
+    return std::array<Rotation, kinds>{
+        Rotation{Kinds::attention::shape.window > 0, rope_base_of<typename Kinds::attention>(),
+                 static_cast<std::uint32_t>(Kinds::attention::shape.head_dim),
+                 static_cast<std::uint32_t>(rotary_pairs_of<typename Kinds::attention>())}...};
   }(kinds_of<V>{});
 
  public:
@@ -70,7 +72,8 @@ class RotaryTables {
       if (table.frequencies == nullptr) continue;  // measuring, or too small: the caller checks
       const float* divisors = !rotation.windowed && factors ? factors.f32() : nullptr;
       if (divisors != nullptr) LAMINA_TRY(check_divisors({divisors, factors.columns}, rotation.pairs));
-      const float base = rotation.windowed ? model.rope_base_local : model.rope_base_global;
+      const float described = rotation.windowed ? model.rope_base_local : model.rope_base_global;
+      const float base = rotation.base > 0.0F ? rotation.base : described;
       rope_frequencies(table.frequencies, static_cast<int>(rotation.pairs),
                        static_cast<int>(rotation.head_dim), double{base}, 1.0, divisors);
     }

@@ -105,7 +105,7 @@ class ModelRunner final : public Runner {
       using Kind = KindAt<kinds_of<V>, K>;
       pass.layer = layer;
       pass.step = PassStep::attention;  // a layer's first block
-      const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]], model_->key_norm(layer)};
+      const AttentionSite site{pass.rotaries[RotaryTables<V>::table_of_kind[K]]};
       HWY_NAMESPACE::run_layer<Kind>(pass, model_->weights.template layer<K>(layer), site,
                                      layer + 1 == first_reader);
     });

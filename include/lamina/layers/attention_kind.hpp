@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the attention layer derives from a kind: cache layout and visible keys.
+// What the attention layer derives from a kind: cache layout, what a view of it must be, and visible keys.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <lamina/core/types.hpp>
 #include <lamina/attention/attend.hpp>
 #include <lamina/attention/kv_rows.hpp>
+#include <lamina/formats/weight_matrix.hpp>
 #include <lamina/schedule/concepts.hpp>
 
 namespace lamina {
@@ -142,6 +143,48 @@ template <std::uint32_t BuiltIn = built_in_cache_formats>
     error.expected.append(name_of(kept));
   }
   return error;
+}
+
+/// The weight of the key's norm, for the cache view of an owner with `weights`: K=V layers store keys without
+/// it, and who reads them takes it into the query. Null for other kinds.
+template <AttentionKind Kind, class Weights>
+[[nodiscard]] const float* key_norm_for_readers([[maybe_unused]] const Weights& weights) noexcept {
+  if constexpr (Kind::shape.key_is_value) {
+    static_assert(
+        requires { weights.k_norm.f32(); },
+        "lamina: AttentionKind: the weights of a kind with key_is_value must have a `k_norm`; add "
+        "it to its Slots");
+    return weights.k_norm.f32();
+  } else {
+    return nullptr;
+  }
+}
+
+/// Checks that a view's keys and values lie in memory as layers of this kind read them, whoever wrote them.
+///
+/// Errors   mismatch (another shape or format, no norm weight where the kind needs it)
+template <AttentionKind Kind>
+[[nodiscard]] Status check_cache_view(const KvRows& rows, CacheFormat format) noexcept {
+  using Layout = LayoutOf<Kind, CacheFormat::f32>;  // all but the format is the same for all formats
+  constexpr KvRows wanted = kv_view<Layout>(static_cast<std::uint32_t>(Kind::shape.kv_heads));
+  const auto shape_of = [](const KvRows& view, CacheFormat elements) {
+    return text("%u kv heads of %u, %u pairs shared, %s", view.kv_heads, view.head_dim, view.shared_pairs,
+                name_of(elements).data());
+  };
+  if (rows.kv_heads != wanted.kv_heads || rows.head_dim != wanted.head_dim ||
+      rows.shared_pairs != wanted.shared_pairs || rows.format != format) {
+    return Error{ErrorCode::mismatch,
+                 "cache",
+                 "keys and values have another shape than the layer reads",
+                 shape_of(wanted, format),
+                 shape_of(rows, rows.format),
+                 "read the cache of a layer whose attention has the same shape"};
+  }
+  if (Kind::shape.key_is_value && rows.key_norm == nullptr) {
+    return Error{ErrorCode::mismatch, "cache", "keys made of values need the weight of their norm",
+                 "KvRows::key_norm",  "none",  "take the view from the sequence that wrote the cache"};
+  }
+  return Done{};
 }
 
 }  // namespace lamina

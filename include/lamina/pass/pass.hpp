@@ -25,7 +25,7 @@ struct PassRow {
   std::uint32_t position = 0;
 };
 
-/// Keys and values of one sequence by layer; layers that share hold their owner's view.
+/// Keys and values of one sequence by layer; layers that share hold their owner's view, norm included.
 using LayerCaches = std::span<const KvRows>;
 
 /// Rows first .. end - 1 of a pass, all of one sequence and at consecutive positions.
@@ -136,8 +136,7 @@ struct Pass {
 
 /// Where in the model an attention block stands.
 struct AttentionSite {
-  const RotaryRows& rotary;
-  const float* key_norm;  ///< k_norm weight of the layer whose keys it reads [head_dim]
+  const RotaryRows& rotary;  ///< of its kind
 };
 
 /// Rows that a thread should have at least before row-wise work is worth handing over.

@@ -32,6 +32,20 @@ struct RotationRules {
   static_assert(!Kind::shape.key_is_value || pairs % 2 == 0,
                 "lamina: AttentionKind: key_is_value needs an even number of rotary_pairs; the rotated part "
                 "of a key is stored by itself, so round .head_dim up (GlobalAttention: to a multiple of 16)");
+  static_assert(rope_base_of<Kind>() == 0 || rope_base_of<Kind>() > 1,
+                "lamina: AttentionKind: rope_base must be > 1; give the base of the rotation frequencies "
+                "(10'000 or so), or leave it out for that of the file");
+  static constexpr bool hold = true;
+};
+
+template <class Kind>
+struct NormRules {
+  static_assert(query_scale_of<Kind>() > 0,
+                "lamina: AttentionKind: query_scale must be > 0; give the factor of the scores "
+                "(head_dim^-1/2 or so), or leave it out for 1");
+  static_assert(!Kind::shape.key_is_value || (head_norms_of<Kind>().key && head_norms_of<Kind>().value),
+                "lamina: AttentionKind: key_is_value needs key_norm and value_norm; its keys are made of the "
+                "normed values, so remove .key_is_value and give the layer a value projection");
   static constexpr bool hold = true;
 };
 
@@ -42,9 +56,10 @@ struct ReaderRules {
   static constexpr AttnShape owner = Kind::owner::shape;
   static_assert(own.kv_heads == owner.kv_heads && own.head_dim == owner.head_dim &&
                     own.key_is_value == owner.key_is_value &&
-                    rotary_pairs_of<Kind>() == rotary_pairs_of<typename Kind::owner>(),
+                    rotary_pairs_of<Kind>() == rotary_pairs_of<typename Kind::owner>() &&
+                    rope_base_of<Kind>() == rope_base_of<typename Kind::owner>(),
                 "lamina: AttentionKind: a kind without own keys and values must have kv_heads, head_dim, "
-                "key_is_value and rotary_pairs of its owner; take them from owner::shape");
+                "key_is_value, rotary_pairs and rope_base of its owner; take them from the owner");
   static_assert(
       owner.window == 0 || (own.window > 0 && own.window <= owner.window),
       "lamina: AttentionKind: a kind without own keys and values must have a window within its owner's; "
@@ -69,10 +84,23 @@ struct FfnRules {
 
 }  // namespace detail
 
-/// A kind of attention: its shape, and whether it writes keys and values.
-/// Satisfied by `LocalAttention`, `GlobalAttention`, `SharedKv`, and any type with `shape` (an `AttnShape`)
-/// and `owns_kv` (a `bool`; if false also the type `owner` whose keys and values it reads). Optional:
-/// `rotary_pairs`, and `visible(position)`, the keys that a row sees (layers/attention_kind.hpp).
+/// A kind of attention: its shape, and whether it writes keys and values. Satisfied by `LocalAttention`,
+/// `GlobalAttention`, `SharedKv`, and any type with the required members. docs/own-kinds.md shows each at
+/// work.
+///
+/// Required (static constants):
+///   shape        `AttnShape`: heads, head width, window, and whether the value is the raw key
+///   owns_kv      `bool`: it computes and stores keys and values
+///   owner        a type, if `owns_kv` is false: the kind whose keys and values it reads
+/// Optional (static constants, what they are if absent):
+///   query_scale  factor of the queries: 1
+///   query_norm, key_norm, value_norm   whether heads are normalised: true
+///   rope_base    base of the rotation frequencies: as the file says
+///   rotary_pairs rotated pairs of a head: all, head_dim / 2
+///   visible      `KeyRange visible(position)`, the keys a row sees: the last `window` up to itself
+/// Optional specialisations:
+///   Slots<Kind>            its weights: those of `attention_slots`, without the norms that it does not have
+///   AttentionKernel<Kind>  how it computes: projections, norms, rotation, scores (layers/attention-inl.hpp)
 template <class T>
 concept AttentionKind = requires {
   requires detail::ConstantOf<decltype(T::shape), AttnShape>;
@@ -80,12 +108,17 @@ concept AttentionKind = requires {
   requires T::owns_kv || requires { typename T::owner; };
   requires detail::AttentionRules<T::shape>::hold;
   requires detail::RotationRules<T>::hold;
+  requires detail::NormRules<T>::hold;
   requires detail::reader_rules_hold<T>();
 }
 &&detail::HasSlots<T>;
 
-/// A kind of feed-forward block: its hidden width and its weights.
-/// Satisfied by `DenseFfn`, `MoeFfn`, and any type with `width` and a specialisation of `Slots`.
+/// A kind of feed-forward block. Satisfied by `DenseFfn`, `MoeFfn`, and any type with the required members.
+///
+/// Required:
+///   width            `int`: the hidden width of the block
+///   Slots<Kind>      its weights: a struct `Weights`, and `list(dims)`, an array with one `Slot` for each
+///   FfnKernel<Kind>  how it computes, where models run: `run(Pass&, const Weights&)` (layers/ffn-inl.hpp)
 template <class T>
 concept FfnKind = requires {
   requires detail::ConstantOf<decltype(T::width), int>;
@@ -94,7 +127,7 @@ concept FfnKind = requires {
 &&detail::HasSlots<T>&& detail::FfnRules<T>::hold;
 
 /// A kind of per-layer input. Satisfied by `PerLayerInput`, `NoPerLayerInput` (width 0), and any type with
-/// `width` and a specialisation of `Slots`.
+/// the members of a feed-forward kind; its kernel is `PerLayerKernel` (layers/per_layer_input-inl.hpp).
 template <class T>
 concept PerLayerKind = requires {
   requires detail::ConstantOf<decltype(T::width), int>;

@@ -34,7 +34,8 @@ constexpr LayerDescription describe_kind() {
 }  // namespace detail
 
 /// The structure of a model type as values; its run-time scalars are the defaults of `ModelDescription`, the
-/// context length that of the type. Cost: 20 KB; keep one static constant per model.
+/// context length that of the type, the cap of the logits what the type may state as `final_softcap`. Cost:
+/// 20 KB; keep one static constant per model.
 template <Variant V>
 constexpr ModelDescription describe() {
   ModelDescription model;
@@ -43,6 +44,7 @@ constexpr ModelDescription describe() {
   model.max_context = V::dims.max_context;
   model.per_layer_input = per_layer_width<V>();
   model.layer_count = layer_count<V>;
+  if constexpr (requires { V::final_softcap; }) model.final_softcap = V::final_softcap;
   [&]<class... Kinds>(TypeList<Kinds...>) {
     const LayerDescription kinds[] = {detail::describe_kind<Kinds>()...};
     for (std::size_t i = 0; i < kind_index<V>.size(); ++i) {

@@ -21,6 +21,45 @@ constexpr int rotary_pairs_of() {
   }
 }
 
+/// Factor of a kind's queries after norm and rotation: what it states as `query_scale`, else 1 (Gemma 4
+/// leaves scores as they are; elsewhere it is head_dim^-1/2).
+template <class Kind>
+constexpr float query_scale_of() {
+  if constexpr (requires { Kind::query_scale; }) {
+    return Kind::query_scale;
+  } else {
+    return 1.0F;
+  }
+}
+
+/// Base of a kind's rotation frequencies (θ): what it states as `rope_base`, else 0: as the model's
+/// description says, for layers with or without a window.
+template <class Kind>
+constexpr float rope_base_of() {
+  if constexpr (requires { Kind::rope_base; }) {
+    return Kind::rope_base;
+  } else {
+    return 0.0F;
+  }
+}
+
+/// Which rows a kind normalises head by head before it uses them.
+struct HeadNorms {
+  bool query = true;  ///< with the weight `attn_q_norm`
+  bool key = true;    ///< with the weight `attn_k_norm`
+  bool value = true;  ///< without weight
+};
+
+/// The norms of a kind: what it states as `query_norm`, `key_norm`, `value_norm`, else all.
+template <class Kind>
+constexpr HeadNorms head_norms_of() {
+  HeadNorms norms;
+  if constexpr (requires { Kind::query_norm; }) norms.query = Kind::query_norm;
+  if constexpr (requires { Kind::key_norm; }) norms.key = Kind::key_norm;
+  if constexpr (requires { Kind::value_norm; }) norms.value = Kind::value_norm;
+  return norms;
+}
+
 /// Sliding-window attention, all pairs rotated; owns keys and values of the last `window` tokens.
 template <AttnShape S>
 struct LocalAttention {
@@ -49,7 +88,8 @@ struct GlobalAttention {
   static constexpr int rotary_pairs = S.head_dim / 8;
 };
 
-/// Attention that reads the keys and values of the last earlier layer whose attention is `Owner` (§2.4.3).
+/// Attention that reads the keys and values of the last earlier layer whose attention is `Owner` (§2.4.3),
+/// with all that the owner states of itself.
 template <class Owner>
 struct SharedKv {
   static_assert(
@@ -60,6 +100,11 @@ struct SharedKv {
   static constexpr AttnShape shape = Owner::shape;
   static constexpr bool owns_kv = false;
   static constexpr int rotary_pairs = rotary_pairs_of<Owner>();
+  static constexpr float query_scale = query_scale_of<Owner>();
+  static constexpr float rope_base = rope_base_of<Owner>();
+  static constexpr bool query_norm = head_norms_of<Owner>().query;
+  static constexpr bool key_norm = head_norms_of<Owner>().key;
+  static constexpr bool value_norm = head_norms_of<Owner>().value;
   /// The rows see what the owner's see, where that is a rule of its own.
   static constexpr auto visible(std::uint32_t position) requires requires { Owner::visible(position); }
   { return Owner::visible(position); }

@@ -73,9 +73,10 @@ struct AttentionWeights {
   WeightMatrix post_norm;  ///< [D]
 };
 
-/// Slots of an attention block: three less without own keys and values, one less when V is the raw key.
+/// Slots of an attention block: three less without own keys and values, one less when V is the raw key, one
+/// less for each norm with a weight that there is not.
 constexpr SlotList<AttentionWeights, 8> attention_slots(const AttnShape& shape, bool owns_kv,
-                                                        const Dims& dims) {
+                                                        const Dims& dims, HeadNorms norms = {}) {
   using Weights = AttentionWeights;
   const int d = shape.head_dim;
   SlotList<Weights, 8> list;
@@ -84,10 +85,10 @@ constexpr SlotList<AttentionWeights, 8> attention_slots(const AttnShape& shape, 
   if (owns_kv) {
     list.push({&Weights::k, "attn_k.weight", shape.kv_heads * d, dims.hidden});
     if (!shape.key_is_value) list.push({&Weights::v, "attn_v.weight", shape.kv_heads * d, dims.hidden});
-    list.push({&Weights::k_norm, "attn_k_norm.weight", 1, d, 1, SlotUse::vector});
+    if (norms.key) list.push({&Weights::k_norm, "attn_k_norm.weight", 1, d, 1, SlotUse::vector});
   }
   list.push({&Weights::output, "attn_output.weight", dims.hidden, shape.heads * d});
-  list.push({&Weights::q_norm, "attn_q_norm.weight", 1, d, 1, SlotUse::vector});
+  if (norms.query) list.push({&Weights::q_norm, "attn_q_norm.weight", 1, d, 1, SlotUse::vector});
   list.push({&Weights::post_norm, "post_attention_norm.weight", 1, dims.hidden, 1, SlotUse::vector});
   return list;
 }
@@ -96,7 +97,8 @@ constexpr SlotList<AttentionWeights, 8> attention_slots(const AttnShape& shape, 
 template <class Kind>
 struct Slots;
 
-/// Every attention kind (a type with `shape` and `owns_kv`) has the standard attention weights.
+/// Every attention kind (a type with `shape` and `owns_kv`) has the standard attention weights, unless it
+/// specialises `Slots` itself.
 template <class Kind>
 requires requires {
   Kind::shape.heads;
@@ -105,8 +107,9 @@ requires requires {
 struct Slots<Kind> {
   using Weights = AttentionWeights;
   static constexpr auto list(const Dims& dims) {
-    constexpr std::size_t own = Kind::owns_kv ? (Kind::shape.key_is_value ? 2 : 3) : 0;
-    return attention_slots(Kind::shape, Kind::owns_kv, dims).template exactly<5 + own>();
+    constexpr HeadNorms norms = head_norms_of<Kind>();
+    constexpr std::size_t own = Kind::owns_kv ? 1 + !Kind::shape.key_is_value + norms.key : 0;
+    return attention_slots(Kind::shape, Kind::owns_kv, dims, norms).template exactly<4 + norms.query + own>();
   }
 };
 

@@ -134,8 +134,7 @@ class LayerBench final : public LayerTimer {
     });
     const RotaryRows& rotary = pass.rotaries[RotaryTables<Model>::table_of_kind[distinct_layers<Model> - 1]];
     if (&copy == copies_.data()) fill_rotary(pass, rotary);
-    const WeightMatrix& k_norm = copy.weights.attention.k_norm;
-    const AttentionSite site{rotary, k_norm ? k_norm.f32() : ones_.data()};
+    const AttentionSite site{rotary};
     HWY_NAMESPACE::run_layer<Kind>(pass, copy.weights, site, true);
   }
 
@@ -153,7 +152,7 @@ class LayerBench final : public LayerTimer {
       LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename Kind::per_layer>::list(Model::dims),
                             copy.weights.per_layer));
       LAMINA_TRY(bind_slots(file, arena, prefix, layer_scale_slots, copy.weights.scale));
-      copy.cache.take(session.engine(), session.sequence(), arena);
+      copy.cache.take(session.engine(), session.sequence(), nullptr, arena);
       const std::size_t page_bytes = CacheOf<Model>::page_bytes(session.cache);
       const std::uint32_t pages = kv_blocks(session.context);
       std::byte* memory = arena.take_untouched<std::byte>(pages * page_bytes).data();
@@ -177,7 +176,11 @@ class LayerBench final : public LayerTimer {
     for (std::size_t i = 0; i < options_.rows * per_layer; ++i) work_.per_layer[i] = random.next_float();
     std::fill(ones_.begin(), ones_.end(), 1.0F);
     for (Copy& copy : copies_) {
-      const KvRows& rows = copy.cache.layers[index];
+      KvRows& rows = copy.cache.layers[index];
+      rows.key_norm = ones_.data();  // of a reader's owner, which is not there
+      if constexpr (Attention::owns_kv) {
+        rows.key_norm = key_norm_for_readers<Attention>(copy.weights.attention);
+      }
       const std::uint32_t kept = std::min(options_.depth, rows.block_count * kv_block);
       for (std::uint32_t position = options_.depth - kept; position < options_.depth; ++position) {
         for (std::size_t i = 0; i < std::size_t{rows.kv_heads} * Attention::shape.head_dim; ++i) {
