@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -95,6 +96,13 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
                 {"flops_per_token", plan->decode_flops},
                 {"first_reader", plan->first_reader},
                 {"kinds", kinds_json(*plan)}};
+  if (memory.workspace >= 0) {
+    document["workspace"] = {{"vectors_bytes", memory.session.vectors},
+                             {"ring_slack_bytes", memory.session.ring_slack},
+                             {"page_rounding_bytes", memory.session.page_rounding},
+                             {"scratch_bytes", memory.session.scratch},
+                             {"bookkeeping_bytes", memory.session.bookkeeping}};
+  }
   Json layers = Json::array();
   for (int i = 0; i < count; ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -137,7 +145,17 @@ void print_plan(const Json& document) {
   if (document["workspace_bytes"].is_null()) {
     put("workspace       unknown   no compiled-in model fits this file\n");
   } else {
-    putf("workspace  %12s\n", bytes("workspace_bytes").c_str());
+    putf("workspace  %12s", bytes("workspace_bytes").c_str());
+    const char* before = "   ";
+    for (const auto& [key, name] : {std::pair{"scratch_bytes", "scratch"},
+                                    {"vectors_bytes", "vectors"},
+                                    {"ring_slack_bytes", "rings beyond their windows"},
+                                    {"page_rounding_bytes", "last page"},
+                                    {"bookkeeping_bytes", "tables"}}) {
+      const double size = document["workspace"][key].get<double>();
+      if (size > 0) putf("%s%s %s", std::exchange(before, ", "), name, format_bytes(size).c_str());
+    }
+    put("\n");
   }
   putf("total      %12s   of memory\n", bytes("total_bytes").c_str());
   putf("one token  %12s   read, %.4g GFLOP\n\n", bytes("bytes_per_token").c_str(),

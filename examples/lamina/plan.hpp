@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include <lamina/engine/memory_plan.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/schedule/plan.hpp>
 #include <lamina/weights/weight_file.hpp>
@@ -18,6 +19,7 @@ struct MemoryNeeds {
   std::int64_t on_disk = 0;  ///< part of `weights` that is not held in memory
   std::int64_t cache = 0;
   std::int64_t workspace = 0;  ///< -1: unknown, no compiled-in model fits
+  lamina::MemoryPlan session;  ///< what `cache` and `workspace` are made of, if a model fits
   [[nodiscard]] std::int64_t total() const noexcept {
     return weights - on_disk + cache + (workspace > 0 ? workspace : 0);
   }

@@ -60,10 +60,10 @@ std::int64_t Planner::row_table_bytes() const {
 
 MemoryNeeds Planner::memory(const lamina::SessionOptions& options) const {
   const auto planned = plan(options);
-  MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes, -1};
+  MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes, -1, {}};
   if (entry_ != nullptr) {
-    const auto session = static_cast<std::int64_t>(lamina::Session::bytes(*entry_, options));
-    needs.workspace = std::max<std::int64_t>(0, session - needs.cache);
+    needs.session = lamina::plan_memory(*entry_, options);
+    needs.workspace = static_cast<std::int64_t>(needs.session.total_bytes - needs.session.cache);
   }
   return needs;
 }

@@ -10,6 +10,7 @@
 #include <lamina/core/arena.hpp>
 #include <lamina/core/config.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/schedule/kv_layout.hpp>
 
 namespace lamina {
 
@@ -75,9 +76,8 @@ struct KvRowLayout {
   static constexpr int value_columns = HeadDim;
 
   /// Bytes of one head's row, padded so that every row starts at a multiple of 16 bytes.
-  static constexpr std::size_t key_row_bytes = (std::size_t{key_columns} * sizeof(Element) + 15) / 16 * 16;
-  static constexpr std::size_t value_row_bytes =
-      (std::size_t{value_columns} * sizeof(Element) + 15) / 16 * 16;
+  static constexpr auto key_row_bytes = static_cast<std::size_t>(kv_vector_bytes(key_columns, Format));
+  static constexpr auto value_row_bytes = static_cast<std::size_t>(kv_vector_bytes(value_columns, Format));
 
   /// Bytes of one position of one head, factors included: what decoding reads per position and kv head.
   static constexpr std::size_t bytes_per_position =
@@ -151,7 +151,8 @@ template <class Layout>
 /// Takes a ring of `block_count` blocks for one layer from `arena`, untouched: attention reads only rows that
 /// were stored. Works on a measuring arena too (the view is then empty).
 template <class Layout>
-[[nodiscard]] KvRows take_kv_ring(Arena& arena, std::uint32_t kv_heads, std::uint32_t block_count) noexcept {
+[[nodiscard]] constexpr KvRows take_kv_ring(Arena& arena, std::uint32_t kv_heads,
+                                            std::uint32_t block_count) noexcept {
   LAMINA_DCHECK(block_count > 0);
   const std::size_t bytes = kv_block_bytes<Layout>(kv_heads);
   const std::span<std::byte*> blocks = arena.take<std::byte*>(block_count);

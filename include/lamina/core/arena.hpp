@@ -23,7 +23,8 @@ inline constexpr std::size_t arena_alignment = 64;
 /// Hands out aligned pieces of one block, front to back; never frees single pieces.
 ///
 /// An arena made without memory (`Arena::measuring()`) hands out null spans and only counts: running the same
-/// allocation code over it yields the exact number of bytes a real one needs.
+/// allocation code over it yields the exact number of bytes a real one needs, at run time or as a constant of
+/// the compiler.
 ///
 /// Errors   `take` returns an empty span once the block is exhausted and `overflowed()` turns true.
 /// Threads  not safe; use from one thread while setting up.
@@ -33,11 +34,11 @@ class Arena {
     const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
     used_ = (arena_alignment - address % arena_alignment) % arena_alignment;
   }
-  [[nodiscard]] static Arena measuring() noexcept { return Arena(); }
+  [[nodiscard]] static constexpr Arena measuring() noexcept { return Arena(); }
 
   /// Takes room for `count` objects of the trivial type `T`; zeroed unless measuring.
   template <class T>
-  [[nodiscard]] std::span<T> take(std::size_t count) noexcept {
+  [[nodiscard]] constexpr std::span<T> take(std::size_t count) noexcept {
     const std::span<T> objects = take_untouched<T>(count);
     for (T& object : objects) ::new (static_cast<void*>(&object)) T{};
     return objects;
@@ -46,7 +47,7 @@ class Arena {
   /// As `take`, but leaves the memory as it is: pages that the system has not handed out yet stay so until
   /// they are used. For objects of implicit-lifetime types that are written before they are read.
   template <class T>
-  [[nodiscard]] std::span<T> take_untouched(std::size_t count) noexcept {
+  [[nodiscard]] constexpr std::span<T> take_untouched(std::size_t count) noexcept {
     static_assert(std::is_trivially_destructible_v<T>, "lamina: Arena: objects are never destroyed");
     if (count > (SIZE_MAX / 2 - arena_alignment) / sizeof(T)) return fail<T>();
     const std::size_t bytes = aligned_size(count * sizeof(T));
@@ -59,14 +60,14 @@ class Arena {
   }
 
   /// Bytes handed out so far; for a measuring arena, the size a real block needs (alignment slack included).
-  [[nodiscard]] std::size_t bytes_needed() const noexcept { return used_ + arena_alignment; }
-  [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
-  [[nodiscard]] bool is_measuring() const noexcept { return measuring_; }
+  [[nodiscard]] constexpr std::size_t bytes_needed() const noexcept { return used_ + arena_alignment; }
+  [[nodiscard]] constexpr bool overflowed() const noexcept { return overflowed_; }
+  [[nodiscard]] constexpr bool is_measuring() const noexcept { return measuring_; }
 
  private:
-  Arena() noexcept : measuring_(true) {}
+  constexpr Arena() noexcept : measuring_(true) {}
   template <class T>
-  std::span<T> fail() noexcept {
+  constexpr std::span<T> fail() noexcept {
     overflowed_ = true;
     return {};
   }

@@ -77,7 +77,8 @@ class Engine {
                                              std::span<std::byte> memory = {}) noexcept;
 
   /// Bytes that an engine takes; exact.
-  [[nodiscard]] static std::size_t bytes(const ModelEntry& entry, const EngineOptions& options) noexcept;
+  [[nodiscard]] static constexpr std::size_t bytes(const ModelEntry& entry,
+                                                   const EngineOptions& options) noexcept;
 
   /// Makes a sequence for this engine's passes, in `memory` if given, else in a block from the heap.
   ///
@@ -86,8 +87,9 @@ class Engine {
                                           std::span<std::byte> memory = {}) const noexcept;
 
   /// Bytes that a sequence takes; exact.
-  [[nodiscard]] static std::size_t sequence_bytes(const ModelEntry& entry, const EngineOptions& engine,
-                                                  const SequenceOptions& sequence) noexcept;
+  [[nodiscard]] static constexpr std::size_t sequence_bytes(const ModelEntry& entry,
+                                                            const EngineOptions& engine,
+                                                            const SequenceOptions& sequence) noexcept;
 
   /// Whether a feed can be fed, alone or with others, in one pass or several. Errors: as `run`.
   [[nodiscard]] Status check(const Feed& feed) const noexcept;
@@ -134,7 +136,8 @@ class Engine {
     return {ErrorCode::bad_argument,           "engine", "it was moved from", "", "",
             "use the one that it was moved to"};
   }
-  static State* take_state(const ModelEntry& entry, const EngineOptions& options, Arena& arena) noexcept;
+  static constexpr State* take_state(const ModelEntry& entry, const EngineOptions& options,
+                                     Arena& arena) noexcept;
   [[nodiscard]] static Status check_distinct(std::span<const Feed> feeds) noexcept;
   [[nodiscard]] Status take_pages(std::span<const Feed> feeds) noexcept;
   [[nodiscard]] Result<PassResult> run_alone(std::span<const Feed> feeds) noexcept;
@@ -149,8 +152,8 @@ class Engine {
 
 // --- Implementation ---
 
-inline Engine::State* Engine::take_state(const ModelEntry& entry, const EngineOptions& options,
-                                         Arena& arena) noexcept {
+constexpr Engine::State* Engine::take_state(const ModelEntry& entry, const EngineOptions& options,
+                                            Arena& arena) noexcept {
   State* state = arena.take<State>(1).data();
   RunnerFeed* feeds = arena.take<RunnerFeed>(options.rows).data();
   std::uint32_t* first_rows = arena.take<std::uint32_t>(std::size_t{options.rows} + 1).data();
@@ -166,14 +169,14 @@ inline Engine::State* Engine::take_state(const ModelEntry& entry, const EngineOp
   return state;
 }
 
-inline std::size_t Engine::bytes(const ModelEntry& entry, const EngineOptions& options) noexcept {
+constexpr std::size_t Engine::bytes(const ModelEntry& entry, const EngineOptions& options) noexcept {
   Arena arena = Arena::measuring();
   static_cast<void>(take_state(entry, options, arena));
   return arena.bytes_needed() + entry.runner_bytes(options);
 }
 
-inline std::size_t Engine::sequence_bytes(const ModelEntry& entry, const EngineOptions& engine,
-                                          const SequenceOptions& sequence) noexcept {
+constexpr std::size_t Engine::sequence_bytes(const ModelEntry& entry, const EngineOptions& engine,
+                                             const SequenceOptions& sequence) noexcept {
   Arena arena = Arena::measuring();
   static_cast<void>(arena.take<TokenId>(sequence.context));
   return arena.bytes_needed() + entry.cache_bytes(engine, sequence);

@@ -15,6 +15,12 @@
 
 namespace lamina {
 
+/// Bytes of the caches of layers with a window.
+struct RingBytes {
+  std::size_t windows = 0;  ///< what the windows hold, or the context if that is shorter
+  std::size_t rings = 0;    ///< what the rings take
+};
+
 /// Everything an application needs to know about a compiled-in model type.
 struct ModelEntry : PackTarget {
   // Bytes of memory, exact: what `bind`, `ModelCore::make_runner` and `ModelCore::make_cache` take.
@@ -22,6 +28,7 @@ struct ModelEntry : PackTarget {
   std::size_t (*runner_bytes)(const EngineOptions& options) noexcept;
   std::size_t (*cache_bytes)(const EngineOptions& engine, const SequenceOptions& sequence) noexcept;
   std::size_t (*page_bytes)(CacheFormat cache) noexcept;  ///< of `kv_block` positions; 0: needs no pages
+  RingBytes (*ring_bytes)(const EngineOptions& engine, const SequenceOptions& sequence) noexcept;
 
   /// Binds and checks all weights; vectors are widened into `arena`. `file` must outlive the result.
   Result<const ModelCore*> (*bind)(const WeightFile& file, Arena& arena) noexcept;

@@ -20,7 +20,7 @@ class PagePool {
  public:
   /// Takes the memory of `pages` pages of `page_bytes` bytes from `arena`. Over a measuring arena only
   /// counts.
-  void take_memory(std::uint32_t pages, std::size_t page_bytes, Arena& arena) noexcept {
+  constexpr void take_memory(std::uint32_t pages, std::size_t page_bytes, Arena& arena) noexcept {
     page_bytes_ = page_bytes;
     users_ = arena.take<std::uint32_t>(pages);
     free_ = arena.take<std::uint32_t>(pages);

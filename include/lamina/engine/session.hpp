@@ -66,7 +66,8 @@ class Session {
   ~Session() = default;
 
   /// Bytes of the block that `create` takes for a file; exact.
-  [[nodiscard]] static std::size_t bytes(const ModelEntry& entry, const SessionOptions& options) noexcept {
+  [[nodiscard]] static constexpr std::size_t bytes(const ModelEntry& entry,
+                                                   const SessionOptions& options) noexcept {
     return entry.model_bytes() + own_bytes(entry, options);
   }
 
@@ -114,7 +115,7 @@ class Session {
         engine_(std::move(engine)),
         sequence_(std::move(sequence)) {}
 
-  static std::size_t own_bytes(const ModelEntry& entry, const SessionOptions& options) noexcept {
+  static constexpr std::size_t own_bytes(const ModelEntry& entry, const SessionOptions& options) noexcept {
     return Engine::bytes(entry, options.engine()) +
            Engine::sequence_bytes(entry, options.engine(), options.sequence());
   }

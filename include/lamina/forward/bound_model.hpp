@@ -22,7 +22,13 @@ struct BoundModel {
   ModelWeights<V> weights{};
   RotaryTables<V> rotary{};  ///< frequencies; angles belong to engines
 
-  /// Binds every weight of `file`, whose bytes must outlive it. Over a measuring arena only counts.
+  /// Takes from a measuring arena what `bind` takes from a real one.
+  static constexpr void measure(Arena& arena) noexcept {
+    ModelWeights<V>::measure(arena);
+    RotaryTables<V>::measure_frequencies(arena);
+  }
+
+  /// Binds every weight of `file`, whose bytes must outlive it.
   ///
   /// Errors   as `bind_slots` and `RotaryTables::take_frequencies`
   [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {

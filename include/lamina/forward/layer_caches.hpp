@@ -29,15 +29,15 @@ template <AttentionKind Kind>
 template <Variant V>
 class CacheOf final : public SequenceCache {
  public:
-  CacheOf() noexcept {}  // an aggregate would need the protected destructor of its base
+  constexpr CacheOf() noexcept {}  // an aggregate would need the protected destructor of its base
 
   /// Views by layer; a reader has its owner's.
   std::array<KvRows, static_cast<std::size_t>(layer_count<V>)> layers{};
 
   /// Takes the rings and the table of pages from `arena`; views carry the key norms of their owners in
   /// `weights`, if given. Over a measuring arena only counts.
-  void take(const EngineOptions& engine, const SequenceOptions& sequence, const ModelWeights<V>* weights,
-            Arena& arena) noexcept {
+  constexpr void take(const EngineOptions& engine, const SequenceOptions& sequence,
+                      const ModelWeights<V>* weights, Arena& arena) noexcept {
     pages = arena.take<std::byte*>(page_bytes(engine.cache) > 0 ? kv_blocks(sequence.context) : 0);
     std::size_t offset = 0;
     for (std::uint32_t i = 0; i < layers.size(); ++i) {
@@ -81,8 +81,30 @@ class CacheOf final : public SequenceCache {
     return Done{};
   }
 
+  /// Bytes of the rings, and of what they are there for.
+  [[nodiscard]] static constexpr RingBytes ring_bytes(const EngineOptions& engine,
+                                                      const SequenceOptions& sequence) noexcept {
+    RingBytes bytes;
+    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
+      if (static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(i))) != i) continue;
+      with_kind_of<V>(i, [&]<std::size_t K>() {
+        using Attention = typename KindAt<kinds_of<V>, K>::attention;
+        if constexpr (Attention::shape.window > 0) {
+          with_cache_format(engine.cache, [&](auto format) {
+            constexpr std::size_t block = kv_block_bytes<LayoutOf<Attention, format()>>(
+                static_cast<std::uint32_t>(Attention::shape.kv_heads));
+            bytes.rings += block * ring_blocks<Attention>(sequence.context, engine.rows);
+            bytes.windows +=
+                block / kv_block * static_cast<std::size_t>(kv_rows(Attention::shape, sequence.context));
+          });
+        }
+      });
+    }
+    return bytes;
+  }
+
   /// Bytes of a page: `kv_block` positions of all owners without a window.
-  [[nodiscard]] static std::size_t page_bytes(CacheFormat cache) noexcept {
+  [[nodiscard]] static constexpr std::size_t page_bytes(CacheFormat cache) noexcept {
     std::size_t bytes = 0;
     for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
       if (static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(i))) != i) continue;

@@ -13,6 +13,7 @@
 #include <lamina/linear/linear-inl.hpp>
 #include <lamina/layers/attention_kind.hpp>
 #include <lamina/packing/check_interleaving.hpp>
+#include <lamina/engine/memory_plan.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/forward/runner-inl.hpp>
 #include <lamina/schedule/describe.hpp>
@@ -69,24 +70,22 @@ struct EntryOf {
 
   static const LinearKernels& kernels() noexcept { return linear_kernels(); }
 
-  static std::size_t model_bytes() noexcept {
+  static constexpr std::size_t model_bytes() noexcept {
     Arena arena = Arena::measuring();
-    const WeightFile nothing;  // over a measuring arena no tensor is looked up
-    BoundModel<V> bound;
     static_cast<void>(arena.take<ModelCoreOf<V>>(1));
-    static_cast<void>(bound.bind(nothing, arena));
+    BoundModel<V>::measure(arena);
     return arena.bytes_needed();
   }
 
-  static std::size_t runner_bytes(const EngineOptions& options) noexcept {
+  static constexpr std::size_t runner_bytes(const EngineOptions& options) noexcept {
     Arena arena = Arena::measuring();
-    ModelRunner<V> runner;
     static_cast<void>(arena.take<ModelRunner<V>>(1));
-    runner.prepare(nullptr, options, linear_kernels(), arena);
+    ModelRunner<V>::measure(options, arena);
     return arena.bytes_needed();
   }
 
-  static std::size_t cache_bytes(const EngineOptions& engine, const SequenceOptions& sequence) noexcept {
+  static constexpr std::size_t cache_bytes(const EngineOptions& engine,
+                                           const SequenceOptions& sequence) noexcept {
     Arena arena = Arena::measuring();
     CacheOf<V> cache;
     static_cast<void>(arena.take<CacheOf<V>>(1));
@@ -109,6 +108,7 @@ struct EntryOf {
                                     &runner_bytes,
                                     &cache_bytes,
                                     &CacheOf<V>::page_bytes,
+                                    &CacheOf<V>::ring_bytes,
                                     &bind};
 };
 
@@ -116,6 +116,12 @@ struct EntryOf {
 template <Variant V>
 [[nodiscard]] const ModelEntry& make_model_entry() noexcept {
   return EntryOf<V>::entry;
+}
+
+/// What a session of model `V` takes, as a constant: to size a static buffer, or to refuse to compile.
+template <Variant V>
+[[nodiscard]] constexpr MemoryPlan plan(const SessionOptions& options) noexcept {
+  return plan_memory(EntryOf<V>::entry, options);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

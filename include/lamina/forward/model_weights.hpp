@@ -37,7 +37,7 @@ using KindAt = typename detail::KindAtIndex<Kinds, K>::type;
 /// Calls `body.template operator()<K>()` with K the index of the kind of `layer`: one instantiation per kind,
 /// chosen at run time. Returns what `body` returns.
 template <Variant V, class Body>
-auto with_kind_of(std::uint32_t layer, Body&& body) noexcept {
+constexpr auto with_kind_of(std::uint32_t layer, Body&& body) noexcept {
   const auto index = static_cast<std::size_t>(kind_index<V>[layer]);
   return [&]<std::size_t... K>(std::index_sequence<K...>) {
     using Result = decltype(body.template operator()<0>());
@@ -93,7 +93,21 @@ class ModelWeights {
     }
   }
 
-  /// Binds every weight; see `bind_slots`. Over a measuring arena only counts.
+  /// Takes from a measuring arena what `bind` takes from a real one.
+  static constexpr void measure(Arena& arena) noexcept {
+    measure_slots(global_slots_of(), arena);
+    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
+      with_kind_of<V>(i, [&]<std::size_t K>() {
+        using Layer = KindAt<kinds_of<V>, K>;
+        measure_slots(Slots<typename Layer::attention>::list(V::dims), arena);
+        measure_slots(Slots<typename Layer::ffn>::list(V::dims), arena);
+        measure_slots(Slots<typename Layer::per_layer>::list(V::dims), arena);
+        measure_slots(layer_scale_slots, arena);
+      });
+    }
+  }
+
+  /// Binds every weight; see `bind_slots`.
   [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
     LAMINA_TRY(bind_slots(file, arena, "", global_slots_of(), global));
     for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {

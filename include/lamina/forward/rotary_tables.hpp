@@ -57,7 +57,7 @@ class RotaryTables {
       *std::max_element(table_of_kind.begin(), table_of_kind.end()) + 1;
 
   /// Takes room for the frequencies from `arena` and fills them; `factors` are the file's divisors for layers
-  /// without a window, or null. Over a measuring arena only counts.
+  /// without a window, or null.
   ///
   /// Errors   bad_file (a divisor that is not positive), unsupported (the file rotates pairs that the kind
   ///          does not)
@@ -69,7 +69,7 @@ class RotaryTables {
       RotaryRows& table = tables_[table_of_kind[k]];
       table.pairs = rotation.pairs;
       table.frequencies = arena.take<float>(rotation.pairs).data();
-      if (table.frequencies == nullptr) continue;  // measuring, or too small: the caller checks
+      if (table.frequencies == nullptr) continue;  // too small: the caller checks
       const float* divisors = !rotation.windowed && factors ? factors.f32() : nullptr;
       if (divisors != nullptr) LAMINA_TRY(check_divisors({divisors, factors.columns}, rotation.pairs));
       const float described = rotation.windowed ? model.rope_base_local : model.rope_base_global;
@@ -80,8 +80,15 @@ class RotaryTables {
     return Done{};
   }
 
+  /// Takes from a measuring arena what `take_frequencies` takes from a real one.
+  static constexpr void measure_frequencies(Arena& arena) noexcept {
+    for (std::size_t k = 0; k < kinds; ++k) {
+      if (is_first(k)) static_cast<void>(arena.take<float>(rotation_of_kind[k].pairs));
+    }
+  }
+
   /// Takes room from `arena` for the angles of a pass of `rows` rows. Over a measuring arena only counts.
-  void take_angles(std::size_t rows, Arena& arena) noexcept {
+  constexpr void take_angles(std::size_t rows, Arena& arena) noexcept {
     for (std::size_t k = 0; k < kinds; ++k) {
       RotaryRows& table = tables_[table_of_kind[k]];
       if (!is_first(k)) continue;

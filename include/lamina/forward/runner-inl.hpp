@@ -37,13 +37,19 @@ class ModelRunner final : public Runner {
   static constexpr auto first_reader = static_cast<std::uint32_t>(lamina::first_reader<V>());
   static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
 
-  /// Takes all scratch memory from `arena`; `model` must outlive it. Over a measuring arena only counts.
+  /// Takes from a measuring arena what `prepare` takes from a real one.
+  static constexpr void measure(const EngineOptions& options, Arena& arena) noexcept {
+    RotaryTables<V>{}.take_angles(options.rows, arena);
+    static_cast<void>(take_workspace<V>(options, arena));
+  }
+
+  /// Takes all scratch memory from `arena`; `model` must outlive it.
   void prepare(const BoundModel<V>* model, const EngineOptions& options, const LinearKernels& linear,
                Arena& arena) noexcept {
     model_ = model;
     options_ = options;
     linear_ = &linear;
-    if (model != nullptr) rotary_ = model->rotary;
+    rotary_ = model->rotary;
     rotary_.take_angles(options.rows, arena);
     work_ = take_workspace<V>(options, arena);
     const float root = std::sqrt(static_cast<float>(V::dims.hidden));

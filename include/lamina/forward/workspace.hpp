@@ -62,7 +62,7 @@ template <Variant V>
 
 /// Takes all scratch memory of an engine from `arena`. Over a measuring arena only counts.
 template <Variant V>
-[[nodiscard]] Workspace take_workspace(const EngineOptions& options, Arena& arena) noexcept {
+[[nodiscard]] constexpr Workspace take_workspace(const EngineOptions& options, Arena& arena) noexcept {
   constexpr PassWidths widths = pass_widths<V>();
   constexpr auto hidden = static_cast<std::size_t>(V::dims.hidden);
   constexpr std::size_t per_layer = static_cast<std::size_t>(layer_count<V>) * per_layer_width<V>();

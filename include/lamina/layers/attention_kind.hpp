@@ -113,7 +113,7 @@ template <AttentionKind Kind>
 
 /// Calls `body` with the cache format as a constant. Requires `check_cache_format` found no error.
 template <class Body>
-void with_cache_format(CacheFormat format, Body body) noexcept {
+constexpr void with_cache_format(CacheFormat format, Body body) noexcept {
   const auto call = [&]<CacheFormat F>() {
     if constexpr (is_built_in(F)) body(std::integral_constant<CacheFormat, F>{});
   };

@@ -179,14 +179,14 @@ constexpr std::int64_t active_weight_bytes(const FormatOf& format_of) {
 /// Bytes of the cache for `tokens` of context: global layers keep all, local ones at most their window,
 /// shared ones none.
 template <Variant V, KvFormat Kv>
-constexpr std::int64_t kv_bytes(std::int64_t tokens, KvLayout layout = KvLayout::value_and_rotated_key) {
+constexpr std::int64_t kv_bytes(std::int64_t tokens) {
   return [=]<class... Kinds>(TypeList<Kinds...>) {
     std::size_t kind = 0;
     std::int64_t sum = 0;
     ((sum += Kinds::attention::owns_kv
                  ? kind_counts<V>[kind] * kv_rows(Kinds::attention::shape, tokens) *
                        kv_row_bytes(Kinds::attention::shape, rotary_pairs_of<typename Kinds::attention>(),
-                                    Kv::format, layout)
+                                    Kv::format)
                  : 0,
       ++kind),
      ...);
@@ -196,9 +196,9 @@ constexpr std::int64_t kv_bytes(std::int64_t tokens, KvLayout layout = KvLayout:
 
 /// Bytes the cache grows by per token once all windows are full.
 template <Variant V, KvFormat Kv>
-constexpr std::int64_t kv_growth_bytes(KvLayout layout = KvLayout::value_and_rotated_key) {
+constexpr std::int64_t kv_growth_bytes() {
   constexpr std::int64_t full = std::int64_t{1} << 32;  // beyond any window
-  return kv_bytes<V, Kv>(full + 1, layout) - kv_bytes<V, Kv>(full, layout);
+  return kv_bytes<V, Kv>(full + 1) - kv_bytes<V, Kv>(full);
 }
 
 // --- Operations (one multiply-add is two; norms, rotation and softmax, under 1 %, are left out) ---

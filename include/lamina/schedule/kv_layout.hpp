@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes of cached keys and values: element formats, and the layouts that layers without value projection
-// allow. Source: text-decoder.md §4.1 (formulas), §4.3 (K from V).
+// Bytes of cached keys and values: element formats, and what layers without value projection store. Source:
+// text-decoder.md §4.1 (formulas), §4.3 (K from V).
 #pragma once
 
 #include <concepts>
@@ -39,28 +39,25 @@ concept KvFormat = std::same_as<std::remove_cvref_t<decltype(T::format)>, CacheF
   return format == CacheFormat::int8 ? 4 : 0;
 }
 
-// --- Layouts ---
+// --- Rows ---
 
-/// What is stored where V is the raw key (`key_is_value`, §4.3). Layers with an own V always store both.
-enum class KvLayout : std::uint8_t {
-  key_and_value,          ///< K and V
-  value_and_rotated_key,  ///< V and the rotated elements of K; the rest of K is V times the norm weight
-  value_only,             ///< V; K is rotated again at each use
-};
-
-/// Elements of K one head stores per token.
-[[nodiscard]] constexpr int key_columns(const AttnShape& shape, int rotary_pairs, KvLayout layout) noexcept {
-  if (!shape.key_is_value || layout == KvLayout::key_and_value) return shape.head_dim;
-  return layout == KvLayout::value_and_rotated_key ? 2 * rotary_pairs : 0;
+/// Bytes of one stored vector of `columns` elements: rows start at multiples of 16 bytes.
+[[nodiscard]] constexpr std::int64_t kv_vector_bytes(int columns, CacheFormat format) noexcept {
+  return (std::int64_t{columns} * element_bytes(format) + 15) / 16 * 16;
 }
 
-/// Bytes one layer stores per token it keeps. K and V of a head each have their own scale.
+/// Elements of K one head stores per token. Where V is the raw key (`key_is_value`), only the rotated ones:
+/// the rest of K is V times the norm's weight (§4.3 a).
+[[nodiscard]] constexpr int key_columns(const AttnShape& shape, int rotary_pairs) noexcept {
+  return shape.key_is_value ? 2 * rotary_pairs : shape.head_dim;
+}
+
+/// Bytes one layer stores per token it keeps, as the cache lies in memory. K and V of a head each have their
+/// own scale.
 [[nodiscard]] constexpr std::int64_t kv_row_bytes(const AttnShape& shape, int rotary_pairs,
-                                                  CacheFormat format, KvLayout layout) noexcept {
-  const int key = key_columns(shape, rotary_pairs, layout);
-  const int vectors = key > 0 ? 2 : 1;
-  return std::int64_t{shape.kv_heads} *
-         ((key + shape.head_dim) * element_bytes(format) + vectors * scale_bytes(format));
+                                                  CacheFormat format) noexcept {
+  return std::int64_t{shape.kv_heads} * (kv_vector_bytes(key_columns(shape, rotary_pairs), format) +
+                                         kv_vector_bytes(shape.head_dim, format) + 2 * scale_bytes(format));
 }
 
 /// Tokens one layer keeps of `tokens`: a local layer its window, a global one all.

@@ -18,7 +18,6 @@ namespace lamina {
 struct PlanOptions {
   std::int64_t context = 8192;  ///< tokens to keep
   CacheFormat cache = CacheFormat::bf16;
-  KvLayout layout = KvLayout::value_and_rotated_key;
 };
 
 /// One kind of layer: equal structure, equal cost. All figures are per layer.
@@ -112,7 +111,7 @@ constexpr void make_plan(const ModelDescription& model, const PlanOptions& optio
     const int k = detail::kind_of(plan, layer, i);
     LayerKindPlan& kind = plan.kinds[static_cast<std::size_t>(k)];
     if (k == known) {
-      const std::int64_t row = kv_row_bytes(shape, rotary_pairs(layer), options.cache, options.layout);
+      const std::int64_t row = kv_row_bytes(shape, rotary_pairs(layer), options.cache);
       kind.count = 0;
       kind.weights = weights;
       kind.kv_bytes = layer.owns_kv ? row * kv_rows(shape, options.context) : 0;
@@ -125,7 +124,7 @@ constexpr void make_plan(const ModelDescription& model, const PlanOptions& optio
     plan.weights += weights;
     plan.kv_bytes += kind.kv_bytes;
     if (layer.owns_kv && layer.window == 0) {
-      plan.kv_growth_bytes += kv_row_bytes(shape, rotary_pairs(layer), options.cache, options.layout);
+      plan.kv_growth_bytes += kv_row_bytes(shape, rotary_pairs(layer), options.cache);
     }
     if (i < plan.first_reader) plan.owner_multiply_adds += weights.multiply_adds;
     attention += kind.attention_multiply_adds;

@@ -240,9 +240,9 @@ class LayerBench final : public LayerTimer {
       timing.flop += 4.0 * Attention::shape.heads * Attention::shape.head_dim * (seen.end - seen.first);
       all.end = seen.end;
     }
-    timing.bytes += static_cast<double>(all.end - all.first) *
-                    static_cast<double>(kv_row_bytes(Attention::shape, rotary_pairs_of<Attention>(),
-                                                     options_.cache, KvLayout::value_and_rotated_key));
+    timing.bytes +=
+        static_cast<double>(all.end - all.first) *
+        static_cast<double>(kv_row_bytes(Attention::shape, rotary_pairs_of<Attention>(), options_.cache));
   }
 
   LayerBenchOptions options_;

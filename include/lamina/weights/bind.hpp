@@ -26,13 +26,14 @@ namespace lamina {
 
 namespace detail {
 
-/// Memory a slot takes from the arena. Depends on the slot only, so that a measuring arena needs no file.
+/// Memory a slot takes from the arena. Depends on the slot only, so that it can be measured without a file.
 struct SlotMemory {
   std::span<float> elements;  ///< of a vector: [rows * columns]
   std::span<float> scales;    ///< of a matrix or table: [stack], for encodings with a second scale
 };
 
-[[nodiscard]] inline SlotMemory take_slot_memory(const ExpectedTensor& slot, Arena& arena) noexcept {
+template <class SlotLike>
+[[nodiscard]] constexpr SlotMemory take_slot_memory(const SlotLike& slot, Arena& arena) noexcept {
   const auto stack = static_cast<std::size_t>(slot.stack);
   if (slot.use != SlotUse::vector) return {{}, arena.take<float>(stack)};
   return {
@@ -128,26 +129,31 @@ void keep_one_set(const std::array<Slot<Weights>, N>& slots, Weights& weights) n
 
 }  // namespace detail
 
+/// Takes from a measuring arena what `bind_slots` takes from a real one.
+template <class List>
+constexpr void measure_slots(const List& slots, Arena& arena) noexcept {
+  for (const auto& slot : slots) {
+    if (slot.rows > 0 && slot.columns > 0) static_cast<void>(detail::take_slot_memory(slot, arena));
+  }
+}
+
 /// Binds all slots of a list: finds "<prefix><slot name>", checks it and stores its view in `weights`.
 ///
 /// Effects   matrices and tables view the file; vectors are widened to float32 in `arena`, 64-byte aligned,
 /// finite.
 ///           Absent optional slots stay null. Of alternatives, the first slot alone or all later ones must be
-///           there; when both are, the first wins. Slots with no elements are skipped. Over a measuring arena
-///           nothing is read (`file` may be empty) and the same number of bytes is counted.
+///           there; when both are, the first wins. Slots with no elements are skipped. `measure_slots` counts
+///           the bytes of `arena` that this takes.
 /// Errors    mismatch (missing, other shape), unsupported (encoding), bad_file (not finite), out_of_memory
 /// (arena)
 template <class Weights, std::size_t N>
 [[nodiscard]] Status bind_slots(const WeightFile& file, Arena& arena, std::string_view prefix,
                                 const std::array<Slot<Weights>, N>& slots, Weights& weights) noexcept {
-  if (!arena.is_measuring()) {
-    std::size_t used = 0;
-    const auto find = [&](std::string_view name) { return file.find(name); };
-    LAMINA_TRY(check_slots(prefix, slots, find, file_name_of(file.path), used));
-  }
+  std::size_t used = 0;
+  const auto find = [&](std::string_view name) { return file.find(name); };
+  LAMINA_TRY(check_slots(prefix, slots, find, file_name_of(file.path), used));
   const auto bind = [&](const ExpectedTensor& expected, const Slot<Weights>& slot) -> Status {
     const detail::SlotMemory memory = detail::take_slot_memory(expected, arena);
-    if (arena.is_measuring()) return Done{};
     if (arena.overflowed()) {
       return file_error(ErrorCode::out_of_memory, place(file_name_of(file.path), expected.name),
                         "arena is too small for the weights");
@@ -159,7 +165,7 @@ template <class Weights, std::size_t N>
     return detail::bind_slot(file, expected, memory, scale_is_slot, weights.*slot.member);
   };
   LAMINA_TRY(for_each_expected_of(prefix, slots, bind));
-  if (!arena.is_measuring()) detail::keep_one_set(slots, weights);
+  detail::keep_one_set(slots, weights);
   return Done{};
 }
 
