@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the rules that every header of lamina follows: include ranks, who may include what, length, first lines.
+"""Checks the rules that every header of lamina follows: include ranks, who may include what, length, first lines,
+and that the specifications they cite and the folders that CONTRIBUTING.md lists are there.
 
 Usage: check_headers.py PROJECT
 Prints one line per broken rule and ends with 1 if there is any; long headers only get a warning.
@@ -141,6 +142,51 @@ def header_errors(root, path):
     return errors, warnings
 
 
+def cited_sections(text):
+    """(page, sections) of every specification that a text cites; pages without sections have an empty set."""
+    comments = re.sub(r"\n[ \t]*(?:///?<?|#|\*)?[ \t]*", " ", text)
+    for match in re.finditer(r"([\w-]+)\.md((?:[\s,;]|and |to |items? |rules? |steps? |\d+|\([^)]*\)|§[\d.]+|Appendix [A-Z]\b)*)", comments):
+        sections = re.findall(r"§(\d+(?:\.\d+)*)", match.group(2))
+        yield match.group(1), sections + re.findall(r"Appendix [A-Z]", match.group(2))
+
+
+def citation_errors(project):
+    """Citations of pages or sections of docs/spec that are not there, in headers, sources, tests and documents."""
+    pages = {}
+    for path in sorted((project / "docs" / "spec").glob("*.md")):
+        headings = re.findall(r"^#+ (?:(\d+(?:\.\d+)*)\.? |(Appendix [A-Z])\b)", path.read_text(encoding="utf-8"), re.M)
+        pages[path.stem] = {number or appendix for number, appendix in headings}
+    errors = []
+    for folder in ("include", "examples", "bench", "tests"):
+        for path in sorted((project / folder).rglob("*.[ch]pp")):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            for page, sections in cited_sections(text):
+                if (project / "docs" / f"{page}.md").is_file() or page.isupper():
+                    continue
+                where = path.relative_to(project).as_posix()
+                if page not in pages:
+                    errors.append(f"{where}:1: cites {page}.md, which is not in docs/spec/")
+                    continue
+                errors += [f"{where}:1: cites {page}.md §{section}, which is not there"
+                           for section in sections if section not in pages[page]]
+    return errors
+
+
+def folder_errors(project):
+    """Folders that CONTRIBUTING.md lists and that are not there, in the two tables of folders."""
+    text = (project / "CONTRIBUTING.md").read_text(encoding="utf-8") if (project / "CONTRIBUTING.md").is_file() else ""
+    errors = []
+    for line in text.split("\n"):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            continue
+        is_rank = cells[0].isdigit()
+        for name in re.findall(r"`([\w./-]+/)`", cells[1] if is_rank else cells[0]):
+            if not (project / ("include/lamina" if is_rank else "") / name).is_dir():
+                errors.append(f"CONTRIBUTING.md:1: lists the folder {name}, which is not there")
+    return errors
+
+
 def licence_errors(project):
     """Sources outside include/ that do not name the licence."""
     errors = []
@@ -156,7 +202,7 @@ def licence_errors(project):
 def check(project):
     """(errors, warnings, number of headers) of a whole project."""
     root = project / "include"
-    errors, warnings = licence_errors(project), []
+    errors, warnings = licence_errors(project) + citation_errors(project) + folder_errors(project), []
     headers = sorted(root.rglob("*.hpp"))
     for folder, files in sorted(Counter(path.parent for path in headers).items()):
         if files > MOST_FILES:

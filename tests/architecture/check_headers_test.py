@@ -56,6 +56,35 @@ class CheckHeaders(unittest.TestCase):
         errors, _ = self.errors_of("linear/a.hpp", HEAD + "#include <lamina/weights/w.hpp>\n")
         self.assertIn("only lower ranks", errors)
 
+    def test_cited_pages_and_sections_must_be_there(self):
+        page = self.project / "docs" / "spec" / "files.md"
+        page.parent.mkdir(parents=True)
+        page.write_text("# 1. Files\n## 1.2 Headers\n# Appendix A. Tables\n", encoding="utf-8")
+        for comment, missing in [
+            ("// Source: files.md §1.2, §1 and Appendix A.", ""),
+            ("// Source: files.md §1.3.", "files.md §1.3"),
+            ("// Source: files.md §1 item 2, §4 (why).", "files.md §4"),
+            ("// Source: files.md §1 to\n// §1.9 rule 3.", "files.md §1.9"),
+            ("// Source: files.md Appendix B.", "files.md §Appendix B"),
+            ("// Source: other.md §1.", "other.md"),
+        ]:
+            with self.subTest(comment=comment):
+                errors, _ = self.errors_of("layers/a.hpp", HEAD + comment + "\n")
+                if missing:
+                    self.assertIn("cites " + missing, errors)
+                else:
+                    self.assertEqual(errors, "")
+
+    def test_folders_of_the_contributing_page_must_be_there(self):
+        table = "| 0 | `core/` | words |\n| `include/` | headers |\n"
+        (self.project / "CONTRIBUTING.md").write_text(table, encoding="utf-8")
+        self.assertEqual(self.errors_of("layers/a.hpp", HEAD)[0], "")
+        gone = "| 5 | `gone/` | nothing |\n| `lost/`, `include/` | nothing |\n"
+        (self.project / "CONTRIBUTING.md").write_text(table + gone, encoding="utf-8")
+        errors, _ = self.errors_of("layers/a.hpp", HEAD)
+        self.assertIn("the folder gone/", errors)
+        self.assertIn("the folder lost/", errors)
+
     def test_broken_rules(self):
         for name, text, expected in [
             ("core/a.hpp", "// nothing\n", "first line must be"),

@@ -74,7 +74,7 @@ class Plan(Case):
 
     def test_cache_of_e2b(self):
         document = self.good("plan", "--variant", "e2b", "--context", "32768", "--json").json()
-        self.assertEqual(document["cache_bytes"], 207_618_048)  # style-anchors §4
+        self.assertEqual(document["cache_bytes"], 207_618_048)
 
     def test_formats(self):
         sizes = [self.good("plan", "--variant", "12b", "--format", name, "--json").json()["weights_bytes"]

@@ -9,6 +9,8 @@
 #include <lamina/json/conversation.hpp>
 #include <lamina/chat/chat_template.hpp>
 
+#include "support/value_json.hpp"
+
 namespace {
 
 /// JSON -> value -> JSON -> value must end where it began.

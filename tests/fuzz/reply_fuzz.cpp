@@ -14,6 +14,8 @@
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 
+#include "support/value_json.hpp"
+
 namespace {
 
 using lamina::ResponseEvent;

@@ -8,18 +8,15 @@
 #include <cstdint>
 #include <vector>
 
+#include <lamina/sampling/random.hpp>
+
 namespace lamina::test {
 
 /// SplitMix64: the same numbers on every platform.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t bits() {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
-  }
+  std::uint64_t bits() { return split_mix_64(state_); }
   /// Uniform in [-1, 1).
   float uniform() { return static_cast<float>(static_cast<std::int64_t>(bits()) >> 40) * 0x1p-23F; }
   /// Roughly normal with deviation 1: the sum of 12 uniforms over [-1, 1) has variance 4.

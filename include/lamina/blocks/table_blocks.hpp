@@ -9,9 +9,9 @@
 
 namespace lamina {
 
-/// Values of IQ4_NL and IQ4_XS nibbles.
-inline constexpr std::int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                               1,    13,   25,  38,  53,  69,  89,  113};
+/// Values of IQ4_NL and IQ4_XS nibbles; aligned for vector loads.
+alignas(16) inline constexpr std::int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                           1,    13,   25,  38,  53,  69,  89,  113};
 
 /// Twice the values of MXFP4 and NVFP4 nibbles (E2M1), so that they are integers.
 inline constexpr std::int8_t doubled_e2m1_values[16] = {0, 1,  2,  3,  4,  6,  8,  12,

@@ -48,7 +48,8 @@ class Runner {
  public:
   /// Feeds all of `feeds`: writes their keys and values, and computes what is wanted.
   ///
-  /// Requires  tokens < vocabulary; positions inside the caches' contexts, with pages for all of them; at most `EngineOptions::rows` rows
+  /// Requires  tokens < vocabulary; positions inside the caches' contexts, with pages for all of them; at most
+  ///           `EngineOptions::rows` rows
   ///           and feeds, and `EngineOptions::logits_rows` wanted rows (all checked by `Engine`)
   /// Errors    not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its
   ///           positions are undefined, all others stay as they are: rings have room for the rows of a pass

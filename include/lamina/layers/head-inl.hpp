@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include <lamina/rows/elementwise-inl.hpp>
-#include <lamina/rows/softmax-inl.hpp>
+#include <lamina/rows/soft_cap-inl.hpp>
 #include <lamina/pass/pass.hpp>
 #include <lamina/pass/products.hpp>
 #include <lamina/pass/stream-inl.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products as plain C++: activation rows, their quantised copy, and the table of kernels a target
-// offers. Source: architecture.md 10 and 11; the arithmetic is fixed in code_products-inl.hpp,
+// offers. Source: docs/adr/0006; the arithmetic is fixed in code_products-inl.hpp,
 // matmul_floats-inl.hpp and matmul_bf16-inl.hpp.
 #pragma once
 

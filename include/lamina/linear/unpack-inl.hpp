@@ -247,10 +247,8 @@ HWY_INLINE void unpack_nibbles(const Rows& rows, std::size_t at, Take& take) noe
     VecWords low = low_nibbles(packed.quad[m]);
     VecWords high = high_nibbles(packed.quad[m]);
     if constexpr (F == Format::iq4_nl) {
-      HWY_ALIGN static constexpr std::int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                                          1,    13,   25,  38,  53,  69,  89,  113};
       const TagBytes d8;
-      const auto entries = hn::Xor(hn::LoadDup128(d8, reinterpret_cast<const std::uint8_t*>(table)),
+      const auto entries = hn::Xor(hn::LoadDup128(d8, reinterpret_cast<const std::uint8_t*>(iq4_values)),
                                    hn::Set(d8, static_cast<std::uint8_t>(code_class(F).code_offset())));
       low = hn::BitCast(TagWords(), hn::TableLookupBytes(entries, hn::BitCast(d8, low)));
       high = hn::BitCast(TagWords(), hn::TableLookupBytes(entries, hn::BitCast(d8, high)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packs the weights of a file: the rows of its integer matrices interleaved once, so that every product reads
-// them as one stream. Source: architecture.md 10; blocks/interleave.hpp (the layout).
+// them as one stream. Source: docs/adr/0005; blocks/interleave.hpp (the order).
 #pragma once
 
 #include <cstddef>

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <lamina/formats/half.hpp>
 #include <lamina/simd/prelude.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -65,18 +66,6 @@ HWY_INLINE void add(float* x, const float* addend, std::size_t n) noexcept {
   }
 }
 
-/// Multiplies x [n] by `factors` [n] in place.
-HWY_INLINE void multiply(float* x, const float* factors, std::size_t n) noexcept {
-  const hn::ScalableTag<float> d;
-  const std::size_t lanes = hn::Lanes(d);
-  std::size_t i = 0;
-  for (const std::size_t end = n - n % lanes; i < end; i += lanes)
-    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, factors + i)), d, x + i);
-  if (i < n) {
-    store_part(hn::Mul(load_part(d, x + i, n - i), load_part(d, factors + i, n - i)), d, x + i, n - i);
-  }
-}
-
 /// Adds `factor` · y [n] to x [n] in place, with one rounding where the target has fused multiply-add.
 HWY_INLINE void multiply_add(float* x, const float* y, float factor, std::size_t n) noexcept {
   const hn::ScalableTag<float> d;
@@ -108,18 +97,7 @@ HWY_INLINE bool all_finite(const float* x, std::size_t n) noexcept {
 /// Rounds x [n] to bf16 bits, nearest even; a NaN stays a NaN.
 HWY_INLINE void to_bf16(const float* HWY_RESTRICT x, std::uint16_t* HWY_RESTRICT out,
                         std::size_t n) noexcept {
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto bits = std::bit_cast<std::uint32_t>(x[i]);
-    const std::uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
-    const bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
-    out[i] = static_cast<std::uint16_t>(nan ? (bits >> 16) | 0x40u : rounded);
-  }
-}
-
-/// Widens bf16 bits x [n] to float32, exactly.
-HWY_INLINE void from_bf16(const std::uint16_t* HWY_RESTRICT x, float* HWY_RESTRICT out,
-                          std::size_t n) noexcept {
-  for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(std::uint32_t{x[i]} << 16);
+  for (std::size_t i = 0; i < n; ++i) out[i] = float_to_bfloat(x[i]);
 }
 
 /// Rounds x [n] to int8 codes, x ≈ code · factor, and returns the factor max|x| / 127 (0 for a row of zeros,

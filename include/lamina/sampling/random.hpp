@@ -11,17 +11,20 @@
 
 namespace lamina {
 
+/// SplitMix64: moves `state` on and returns 64 random bits.
+constexpr std::uint64_t split_mix_64(std::uint64_t& state) noexcept {
+  state += 0x9E37'79B9'7F4A'7C15;
+  std::uint64_t z = state;
+  z = (z ^ (z >> 30)) * 0xBF58'476D'1CE4'E5B9;
+  z = (z ^ (z >> 27)) * 0x94D0'49BB'1331'11EB;
+  return z ^ (z >> 31);
+}
+
 /// A stream of random numbers that one 64-bit seed determines.
 class Random {
  public:
   explicit constexpr Random(std::uint64_t seed) noexcept {
-    for (std::uint64_t& word : state_) {
-      seed += 0x9E37'79B9'7F4A'7C15;
-      std::uint64_t z = seed;
-      z = (z ^ (z >> 30)) * 0xBF58'476D'1CE4'E5B9;
-      z = (z ^ (z >> 27)) * 0x94D0'49BB'1331'11EB;
-      word = z ^ (z >> 31);
-    }
+    for (std::uint64_t& word : state_) word = split_mix_64(seed);
   }
 
   /// 64 random bits.

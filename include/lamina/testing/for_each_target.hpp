@@ -4,11 +4,11 @@
 //
 // A test file looks like this (the name as seen from an include folder; tests/ is one):
 //
-//   #define HWY_TARGET_INCLUDE "unit/rows/norm_test.cpp"  // this very file: included once per target
+//   #define HWY_TARGET_INCLUDE "unit/rows/norm_test.cpp"     // this very file: included once per target
 //   #include <lamina/testing/for_each_target.hpp>            // before anything that includes Highway
 //
 //   #include <doctest/doctest.h>
-//   #include <lamina/rows/norm-inl.hpp>                   // toggled guard: seen again for every target
+//   #include <lamina/rows/norm-inl.hpp>                      // toggled guard: seen again for every target
 //   #include <lamina/simd/prelude.hpp>                       // Highway, also once per target
 //
 //   HWY_BEFORE_NAMESPACE();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <lamina/blocks/quantize.hpp>
+#include <lamina/sampling/random.hpp>
 #include <lamina/schedule/describe.hpp>
 #include <lamina/schedule/slots.hpp>
 #include <lamina/schedule/variant.hpp>
@@ -25,13 +26,7 @@ namespace lamina::testing {
 class RandomNumbers {
  public:
   explicit RandomNumbers(std::uint64_t seed) noexcept : state_(seed) {}
-  [[nodiscard]] std::uint64_t next() noexcept {
-    state_ += 0x9E3779B97F4A7C15U;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31);
-  }
+  [[nodiscard]] std::uint64_t next() noexcept { return split_mix_64(state_); }
   /// Even over (-1, 1).
   [[nodiscard]] float next_float() noexcept {
     return static_cast<float>(static_cast<std::int64_t>(next() >> 40) - (1 << 23)) /

@@ -5,6 +5,7 @@
 #include <lamina/chat/response_parser.hpp>
 
 #include "support/golden_text.hpp"
+#include "support/value_json.hpp"
 
 namespace {
 

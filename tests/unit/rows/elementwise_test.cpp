@@ -25,19 +25,17 @@ void test_rows() {
     INFO("target ", std::string(hwy::TargetName(HWY_TARGET)), ", n ", n);
     const auto x = test::normal_vector(n + 2, 61);
     const auto y = test::normal_vector(n + 2, 62);
-    auto scaled = x, sum = x, product = x, fused = x;
+    auto scaled = x, sum = x, fused = x;
     scale(scaled.data() + 1, n, 0.3F);
     add(sum.data() + 1, y.data() + 1, n);
-    multiply(product.data() + 1, y.data() + 1, n);
     multiply_add(fused.data() + 1, y.data() + 1, 0.3F, n);
     for (std::size_t i = 1; i <= n; ++i) {
       CHECK(scaled[i] == x[i] * 0.3F);
       CHECK(sum[i] == x[i] + y[i]);
-      CHECK(product[i] == x[i] * y[i]);
       const double exact = static_cast<double>(x[i]) + static_cast<double>(y[i]) * static_cast<double>(0.3F);
       CHECK(std::fabs(static_cast<double>(fused[i]) - exact) < 5e-7);
     }
-    for (const auto* row : {&scaled, &sum, &product, &fused}) {
+    for (const auto* row : {&scaled, &sum, &fused}) {
       CHECK(row->front() == x.front());
       CHECK(row->back() == x.back());
     }
@@ -60,7 +58,7 @@ void test_bf16() {
   std::vector<std::uint16_t> all(65536), back(65536);
   std::vector<float> wide(65536);
   for (std::size_t i = 0; i < 65536; ++i) all[i] = static_cast<std::uint16_t>(i);
-  from_bf16(all.data(), wide.data(), 65536);
+  for (std::size_t i = 0; i < 65536; ++i) wide[i] = bfloat_to_float(all[i]);
   to_bf16(wide.data(), back.data(), 65536);
   std::size_t changed = 0;
   for (std::size_t i = 0; i < 65536; ++i) changed += back[i] != all[i] && !std::isnan(wide[i]);
@@ -110,7 +108,7 @@ void test_not_finite() {
       std::vector<std::uint16_t> bits(37);
       std::vector<float> back(37);
       to_bf16(x.data(), bits.data(), 37);
-      from_bf16(bits.data(), back.data(), 37);
+      for (std::size_t i = 0; i < 37; ++i) back[i] = bfloat_to_float(bits[i]);
       for (std::size_t i = 0; i < 37; ++i) {
         wrong += std::isnan(back[i]) != std::isnan(x[i]) || std::isinf(back[i]) != std::isinf(x[i]);
       }
