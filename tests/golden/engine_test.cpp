@@ -253,6 +253,69 @@ TEST_CASE("pages come from the engine, are counted before a pass, and go back") 
   CHECK(b.position() == 65);
 }
 
+TEST_CASE("branches go on from what was read, with the bits of sequences that read it themselves") {
+  for (const std::string& name : models) {
+    CAPTURE(name);
+    const lamina::Model model = shared_model(name);
+    for (const lamina::CacheFormat cache :
+         {lamina::CacheFormat::bf16, lamina::CacheFormat::int8, lamina::CacheFormat::f32}) {
+      for (const std::size_t read : {0U, 1U, 63U, 64U, 65U, 150U}) {
+        CAPTURE(read);
+        auto engine = must(lamina::Engine::create(
+            model, {.rows = 150, .logits_rows = 150, .cache_tokens = 2048, .cache = cache}));
+        const std::vector<TokenId> start = random_tokens(read, 3, model.vocab());
+        const std::vector<TokenId> ends[] = {random_tokens(70, 4, model.vocab()),
+                                             random_tokens(70, 5, model.vocab())};
+        std::optional<lamina::Sequence> trunk = must(engine.sequence({.context = 256}));
+        const Feed beginning[] = {{&*trunk, start, Want::none}};
+        must(engine.run(beginning));
+        lamina::Sequence branch = must(engine.branch(*trunk));
+        CHECK(std::equal(branch.tokens().begin(), branch.tokens().end(), start.begin(), start.end()));
+        const Feed both[] = {{&*trunk, ends[0], Want::all}, {&branch, ends[1], Want::all}};
+        const auto apart = must(engine.run(both));
+        std::vector<float> logits[2];
+        for (std::size_t i = 0; i < 2; ++i) logits[i].assign(apart.logits(i).begin(), apart.logits(i).end());
+        for (std::size_t i = 0; i < 2; ++i) {
+          auto fresh = must(engine.sequence({.context = 256}));
+          const Feed again[] = {{&fresh, start, Want::none}};
+          must(engine.run(again));
+          const Feed end[] = {{&fresh, ends[i], Want::all}};
+          const auto expected = must(engine.run(end)).logits(0);
+          CHECK(same_bits(logits[i], {expected.begin(), expected.end()}));
+        }
+        trunk.reset();  // the branch keeps what it shares
+        const Feed on[] = {{&branch, std::span(start).first(read > 0 ? 1 : 0)}};
+        must(engine.run(on));
+      }
+    }
+  }
+}
+
+TEST_CASE("branches share pages until they write to them") {
+  const lamina::Model model = shared_model("tiny-31b");
+  // Four pages of 64 positions for all.
+  auto engine = must(lamina::Engine::create(model, {.rows = 130, .cache_tokens = 256}));
+  const std::vector<TokenId> tokens = random_tokens(130, 9, model.vocab());
+  auto a = must(engine.sequence({.context = 256}));
+  const Feed first[] = {{&a, std::span(tokens).first(130)}};
+  must(engine.run(first));  // three pages
+  std::vector<lamina::Sequence> branches;
+  for (int i = 0; i < 5; ++i) branches.push_back(must(engine.branch(a)));
+  const Feed one[] = {{&branches[0], std::span(tokens).first(1)}};
+  must(engine.run(one));  // the fourth page: a copy of the third
+  const Feed another[] = {{&branches[1], std::span(tokens).first(1)}};
+  expect_error(engine.run(another), lamina::ErrorCode::out_of_memory, "pages", "more tokens");
+  CHECK(branches[1].position() == 130);
+  branches.erase(branches.begin());  // gives its copy back
+  const Feed now[] = {{&branches[0], std::span(tokens).first(1)}};
+  must(engine.run(now));
+  branches.clear();
+  const Feed last[] = {{&a, std::span(tokens).first(60)}};
+  must(engine.run(last));  // alone again: nothing to copy
+  auto other = must(lamina::Engine::create(model, {.rows = 8}));
+  expect_error(other.branch(a), lamina::ErrorCode::bad_argument, "branch", "does not belong");
+}
+
 /// An executor that tries to start a pass inside a pass.
 struct Meddler final : lamina::Executor {
   lamina::Engine* engine = nullptr;

@@ -86,6 +86,14 @@ class Engine {
   [[nodiscard]] Result<Sequence> sequence(const SequenceOptions& options = {},
                                           std::span<std::byte> memory = {}) const noexcept;
 
+  /// Makes another sequence that has read what `from` has: pages are shared until one of the two writes to
+  /// them, rings are copied. Memory as for `sequence`.
+  ///
+  /// Errors   as `sequence`; bad_argument (`from` is of another engine)
+  /// Cost     copies the rings, and later at most one page
+  [[nodiscard]] Result<Sequence> branch(const Sequence& from,
+                                        std::span<std::byte> memory = {}) const noexcept;
+
   /// Bytes that a sequence takes; exact.
   [[nodiscard]] static constexpr std::size_t sequence_bytes(const ModelEntry& entry,
                                                             const EngineOptions& engine,
@@ -138,6 +146,7 @@ class Engine {
   }
   static constexpr State* take_state(const ModelEntry& entry, const EngineOptions& options,
                                      Arena& arena) noexcept;
+  [[nodiscard]] Status check_own(const char* where, const Sequence* sequence) const noexcept;
   [[nodiscard]] static Status check_distinct(std::span<const Feed> feeds) noexcept;
   [[nodiscard]] Status take_pages(std::span<const Feed> feeds) noexcept;
   [[nodiscard]] Result<PassResult> run_alone(std::span<const Feed> feeds) noexcept;
@@ -221,16 +230,28 @@ inline Result<Sequence> Engine::sequence(const SequenceOptions& options,
   return sequence;
 }
 
-inline Status Engine::check(const Feed& feed) const noexcept {
+inline Result<Sequence> Engine::branch(const Sequence& from, std::span<std::byte> memory) const noexcept {
+  LAMINA_TRY(check_own("branch", &from));
+  auto made = sequence({from.context()}, memory);
+  if (!made) return made.error();
+  model_.core().copy_rings(*from.cache_, from.position_, options_.cache, *made->cache_);
+  made->share(from);
+  return made;
+}
+
+inline Status Engine::check_own(const char* where, const Sequence* sequence) const noexcept {
   if (state_ == nullptr) return moved_from();
-  if (feed.sequence == nullptr || feed.sequence->runner_ != state_->runner) {
-    return Error{ErrorCode::bad_argument,
-                 "feed",
-                 "sequence does not belong to this engine",
-                 "one of its own",
-                 "another, or none",
-                 "make it with Engine::sequence"};
-  }
+  if (sequence != nullptr && sequence->runner_ == state_->runner) return Done{};
+  return Error{ErrorCode::bad_argument,
+               where,
+               "sequence does not belong to this engine",
+               "one of its own",
+               "another, or none",
+               "make it with Engine::sequence"};
+}
+
+inline Status Engine::check(const Feed& feed) const noexcept {
+  LAMINA_TRY(check_own("feed", feed.sequence));
   const Sequence& sequence = *feed.sequence;
   if (feed.tokens.size() > sequence.context() - sequence.position()) {
     return Error{ErrorCode::context_full,

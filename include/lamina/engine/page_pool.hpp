@@ -38,10 +38,20 @@ class PagePool {
     return memory_ + page * page_bytes_;
   }
 
+  /// Adds a user to a page: from then on nobody may write to it.
+  void share(const std::byte* page) noexcept {
+    const Lock lock(busy_);
+    ++users_[index_of(page)];
+  }
+  [[nodiscard]] bool is_shared(const std::byte* page) const noexcept {
+    const Lock lock(busy_);
+    return users_[index_of(page)] > 1;
+  }
+
   /// Takes one user from a page; the last one gives it back.
   void release(const std::byte* page) noexcept {
     const Lock lock(busy_);
-    const auto index = static_cast<std::uint32_t>(static_cast<std::size_t>(page - memory_) / page_bytes_);
+    const std::uint32_t index = index_of(page);
     LAMINA_DCHECK(users_[index] > 0);
     if (--users_[index] == 0) free_[free_count_++] = index;
   }
@@ -51,8 +61,13 @@ class PagePool {
     return free_count_;
   }
   [[nodiscard]] std::uint32_t pages() const noexcept { return static_cast<std::uint32_t>(free_.size()); }
+  [[nodiscard]] std::size_t page_bytes() const noexcept { return page_bytes_; }
 
  private:
+  [[nodiscard]] std::uint32_t index_of(const std::byte* page) const noexcept {
+    return static_cast<std::uint32_t>(static_cast<std::size_t>(page - memory_) / page_bytes_);
+  }
+
   /// Held for a handful of instructions.
   class Lock {
    public:

@@ -72,6 +72,10 @@ class ModelCore {
   [[nodiscard]] virtual Result<SequenceCache*> make_cache(const EngineOptions& engine,
                                                           const SequenceOptions& sequence,
                                                           Arena& arena) const noexcept = 0;
+  /// Copies what layers with a window keep of the first `position` tokens from one cache to another of the
+  /// same plan and format.
+  virtual void copy_rings(const SequenceCache& from, std::uint32_t position, CacheFormat format,
+                          SequenceCache& to) const noexcept = 0;
 
  protected:
   ~ModelCore() = default;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -63,16 +64,39 @@ class Sequence {
     position_ += static_cast<std::uint32_t>(tokens.size());
   }
 
-  /// Pages that `position_ + tokens` tokens need and that are not there yet.
-  [[nodiscard]] std::uint32_t missing_pages(std::size_t tokens) const noexcept {
-    if (cache_->pages.empty()) return 0;
-    const std::uint32_t needed = kv_blocks(static_cast<std::uint32_t>(position_ + tokens));
-    return needed > pages_ ? needed - pages_ : 0;  // a pass that failed may have taken some ahead
+  /// The page that the next token is written to, if it is there and another sequence reads it too; null if
+  /// not.
+  [[nodiscard]] std::byte** shared_page() const noexcept {
+    const std::uint32_t next = position_ / kv_block;
+    return next < pages_ && pool_->is_shared(cache_->pages[next]) ? &cache_->pages[next] : nullptr;
   }
-  /// Takes the pages for `tokens` more tokens. Requires that the pool has `missing_pages(tokens)`.
+  /// Pages that `tokens` more tokens need and that are not there yet, or are not this sequence's alone.
+  [[nodiscard]] std::uint32_t missing_pages(std::size_t tokens) const noexcept {
+    if (cache_->pages.empty() || tokens == 0) return 0;
+    const std::uint32_t needed = kv_blocks(static_cast<std::uint32_t>(position_ + tokens));
+    const std::uint32_t more =
+        needed > pages_ ? needed - pages_ : 0;  // a failed pass may have taken some ahead
+    return more + (shared_page() != nullptr ? 1 : 0);
+  }
+  /// Takes the pages for `tokens` more tokens; a shared one is copied before it is written to. Requires that
+  /// the pool has `missing_pages(tokens)`.
   void take_pages(std::size_t tokens) noexcept {
-    for (std::uint32_t missing = missing_pages(tokens); missing > 0; --missing) {
-      cache_->pages[pages_++] = pool_->take();
+    std::uint32_t missing = missing_pages(tokens);
+    if (std::byte** page = missing > 0 ? shared_page() : nullptr) {
+      std::byte* own = pool_->take();
+      std::memcpy(own, *page, pool_->page_bytes());
+      pool_->release(std::exchange(*page, own));
+      --missing;
+    }
+    for (; missing > 0; --missing) cache_->pages[pages_++] = pool_->take();
+  }
+  /// Becomes another sequence of what `other` has read. Requires room for it, and rings that were copied.
+  void share(const Sequence& other) noexcept {
+    append(other.tokens());
+    if (cache_->pages.empty()) return;
+    for (; pages_ < kv_blocks(position_); ++pages_) {
+      cache_->pages[pages_] = other.cache_->pages[pages_];
+      pool_->share(cache_->pages[pages_]);
     }
   }
   void keep_pages(std::uint32_t count) noexcept {

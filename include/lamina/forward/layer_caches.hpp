@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <lamina/core/arena.hpp>
 #include <lamina/layers/attention_kind.hpp>
@@ -79,6 +80,27 @@ class CacheOf final : public SequenceCache {
       if (!fits) return error;
     }
     return Done{};
+  }
+
+  /// Copies the blocks of the rings that hold some of the first `position` tokens of `other`, a cache of the
+  /// same plan.
+  void copy_rings(const CacheOf& other, std::uint32_t position, CacheFormat format) noexcept {
+    for (std::uint32_t i = 0; i < layers.size(); ++i) {
+      if (static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(i))) != i) continue;
+      with_kind_of<V>(i, [&]<std::size_t K>() {
+        using Attention = typename KindAt<kinds_of<V>, K>::attention;
+        if constexpr (Attention::shape.window > 0) {
+          with_cache_format(format, [&](auto chosen) {
+            constexpr std::size_t bytes = kv_block_bytes<LayoutOf<Attention, chosen()>>(
+                static_cast<std::uint32_t>(Attention::shape.kv_heads));
+            const std::uint32_t used = std::min(layers[i].block_count, kv_blocks(position));
+            for (std::uint32_t block = 0; block < used; ++block) {
+              std::memcpy(layers[i].blocks[block], other.layers[i].blocks[block], bytes);
+            }
+          });
+        }
+      });
+    }
   }
 
   /// Bytes of the rings, and of what they are there for.
