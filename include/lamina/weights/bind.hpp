@@ -143,9 +143,9 @@ template <class Weights, std::size_t N>
     const bool scale_is_slot = std::any_of(slots.begin(), slots.end(), [&](const Slot<Weights>& other) {
       return !scale_name.empty() && other.name == scale_name.view();
     });
-    LAMINA_TRY(detail::bind_slot(file, expected, memory, scale_is_slot, weights.*slot.member));
+    LAMINA_TRY(detail::bind_slot(file, expected, memory, scale_is_slot, slot.member.of(weights)));
     if (slot.presence == Presence::alternative) {
-      const bool there = static_cast<bool>(weights.*slot.member);
+      const bool there = static_cast<bool>(slot.member.of(weights));
       if (alternatives++ == 0) {
         first_there = there;
       } else {
@@ -162,7 +162,7 @@ template <class Weights, std::size_t N>
   int index = 0;
   for (const Slot<Weights>& slot : slots) {
     if (slot.presence != Presence::alternative) continue;
-    if ((index++ == 0) != first_there) weights.*slot.member = {};
+    if ((index++ == 0) != first_there) slot.member.of(weights) = WeightMatrix{};
   }
   return Done{};
 }
