@@ -29,8 +29,8 @@ struct SquaredRelu {
 };
 
 struct SquaredReluWeights {
-  lamina::WeightMatrix up;    ///< [Width, D]
-  lamina::WeightMatrix down;  ///< [D, Width]
+  lamina::Linear up;    ///< [Width, D]
+  lamina::Linear down;  ///< [D, Width]
 };
 
 }  // namespace shop

@@ -107,14 +107,16 @@ class ModelWeights {
     }
   }
 
-  /// Binds every weight; see `bind_slots`.
+  /// Binds every weight and numbers the matrices in the order of `visit_matrices`, from 1; see `bind_slots`.
   [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
     LAMINA_TRY(bind_slots(file, arena, "", global_slots_of(), global));
+    std::uint32_t id = 0;  // of the last matrix
+    number(global_slots_of(), global, id);
     for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
       const FixedText<160> prefix = text("blk.%u.", i);
       Error error;
       const bool bound = with_kind_of<V>(i, [&]<std::size_t K>() {
-        const Status status = bind_layer(file, arena, prefix, layer<K>(i));
+        const Status status = bind_layer(file, arena, prefix, layer<K>(i), id);
         if (!status) error = status.error();
         return static_cast<bool>(status);
       });
@@ -128,11 +130,26 @@ class ModelWeights {
     return global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>());
   }
 
+  template <class Weights>
+  static bool is_matrix(const Slot<Weights>& slot) noexcept {
+    return slot.use == SlotUse::matrix && slot.rows > 0 && slot.columns > 0;
+  }
+
+  /// Numbers the matrices of a list, absent ones too, so that numbers depend on the type alone.
+  template <class List, class Weights>
+  static void number(const List& slots, Weights& weights, std::uint32_t& id) noexcept {
+    for (const auto& slot : slots) {
+      if (!is_matrix(slot)) continue;
+      ++id;
+      if (Linear* linear = slot.member.linear_of(weights)) linear->id = id;
+    }
+  }
+
   template <class List>
   static void visit_slots(std::string_view prefix, const List& slots,
                           void (*visit)(void* context, std::string_view name), void* context) {
     for (const auto& slot : slots) {
-      if (slot.use != SlotUse::matrix || slot.rows == 0 || slot.columns == 0) continue;
+      if (!is_matrix(slot)) continue;
       FixedText<160> name(prefix);
       name.append(slot.name);
       visit(context, name);
@@ -141,12 +158,15 @@ class ModelWeights {
 
   template <class LayerType>
   static Status bind_layer(const WeightFile& file, Arena& arena, const FixedText<160>& prefix,
-                           LayerWeights<LayerType>& weights) noexcept {
-    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::attention>::list(V::dims),
-                          weights.attention));
-    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::ffn>::list(V::dims), weights.ffn));
-    LAMINA_TRY(bind_slots(file, arena, prefix, Slots<typename LayerType::per_layer>::list(V::dims),
-                          weights.per_layer));
+                           LayerWeights<LayerType>& weights, std::uint32_t& id) noexcept {
+    const auto bind_part = [&](const auto& slots, auto& part) -> Status {
+      LAMINA_TRY(bind_slots(file, arena, prefix, slots, part));
+      number(slots, part, id);
+      return Done{};
+    };
+    LAMINA_TRY(bind_part(Slots<typename LayerType::attention>::list(V::dims), weights.attention));
+    LAMINA_TRY(bind_part(Slots<typename LayerType::ffn>::list(V::dims), weights.ffn));
+    LAMINA_TRY(bind_part(Slots<typename LayerType::per_layer>::list(V::dims), weights.per_layer));
     return bind_slots(file, arena, prefix, layer_scale_slots, weights.scale);
   }
 

@@ -24,6 +24,7 @@ struct PassWidths {
   std::size_t experts = 0;
   std::size_t active = 0;
   std::size_t expert_width = 0;
+  bool clamps_inputs = false;         ///< some kind's matrices have input ranges: it states `clamps_inputs`
   std::size_t attention_scratch = 0;  ///< floats per thread
   std::size_t span_partials = 0;      ///< floats per span of context, all kv heads, one row
 
@@ -41,6 +42,8 @@ struct PassWidths {
         span_partials, static_cast<std::size_t>(shape.kv_heads) * attend_partial_floats<Layout>(group, 1));
     ffn = std::max({ffn, static_cast<std::size_t>(LayerType::ffn::width),
                     static_cast<std::size_t>(LayerType::per_layer::width)});
+    clamps_inputs |= clamps_inputs_of<Attention>() || clamps_inputs_of<typename LayerType::ffn>() ||
+                     clamps_inputs_of<typename LayerType::per_layer>();
     if constexpr (requires { LayerType::ffn::shape.experts; }) {
       constexpr MoeShape moe = LayerType::ffn::shape;
       experts = std::max(experts, static_cast<std::size_t>(moe.experts));
@@ -112,6 +115,7 @@ template <Variant V>
     work.expert_output = floats(entries * hidden);
     code_bytes = std::max(code_bytes, entries * quantized_row_bytes(std::max(hidden, widths.expert_width)));
   }
+  if constexpr (widths.clamps_inputs) work.clamped = floats(rows * widest);
   work.codes = arena.take<std::byte>(code_bytes).data();
   return work;
 }

@@ -53,7 +53,7 @@ inline void project(const Pass& pass, std::initializer_list<Product> products) n
 
 /// branch [T, D] = W_o attended, with W_o [D, H d].
 template <class Kind>
-void project_attended(const Pass& pass, const WeightMatrix& output) noexcept {
+void project_attended(const Pass& pass, const Linear& output) noexcept {
   constexpr std::uint32_t width = AttentionSizes<Kind>::query_width;
   ProductInput attended(pass, pass.work.codes, pass.work.attended, pass.rows, width, width);
   multiply(pass, attended, {{output, pass.work.branch, pass.hidden}});

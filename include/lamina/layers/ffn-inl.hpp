@@ -47,8 +47,8 @@ inline void geglu_rows(const Pass& pass, StridedRows gate, StridedRows up, std::
 }
 
 /// out = W_down(gelu(W_gate n) ⊙ W_up n) with n in `work.normed`.
-inline void dense_mlp(const Pass& pass, const WeightMatrix& gate, const WeightMatrix& up,
-                      const WeightMatrix& down, std::uint32_t width, float* out) noexcept {
+inline void dense_mlp(const Pass& pass, const Linear& gate, const Linear& up, const Linear& down,
+                      std::uint32_t width, float* out) noexcept {
   Workspace& work = pass.work;
   ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
   multiply(pass, input, {{gate, work.gate, width}, {up, work.up, width}});

@@ -24,7 +24,7 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 /// Writes the logits of all rows of `pass` to `work.logits` [rows, vocab]; `cap` 0 means no cap. Reports
 /// logits that are not finite before the cap.
 inline void compute_logits(const Pass& pass, const GlobalWeights& weights, float cap) noexcept {
-  const WeightMatrix& head = weights.head ? weights.head : weights.embedding;
+  const Linear& head = weights.head ? weights.head : weights.embedding;
   normalise_stream(pass, weights.norm.f32());
   pass.show(PassValue::final_norm, pass.work.normed, pass.hidden);
   ProductInput input(pass, pass.work.codes, pass.work.normed, pass.rows, pass.hidden, pass.hidden);

@@ -96,7 +96,8 @@ struct FfnKernel<MoeFfn<S>> {
     run_each(pass, hidden, {{weights.expert_down, work.expert_output, pass.hidden}});
   }
 
-  /// Every expert multiplies its own entries of `input`; one hand-over for all experts.
+  /// Every expert multiplies its own entries of `input`; one hand-over for all experts. Requires stacks
+  /// without input ranges.
   static void run_each(const Pass& pass, ProductInput& input,
                        std::initializer_list<Product> stacks) noexcept {
     Workspace& work = pass.work;
@@ -107,7 +108,7 @@ struct FfnKernel<MoeFfn<S>> {
       if (rows == 0) continue;
       for (const Product& stack : stacks) {
         work.expert_products[count++] = {stack.weight.at(expert),
-                                         rows_of(input.for_format(stack.weight.format), first, rows),
+                                         rows_of(input.rows_for(stack.weight), first, rows),
                                          stack.out + first * stack.stride, stack.stride};
       }
     }

@@ -7,7 +7,7 @@
 #include <span>
 
 #include <lamina/core/types.hpp>
-#include <lamina/formats/weight_matrix.hpp>
+#include <lamina/formats/linear.hpp>
 #include <lamina/attention/attend.hpp>
 #include <lamina/attention/kv_rows.hpp>
 #include <lamina/linear/linear.hpp>
@@ -42,9 +42,10 @@ struct RotaryRows {
   std::uint32_t pairs = 0;
 };
 
-/// One matrix product of a pass: out[t * stride + r] = Σ_k weight[r, k] · rows[t, k].
+/// One matrix product of a pass: out[t * stride + r] = Σ_k weight[r, k] · rows[t, k], clamped to the weight's
+/// output range; `rows` are within its input range.
 struct BoundProduct {
-  WeightMatrix weight;
+  Linear weight;
   ActivationRows rows;
   float* out = nullptr;
   std::size_t stride = 0;
@@ -64,6 +65,7 @@ struct Workspace {
   float* per_layer = nullptr;     ///< [T, layers, per-layer width]
   float* table_rows = nullptr;    ///< [threads, layers * per-layer width]
   std::byte* codes = nullptr;     ///< quantised copy of a product's input
+  float* clamped = nullptr;       ///< [T, width] input within a matrix's range; null where none has one
   std::byte* products = nullptr;  ///< [threads, product_bytes] scratch of the matrix products
   std::size_t product_bytes = 0;
   float* attention = nullptr;  ///< [threads, attention_floats] scratch of attention

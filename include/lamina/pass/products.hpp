@@ -9,13 +9,13 @@
 #include <span>
 
 #include <lamina/core/config.hpp>
-#include <lamina/formats/weight_matrix.hpp>
+#include <lamina/formats/linear.hpp>
 #include <lamina/linear/linear.hpp>
 #include <lamina/pass/pass.hpp>
 
 namespace lamina {
 
-/// Rows entering matrix products; quantised once, when the first integer weight asks for it.
+/// Rows entering matrix products; clamped and quantised when the first weight asks for it.
 class ProductInput {
  public:
   /// `quantized` is memory for the quantised copy; values [rows, columns] with `stride` floats between rows.
@@ -27,11 +27,15 @@ class ProductInput {
     input_.stride = stride;
     input_.rows = rows;
     input_.columns = columns;
+    original_ = input_;
   }
 
-  /// The rows in the form that weights of this format multiply with.
-  [[nodiscard]] const ActivationRows& for_format(Format format) noexcept {
-    if (activation_kind(format, pass_.precision) == ActivationKind::int8 && input_.quantized == nullptr) {
+  /// The rows in the form that this weight multiplies with, within its input range. Valid until a weight with
+  /// another range asks.
+  [[nodiscard]] const ActivationRows& rows_for(const Linear& weight) noexcept {
+    if (weight.input != range_) clamp_to(weight.input);
+    if (activation_kind(weight.format, pass_.precision) == ActivationKind::int8 &&
+        input_.quantized == nullptr) {
       quantize();
       input_.quantized = quantized_;
     }
@@ -52,6 +56,24 @@ class ProductInput {
     });
   }
 
+  /// Requires `work.clamped` if the range leaves anything out: kinds state `clamps_inputs`.
+  void clamp_to(const ClipRange& range) noexcept {
+    range_ = range;
+    input_ = original_;
+    if (!range) return;
+    LAMINA_DCHECK(pass_.work.clamped != nullptr);
+    input_.values = pass_.work.clamped;
+    input_.stride = input_.columns;
+    pass_.team.split(input_.rows, rows_per_share, [&](IndexRange part, std::uint32_t) noexcept {
+      for (std::size_t row = part.first; row < part.first + part.count; ++row) {
+        const float* from = original_.values + row * original_.stride;
+        float* to = pass_.work.clamped + row * input_.columns;
+        std::transform(from, from + input_.columns, to,
+                       [&](float x) { return std::clamp(x, range.min, range.max); });  // a NaN stays one
+      }
+    });
+  }
+
   void quantize_rows(std::uint32_t first, std::uint32_t count) const noexcept {
     pass_.linear.quantize_rows(input_.values + first * input_.stride, input_.stride, input_.columns, count,
                                quantized_ + first * quantized_row_bytes(input_.columns));
@@ -60,7 +82,9 @@ class ProductInput {
   const Pass& pass_;
   std::byte* quantized_;
   std::span<const std::uint32_t> groups_;
-  ActivationRows input_{};
+  ActivationRows original_{};  ///< as given
+  ActivationRows input_{};     ///< within `range_`
+  ClipRange range_{};
 };
 
 /// Rows first .. first + count of `x`: one of the groups of its `ProductInput`.
@@ -71,6 +95,15 @@ class ProductInput {
   part.values += first * x.stride;
   if (x.quantized != nullptr) part.quantized += first * quantized_row_bytes(x.columns);
   return part;
+}
+
+/// Clamps rows `first .. first + count` of a product's output to its range.
+inline void clamp_output(const BoundProduct& product, std::uint32_t first, std::uint32_t count) noexcept {
+  const ClipRange range = product.weight.output;
+  for (std::size_t row = 0; row < product.rows.rows; ++row) {
+    float* out = product.out + row * product.stride + first;
+    std::transform(out, out + count, out, [&](float y) { return std::clamp(y, range.min, range.max); });
+  }
 }
 
 /// Runs products with one hand-over to the threads. Units are equal shares of the work of all, in order, so
@@ -109,6 +142,7 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
       if (last > first) {
         pass.linear.matmul(product.weight, product.rows, pass.precision, product.out, product.stride, first,
                            last - first, scratch);
+        if (product.weight.output) clamp_output(product, first, last - first);
       }
       begin = end;
     }
@@ -117,12 +151,13 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
 
 /// One product with the input that `multiply` is given.
 struct Product {
-  const WeightMatrix& weight;
+  Linear weight;
   float* out;
   std::size_t stride;
 };
 
-/// Multiplies `input` with every weight. Requires at most 4 products.
+/// Multiplies `input` with every weight, those with the same input range in one hand-over to the threads.
+/// Requires at most 4 products.
 inline void multiply(const Pass& pass, ProductInput& input,
                      std::initializer_list<Product> products) noexcept {
   constexpr std::size_t most = 4;
@@ -130,7 +165,11 @@ inline void multiply(const Pass& pass, ProductInput& input,
   BoundProduct bound[most];
   std::size_t count = 0;
   for (const Product& product : products) {
-    bound[count++] = {product.weight, input.for_format(product.weight.format), product.out, product.stride};
+    if (count > 0 && product.weight.input != bound[count - 1].weight.input) {
+      run_products(pass, {bound, count});
+      count = 0;
+    }
+    bound[count++] = {product.weight, input.rows_for(product.weight), product.out, product.stride};
   }
   run_products(pass, {bound, count});
 }

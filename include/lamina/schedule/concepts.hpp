@@ -85,19 +85,20 @@ struct FfnRules {
 }  // namespace detail
 
 /// A kind of attention: its shape, and whether it writes keys and values. Satisfied by `LocalAttention`,
-/// `GlobalAttention`, `SharedKv`, and any type with the required members. docs/own-kinds.md shows each at
-/// work.
+/// `GlobalAttention`, `SharedKv`, and any type with the required members. The page own-kinds in docs/ shows
+/// each at work.
 ///
 /// Required (static constants):
-///   shape        `AttnShape`: heads, head width, window, and whether the value is the raw key
-///   owns_kv      `bool`: it computes and stores keys and values
-///   owner        a type, if `owns_kv` is false: the kind whose keys and values it reads
-/// Optional (static constants, what they are if absent):
-///   query_scale  factor of the queries: 1
-///   query_norm, key_norm, value_norm   whether heads are normalised: true
-///   rope_base    base of the rotation frequencies: as the file says
-///   rotary_pairs rotated pairs of a head: all, head_dim / 2
-///   visible      `KeyRange visible(position)`, the keys a row sees: the last `window` up to itself
+///   shape          `AttnShape`: heads, head width, window, and whether the value is the raw key
+///   owns_kv        `bool`: it computes and stores keys and values
+///   owner          a type, if `owns_kv` is false: the kind whose keys and values it reads
+/// Optional (static constants; in brackets what they are if absent):
+///   query_scale    factor of the queries (1)
+///   query_norm, key_norm, value_norm   whether heads are normalised (true)
+///   rope_base      base of the rotation frequencies (as the file says)
+///   rotary_pairs   rotated pairs of a head (all, head_dim / 2)
+///   visible        `KeyRange visible(position)`: the keys a row sees (the last `window` up to itself)
+///   clamps_inputs  matrices have input ranges, see `Linear` (false); feed-forward kinds may state it, too
 /// Optional specialisations:
 ///   Slots<Kind>            its weights: those of `attention_slots`, without the norms that it does not have
 ///   AttentionKernel<Kind>  how it computes: projections, norms, rotation, scores (layers/attention-inl.hpp)

@@ -60,6 +60,17 @@ constexpr HeadNorms head_norms_of() {
   return norms;
 }
 
+/// Whether matrices of a kind have input ranges (`Linear::input`): what it states as `clamps_inputs`, else
+/// none.
+template <class Kind>
+constexpr bool clamps_inputs_of() {
+  if constexpr (requires { Kind::clamps_inputs; }) {
+    return Kind::clamps_inputs;
+  } else {
+    return false;
+  }
+}
+
 /// Sliding-window attention, all pairs rotated; owns keys and values of the last `window` tokens.
 template <AttnShape S>
 struct LocalAttention {
@@ -105,6 +116,7 @@ struct SharedKv {
   static constexpr bool query_norm = head_norms_of<Owner>().query;
   static constexpr bool key_norm = head_norms_of<Owner>().key;
   static constexpr bool value_norm = head_norms_of<Owner>().value;
+  static constexpr bool clamps_inputs = clamps_inputs_of<Owner>();
   /// The rows see what the owner's see, where that is a rule of its own.
   static constexpr auto visible(std::uint32_t position) requires requires { Owner::visible(position); }
   { return Owner::visible(position); }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <lamina/formats/linear.hpp>
 #include <lamina/formats/weight_matrix.hpp>
 #include <lamina/schedule/kinds.hpp>
 
@@ -29,10 +30,36 @@ enum class Presence : std::uint8_t {
   alternative,  ///< one complete set of alternatives must be there (fused or separate expert matrices)
 };
 
+/// Which member of `Weights` holds the view of a slot: a `Linear` for what enters matrix products, else a
+/// `WeightMatrix`.
+template <class Weights>
+class SlotMember {
+ public:
+  constexpr SlotMember() noexcept = default;
+  constexpr SlotMember(WeightMatrix Weights::*plain) noexcept : plain_(plain) {}
+  constexpr SlotMember(Linear Weights::*linear) noexcept : linear_(linear) {}
+
+  [[nodiscard]] WeightMatrix& of(Weights& weights) const noexcept {
+    if (linear_ != nullptr) return weights.*linear_;
+    return weights.*plain_;
+  }
+  [[nodiscard]] const WeightMatrix& of(const Weights& weights) const noexcept {
+    return of(const_cast<Weights&>(weights));  // which is only looked at
+  }
+  /// Null if the member is no `Linear`.
+  [[nodiscard]] Linear* linear_of(Weights& weights) const noexcept {
+    return linear_ != nullptr ? &(weights.*linear_) : nullptr;
+  }
+
+ private:
+  WeightMatrix Weights::*plain_ = nullptr;
+  Linear Weights::*linear_ = nullptr;
+};
+
 /// One weight of a layer kind: where the view goes, its name and its shape `[stack, rows, columns]`.
 template <class Weights>
 struct Slot {
-  WeightMatrix Weights::*member;
+  SlotMember<Weights> member;
   std::string_view name;
   int rows;
   int columns;
@@ -64,10 +91,10 @@ struct SlotList {
 /// Weights of one attention block, with the norms around it. D hidden, d head_dim.
 struct AttentionWeights {
   WeightMatrix norm;       ///< [D]
-  WeightMatrix q;          ///< [heads·d, D]
-  WeightMatrix k;          ///< [kv_heads·d, D]; KV owners
-  WeightMatrix v;          ///< [kv_heads·d, D]; KV owners without K=V
-  WeightMatrix output;     ///< [D, heads·d]
+  Linear q;                ///< [heads·d, D]
+  Linear k;                ///< [kv_heads·d, D]; KV owners
+  Linear v;                ///< [kv_heads·d, D]; KV owners without K=V
+  Linear output;           ///< [D, heads·d]
   WeightMatrix q_norm;     ///< [d]
   WeightMatrix k_norm;     ///< [d]; KV owners
   WeightMatrix post_norm;  ///< [D]
@@ -118,9 +145,9 @@ struct Slots<Kind> {
 /// Weights of a dense GeGLU block. F width.
 struct DenseFfnWeights {
   WeightMatrix norm;       ///< [D]
-  WeightMatrix gate;       ///< [F, D]
-  WeightMatrix up;         ///< [F, D]
-  WeightMatrix down;       ///< [D, F]
+  Linear gate;             ///< [F, D]
+  Linear up;               ///< [F, D]
+  Linear down;             ///< [D, F]
   WeightMatrix post_norm;  ///< [D]
 };
 
@@ -145,17 +172,17 @@ struct Slots<DenseFfn<Width>> {
 /// Weights of an MoE block: the dense block, the router and the expert bank. X experts, f expert width.
 struct MoeFfnWeights {
   WeightMatrix norm;              ///< [D] input norm of the dense branch
-  WeightMatrix gate;              ///< [F, D]
-  WeightMatrix up;                ///< [F, D]
-  WeightMatrix down;              ///< [D, F]
+  Linear gate;                    ///< [F, D]
+  Linear up;                      ///< [F, D]
+  Linear down;                    ///< [D, F]
   WeightMatrix dense_post_norm;   ///< [D] output norm of the dense branch
   WeightMatrix router;            ///< [X, D], float32
   WeightMatrix router_scale;      ///< [D]
   WeightMatrix expert_norm;       ///< [D] input norm of the expert branch
-  WeightMatrix expert_gate_up;    ///< [X, 2f, D]: rows 0..f-1 gate, f..2f-1 up; or the two below
-  WeightMatrix expert_gate;       ///< [X, f, D]
-  WeightMatrix expert_up;         ///< [X, f, D]
-  WeightMatrix expert_down;       ///< [X, D, f]
+  Linear expert_gate_up;          ///< [X, 2f, D]: rows 0..f-1 gate, f..2f-1 up; or the two below
+  Linear expert_gate;             ///< [X, f, D]
+  Linear expert_up;               ///< [X, f, D]
+  Linear expert_down;             ///< [X, D, f]
   WeightMatrix expert_scale;      ///< [X]; absent means 1
   WeightMatrix expert_post_norm;  ///< [D] output norm of the expert branch
   WeightMatrix post_norm;         ///< [D] norm of the sum
@@ -199,9 +226,9 @@ struct Slots<MoeFfn<S>> {
 
 /// Weights of the per-layer-input gate. P width.
 struct PerLayerInputWeights {
-  WeightMatrix gate;        ///< [P, D]
-  WeightMatrix projection;  ///< [D, P]
-  WeightMatrix post_norm;   ///< [D]
+  Linear gate;             ///< [P, D]
+  Linear projection;       ///< [D, P]
+  WeightMatrix post_norm;  ///< [D]
 };
 
 /// Slots of a per-layer-input gate of width `width`.
@@ -240,13 +267,13 @@ inline constexpr std::array<Slot<LayerScale>, 1> layer_scale_slots{
 
 /// Weights outside the layers. P per-layer width, L layers, d head_dim of global layers.
 struct GlobalWeights {
-  WeightMatrix embedding;             ///< [V, D]; also the head unless `head` is there
-  WeightMatrix head;                  ///< [V, D]; absent: tied to `embedding`
-  WeightMatrix norm;                  ///< [D]
-  WeightMatrix rope_factors;          ///< [d/2] of global layers; absent: synthesised
-  WeightMatrix per_layer_embedding;   ///< [V, L·P]
-  WeightMatrix per_layer_projection;  ///< [L·P, D]
-  WeightMatrix per_layer_norm;        ///< [P]
+  Linear embedding;                  ///< [V, D]; also the head unless `head` is there
+  Linear head;                       ///< [V, D]; absent: tied to `embedding`
+  WeightMatrix norm;                 ///< [D]
+  WeightMatrix rope_factors;         ///< [d/2] of global layers; absent: synthesised
+  WeightMatrix per_layer_embedding;  ///< [V, L·P]
+  Linear per_layer_projection;       ///< [L·P, D]
+  WeightMatrix per_layer_norm;       ///< [P]
 };
 
 /// Slots outside the layers; `per_layer` is P, `layers` is L, `global_head_dim` is d of the global layers (0:

@@ -210,7 +210,7 @@ class LayerBench final : public LayerTimer {
   void count_weights(const Weights& weights, const List& slots, LayerTiming& timing,
                      double& largest) const noexcept {
     for (const auto& slot : slots) {
-      const WeightMatrix& weight = weights.*slot.member;
+      const WeightMatrix& weight = slot.member.of(weights);
       if (!weight) continue;
       const double matrix_bytes = static_cast<double>(weight.bytes_per_row()) * weight.rows;
       const bool is_stack = weight.stack > 1;

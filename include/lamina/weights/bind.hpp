@@ -121,9 +121,9 @@ void keep_one_set(const std::array<Slot<Weights>, N>& slots, Weights& weights) n
     if (slot.presence != Presence::alternative) continue;
     if (first == nullptr) {
       first = &slot;
-      first_there = static_cast<bool>(weights.*slot.member);
+      first_there = static_cast<bool>(slot.member.of(weights));
     }
-    if ((&slot == first) != first_there) weights.*slot.member = {};
+    if ((&slot == first) != first_there) slot.member.of(weights) = WeightMatrix{};
   }
 }
 
@@ -162,7 +162,7 @@ template <class Weights, std::size_t N>
     const bool scale_is_slot = std::any_of(slots.begin(), slots.end(), [&](const Slot<Weights>& other) {
       return !scale_name.empty() && other.name == scale_name.view();
     });
-    return detail::bind_slot(file, expected, memory, scale_is_slot, weights.*slot.member);
+    return detail::bind_slot(file, expected, memory, scale_is_slot, slot.member.of(weights));
   };
   LAMINA_TRY(for_each_expected_of(prefix, slots, bind));
   detail::keep_one_set(slots, weights);
