@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Models compiled once per CPU level, for programs that run on CPUs unknown when they are built.
 #
-#   lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [KERNELS <header>...] [LEVELS <level>...])
+#   lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [KERNELS <header>...] [SOURCES <source>...]
+#                     [LEVELS <level>...])
 #
 # makes the static library <name>, which defines what `lamina::dispatched<type>()` (lamina/dispatch/dispatched.hpp)
-# chooses from. HEADERS define the types, KERNELS those of own kinds of layers. LEVELS (default: all that Highway 1.0.3 and
+# chooses from. HEADERS define the types, KERNELS the code of own kinds of layers. SOURCES are
+# compiled once per level, too; of them only what is called lamina_entry_... can be seen outside, and LAMINA_LEVEL is `_sse4`
+# and so on, to make each name differ. LEVELS (default: all that Highway 1.0.3 and
 # the CPUs since 2009 have): sse4 avx2 avx2_vnni avx512 avx512_vnni avx512_bf16, or baseline: the flags of the program.
 # Definitions, options, include folders and libraries of <name> hold for every level.
 #
@@ -88,10 +91,10 @@ endfunction()
 
 function(lamina_add_models name)
   lamina_level_table()
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "VARIANTS;HEADERS;KERNELS;LEVELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "VARIANTS;HEADERS;KERNELS;SOURCES;LEVELS")
   if(NOT arg_VARIANTS OR NOT arg_HEADERS OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [KERNELS <header>...] "
-      "[LEVELS <level>...]): VARIANTS and HEADERS are needed; not understood: '${arg_UNPARSED_ARGUMENTS}'")
+      "[SOURCES <source>...] [LEVELS <level>...]): VARIANTS and HEADERS are needed; not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
   lamina_dispatch_obstacle(obstacle)
   if(obstacle)
@@ -146,7 +149,7 @@ function(lamina_add_models name)
   endforeach()
   configure_file("${CMAKE_CURRENT_FUNCTION_LIST_DIR}/kernels.cpp.in" "${folder}/kernels.cpp" COPYONLY)
   configure_file("${CMAKE_CURRENT_FUNCTION_LIST_DIR}/attention.cpp.in" "${folder}/attention.cpp" COPYONLY)
-  list(APPEND units "${folder}/kernels.cpp" "${folder}/attention.cpp")
+  list(APPEND units "${folder}/kernels.cpp" "${folder}/attention.cpp" ${arg_SOURCES})
 
   set(objects)
   if(obstacle)

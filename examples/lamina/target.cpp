@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiler flags of the models, which are this file's too unless they dispatch, beside what the CPU reports.
+// The compiler flags of the models, which are this file's too unless they dispatch, beside what the CPU
+// reports.
 #include "target.hpp"
 
 #include <array>

@@ -6,7 +6,8 @@
 
 namespace program {
 
-/// The target that the models were compiled for, "AVX2", or of several levels the one that runs: "AVX512_VNNI".
+/// The target that the models were compiled for, "AVX2", or of several levels the one that runs:
+/// "AVX512_VNNI".
 [[nodiscard]] std::string target_name();
 
 /// What makes the program slower than it could be on this CPU, and what to do about it; empty if nothing

@@ -48,8 +48,8 @@ int main(int count, char** arguments) {
       largest = std::fmax(largest, std::fabs(double{got[i]} - double{fixed[i]}));
     std::printf("%.*s: target %s, logits differ by %g at most\n", static_cast<int>(name.size()), name.data(),
                 entry.kernels().target, largest);
-    // Rounding of keys to bf16 may fall to the other side: 2^-9 of them.
-    failures += !(largest <= 2e-2);
+    // Keys may round to bf16 to the other side: 1.4e-3 was seen.
+    failures += !(largest <= 4e-3);
   }
   return failures == 0 && run >= 2 ? 0 : 1;
 }

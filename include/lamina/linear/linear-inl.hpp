@@ -77,8 +77,8 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
 
 #endif
 
-/// The products that layers use: this unit's own, or those of the unit of linear/define_linear.hpp. Members of
-/// templates call it, so that it is the same function in all units of a program.
+/// The products that layers use: this unit's own, or those of the unit of linear/define_linear.hpp. Members
+/// of templates call it, so that it is the same function in all units of a program.
 [[nodiscard]] inline const LinearKernels& linear_kernels() noexcept {
 #if defined(LAMINA_EXTERN_LINEAR_KERNELS) || defined(LAMINA_DEFINES_LINEAR_KERNELS)
   return extern_linear_kernels();
