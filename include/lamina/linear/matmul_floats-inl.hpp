@@ -51,7 +51,7 @@ template <Format F>
 HWY_INLINE compat::VecF32 load_widened(const std::byte* at) noexcept {
   const compat::TagF32 df;
 #if LAMINA_ONE_LANE
-  return hn::Set(df, lamina::detail::load_element<F>(at));
+  return hn::Set(df, lamina::load_element<F>(at));
 #else
   if constexpr (F == Format::f32) {
     return hn::LoadU(df, reinterpret_cast<const float*>(at));
@@ -71,8 +71,7 @@ HWY_INLINE compat::VecF32 load_widened(const std::byte* at) noexcept {
 template <Format F>
 HWY_INLINE compat::VecF32 load_widened_part(const std::byte* at, std::size_t count) noexcept {
   HWY_ALIGN float lanes[compat::lanes32] = {};
-  for (std::size_t i = 0; i < count; ++i)
-    lanes[i] = lamina::detail::load_element<F>(at + i * info_of(F).block_bytes);
+  for (std::size_t i = 0; i < count; ++i) lanes[i] = lamina::load_element<F>(at + i * info_of(F).block_bytes);
   return hn::Load(compat::TagF32(), lanes);
 }
 
@@ -165,7 +164,7 @@ HWY_INLINE void widen_row(const std::byte* from, std::size_t count, float* to) n
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes)
     hn::StoreU(load_widened<F>(from + i * info_of(F).block_bytes), compat::TagF32(), to + i);
-  for (; i < count; ++i) to[i] = lamina::detail::load_element<F>(from + i * info_of(F).block_bytes);
+  for (; i < count; ++i) to[i] = lamina::load_element<F>(from + i * info_of(F).block_bytes);
 }
 
 /// Widens columns first .. first + count of a row of any format.

@@ -131,12 +131,11 @@ void keep_one_set(const std::array<Slot<Weights>, N>& slots, Weights& weights) n
 /// Binds all slots of a list: finds "<prefix><slot name>", checks it and stores its view in `weights`.
 ///
 /// Effects   matrices and tables view the file; vectors are widened to float32 in `arena`, 64-byte aligned,
-/// finite.
-///           Absent optional slots stay null. Of alternatives, the first slot alone or all later ones must be
-///           there; when both are, the first wins. Slots with no elements are skipped. Over a measuring arena
-///           nothing is read (`file` may be empty) and the same number of bytes is counted.
+///           finite. Absent optional slots stay null. Of alternatives, the first slot alone or all later ones
+///           must be there; when both are, the first wins. Slots with no elements are skipped. Over a
+///           measuring arena nothing is read (`file` may be empty) and the same number of bytes is counted.
 /// Errors    mismatch (missing, other shape), unsupported (encoding), bad_file (not finite), out_of_memory
-/// (arena)
+///           (arena)
 template <class Weights, std::size_t N>
 [[nodiscard]] Status bind_slots(const WeightFile& file, Arena& arena, std::string_view prefix,
                                 const std::array<Slot<Weights>, N>& slots, Weights& weights) noexcept {
