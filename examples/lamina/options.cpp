@@ -147,7 +147,7 @@ lamina::Status check_text_only(std::span<const lamina::TokenId> ids, const lamin
                                std::string_view where) {
   const lamina::SpecialTokens& special = tokenizer.special();
   for (const lamina::TokenId id : ids) {
-    if (id != special.image_slot && id != special.audio_slot && id != special.video_slot) continue;
+    if (id != special.image_soft && id != special.audio_soft && id != special.video_soft) continue;
     Error error =
         not_in_this_version(where, "reading pictures, sounds and videos", "take its place out of the text");
     error.expected = "text only";

@@ -22,18 +22,25 @@
 namespace lamina_test {
 
 inline std::atomic<std::size_t> allocation_total{0};
+inline std::atomic<std::size_t> allocated_bytes{0};
 
 /// Allocations of all threads since it was made.
 class AllocationCounter {
  public:
   AllocationCounter() noexcept;
   [[nodiscard]] std::size_t count() const noexcept { return allocation_total.load() - start_; }
+  /// Bytes asked for in all of them, whether given back or not.
+  [[nodiscard]] std::size_t bytes() const noexcept { return allocated_bytes.load() - start_bytes_; }
 
  private:
   std::size_t start_ = 0;
+  std::size_t start_bytes_ = allocated_bytes.load();
 };
 
-inline void count_allocation() noexcept { allocation_total.fetch_add(1, std::memory_order_relaxed); }
+inline void count_allocation(std::size_t bytes) noexcept {
+  allocation_total.fetch_add(1, std::memory_order_relaxed);
+  allocated_bytes.fetch_add(bytes, std::memory_order_relaxed);
+}
 
 }  // namespace lamina_test
 
@@ -44,7 +51,7 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile
 
 inline lamina_test::AllocationCounter::AllocationCounter() noexcept {
   static const int installed = __sanitizer_install_malloc_and_free_hooks(
-      [](const volatile void*, std::size_t) { lamina_test::count_allocation(); },
+      [](const volatile void*, std::size_t bytes) { lamina_test::count_allocation(bytes); },
       [](const volatile void*) {});
   static_cast<void>(installed);
   start_ = allocation_total.load();
@@ -61,27 +68,27 @@ void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 
 void* malloc(std::size_t bytes) noexcept {
-  lamina_test::count_allocation();
+  lamina_test::count_allocation(bytes);
   return __libc_malloc(bytes);
 }
 void* calloc(std::size_t count, std::size_t bytes) noexcept {
-  lamina_test::count_allocation();
+  lamina_test::count_allocation(count * bytes);
   return __libc_calloc(count, bytes);
 }
 void* realloc(void* block, std::size_t bytes) noexcept {
-  lamina_test::count_allocation();
+  lamina_test::count_allocation(bytes);
   return __libc_realloc(block, bytes);
 }
 void* memalign(std::size_t alignment, std::size_t bytes) noexcept {
-  lamina_test::count_allocation();
+  lamina_test::count_allocation(bytes);
   return __libc_memalign(alignment, bytes);
 }
 void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
-  lamina_test::count_allocation();
+  lamina_test::count_allocation(bytes);
   return __libc_memalign(alignment, bytes);
 }
 int posix_memalign(void** block, std::size_t alignment, std::size_t bytes) noexcept {
-  lamina_test::count_allocation();
+  lamina_test::count_allocation(bytes);
   *block = __libc_memalign(alignment, bytes);
   return *block != nullptr ? 0 : ENOMEM;
 }

@@ -22,18 +22,16 @@ namespace lamina {
 /// A string of at most `N - 1` bytes that lives inside its owner, so that reporting an error never allocates.
 ///
 /// Holds whole, harmless UTF-8 characters only, whatever file or tensor name it is made of: control
-/// characters
-/// (`is_control`) and each byte that belongs to no character become '?'. Longer text is cut between two
-/// characters and ends in "...".
+/// characters (`is_control`) and each byte that belongs to no character become '?'. Longer text is cut
+/// between two characters and ends in "...".
 template <std::size_t N>
 class FixedText {
   static_assert(N > 4, "lamina: FixedText: there must be room for a character and its end");
 
  public:
   constexpr FixedText() = default;
-  FixedText(std::string_view text) {
-    append(text);
-  }  // NOLINT(google-explicit-constructor): reads as a string
+  // NOLINTNEXTLINE(google-explicit-constructor): reads as a string
+  FixedText(std::string_view text) { append(text); }
   FixedText(const char* text) : FixedText(std::string_view(text)) {}
 
   void append(std::string_view text) noexcept {

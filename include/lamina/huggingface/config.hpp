@@ -49,8 +49,8 @@ struct HuggingFaceConfig {
 /// reads are ignored.
 ///
 /// Errors   bad_file (JSON, a missing field, a number out of range), unsupported (another model type, a
-/// quantised
-///          checkpoint, an activation, rotation or attention this library has no kind for); names the field
+///          quantised checkpoint, an activation, rotation or attention this library has no kind for); names
+///          the field
 [[nodiscard]] Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
                                                     std::span<const TensorView> tensors = {});
 

@@ -191,8 +191,7 @@ namespace detail {
 /// them.
 ///
 /// Effects   tokenizer.json is mapped (`WeightFile::tokenizer_json`), not read; K/V of shared layers, media
-/// towers and
-///           copies of a tied head are ignored
+///           towers and copies of a tied head are ignored
 /// Errors    io, bad_file, unsupported (quantised checkpoints and adapters among them), mismatch; names the file
 ///           and the thing in it
 /// Cost      reads config.json and the headers, and a stored copy of a tied head; maps the rest

@@ -151,7 +151,7 @@ class TokenizerJsonReader {
   [[nodiscard]] Result<VocabularyData> finish() {
     VocabularyData data;
     data.source = name_;
-    const TokenizerJsonRules rules(document_.root, data.tokens);
+    const TokenizerJsonRules rules(document_.root(), data.tokens);
     auto status = rules.check_kind();
     if (!status) return located(status.error());
     LAMINA_TRY(place_tokens(data));

@@ -18,8 +18,7 @@ namespace lamina {
 /// "add_generation_prompt":…}; all but the messages may be missing or null. Other keys are ignored.
 ///
 /// Errors   bad_argument, naming the field: no JSON, a field of another type, arguments given as a string, a
-/// mapping as
-///          content
+///          mapping as content
 [[nodiscard]] Result<Conversation> read_chat_json(std::string_view json);
 
 /// The same from a parsed value.

@@ -34,11 +34,11 @@ namespace detail {
 ///
 /// A key that occurs twice with one value counts once. With two values it becomes a binary value, which no
 /// JSON text has: whoever reads the field gets an error, and a field that nobody reads refuses no file.
-class JsonBuilder {
+class JsonBuilder : public TreeBuilder<nlohmann::json, JsonBuilder> {
  public:
   using json = nlohmann::json;
   JsonBuilder(std::string_view source, int depth)
-      : source_(source), depth_(static_cast<std::size_t>(depth)) {}
+      : TreeBuilder(static_cast<std::size_t>(depth)), source_(source) {}
 
   bool null() { return add(nullptr); }
   bool boolean(bool value) { return add(value); }
@@ -48,58 +48,18 @@ class JsonBuilder {
   bool string(std::string& value) { return add(value); }
   bool start_object() { return open(json::object()); }
   bool start_array() { return open(json::array()); }
-  bool end_object() { return close(); }
-  bool end_array() { return close(); }
-  bool key(std::string& value) {
-    open_.back().key = value;
-    return true;
+
+  static void put(json& container, const std::string& key, json value) {
+    if (container.is_array()) return container.push_back(std::move(value));
+    const auto [member, is_new] = container.emplace(key, std::move(value));
+    if (!is_new && *member != value) *member = json::binary(json::binary_t::container_type());
   }
-
-  [[nodiscard]] const Error& error() const noexcept { return error_; }
-
-  json root;
+  [[nodiscard]] Error too_deep(std::size_t levels) const {
+    return bad_file(place(source_), "JSON is nested too deeply", text("at most %zu levels", levels), "more");
+  }
 
  private:
-  struct Open {
-    json container;
-    std::string key;  // of the member whose value comes next
-  };
-
-  bool add(json value) {
-    if (open_.empty()) {
-      root = std::move(value);
-      return true;
-    }
-    json& container = open_.back().container;
-    if (container.is_array()) {
-      container.push_back(std::move(value));
-      return true;
-    }
-    const auto [member, is_new] = container.emplace(open_.back().key, std::move(value));
-    if (!is_new && *member != value) *member = json::binary(json::binary_t::container_type());
-    return true;
-  }
-
-  bool open(json container) {
-    if (open_.size() >= depth_) {
-      error_ =
-          bad_file(place(source_), "JSON is nested too deeply", text("at most %zu levels", depth_), "more");
-      return false;
-    }
-    open_.push_back({std::move(container), {}});
-    return true;
-  }
-
-  bool close() {
-    json done = std::move(open_.back().container);
-    open_.pop_back();
-    return add(std::move(done));
-  }
-
   std::string_view source_;
-  std::size_t depth_;
-  Error error_;
-  std::vector<Open> open_;  // containers not yet closed, outermost first
 };
 
 /// True for a key that a text holds twice, with two values.
@@ -118,7 +78,7 @@ class JsonBuilder {
   }
   detail::JsonBuilder builder(source, limits.depth);
   LAMINA_TRY(detail::run_json(bytes, source, builder));
-  return std::move(builder.root);
+  return std::move(builder.root());
 }
 
 /// An object of a parsed file, read field by field; null counts as absent, and a field with two values is an

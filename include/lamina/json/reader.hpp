@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -90,6 +92,61 @@ class JsonEvents {
   Handler& handler_;
   Error error_;
   std::size_t strings_ = 0;
+};
+
+/// What handlers that build a tree share: open containers, keys, depth. `Builder` has
+/// `put(Node& container, std::string& key, Node value)` and `too_deep(std::size_t levels) -> Error`.
+template <class Node, class Builder>
+class TreeBuilder {
+ public:
+  bool key(std::string& value) {
+    open_.back().key = value;
+    return true;
+  }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+
+  [[nodiscard]] Node& root() noexcept { return root_; }
+  [[nodiscard]] const Node& root() const noexcept { return root_; }
+  [[nodiscard]] const Error& error() const noexcept { return error_; }
+
+ protected:
+  explicit TreeBuilder(std::size_t levels) : levels_(levels) {}
+
+  bool add(Node value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+    } else {
+      Builder::put(open_.back().container, open_.back().key, std::move(value));
+    }
+    return true;
+  }
+  bool open(Node container) {
+    if (open_.size() >= levels_) return fail(static_cast<const Builder*>(this)->too_deep(levels_));
+    open_.push_back({std::move(container), {}});
+    return true;
+  }
+  bool close() {
+    Node done = std::move(innermost());
+    open_.pop_back();
+    return add(std::move(done));
+  }
+  bool fail(const Error& error) {
+    error_ = error;
+    return false;
+  }
+  [[nodiscard]] Node& innermost() noexcept { return open_.back().container; }
+
+ private:
+  struct Open {
+    Node container;
+    std::string key;  // of the member whose value comes next
+  };
+
+  std::size_t levels_;
+  Node root_;
+  std::vector<Open> open_;  // containers not yet closed, outermost first
+  Error error_;
 };
 
 /// Runs a handler over a whole JSON text, in UTF-8 with or without a byte-order mark.

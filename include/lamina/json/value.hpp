@@ -21,8 +21,10 @@ namespace lamina {
 namespace detail {
 
 /// Builds a `Value` from the events of a JSON text.
-class ValueBuilder {
+class ValueBuilder : public TreeBuilder<Value, ValueBuilder> {
  public:
+  ValueBuilder() : TreeBuilder(2 * deepest_value) {}
+
   bool null() { return add(Value{}); }
   bool boolean(bool value) { return add(Value::boolean(value)); }
   bool number_integer(std::int64_t value) { return add(Value::integer(std::to_string(value))); }
@@ -31,62 +33,28 @@ class ValueBuilder {
   bool number_float(double value, const std::string& digits) {
     if (digits.find_first_not_of("-0123456789") == std::string::npos) return add(Value::integer(digits));
     if (std::isfinite(value)) return add(Value::real(value));
-    error_ = Error{ErrorCode::bad_argument,  "JSON", "number is not finite", "a finite number",
-                   std::string_view(digits), ""};
-    return false;
+    return fail({ErrorCode::bad_argument, "JSON", "number is not finite", "a finite number",
+                 std::string_view(digits), ""});
   }
   bool string(std::string& value) { return add(Value::string(value)); }
-  bool key(std::string& value) {
-    keys_.back() = value;
-    return true;
-  }
   bool start_object() { return open(Value::object()); }
   bool start_array() { return open(Value::list()); }
   bool end_object() {
-    open_.back().join_repeated_keys();
+    innermost().join_repeated_keys();
     return close();
   }
-  bool end_array() { return close(); }
 
-  [[nodiscard]] Value& root() noexcept { return root_; }
-  [[nodiscard]] const Error& error() const noexcept { return error_; }
-
- private:
-  bool add(Value value) {
-    if (open_.empty()) {
-      root_ = std::move(value);
-    } else if (open_.back().is(Value::Kind::object)) {
-      open_.back().append(keys_.back(), std::move(value));
+  static void put(Value& container, std::string& key, Value value) {
+    if (container.is(Value::Kind::object)) {
+      container.append(key, std::move(value));
     } else {
-      open_.back().items.push_back(std::move(value));
+      container.items.push_back(std::move(value));
     }
-    return true;
   }
-  bool open(Value container) {
-    if (open_.size() >= 2 * deepest_value) {
-      error_ = Error{ErrorCode::bad_argument,
-                     "JSON",
-                     "nested too deeply",
-                     text("at most %zu levels", 2 * deepest_value),
-                     "more",
-                     ""};
-      return false;
-    }
-    open_.push_back(std::move(container));
-    keys_.emplace_back();
-    return true;
+  [[nodiscard]] Error too_deep(std::size_t levels) const {
+    return {
+        ErrorCode::bad_argument, "JSON", "nested too deeply", text("at most %zu levels", levels), "more", ""};
   }
-  bool close() {
-    Value done = std::move(open_.back());
-    open_.pop_back();
-    keys_.pop_back();
-    return add(std::move(done));
-  }
-
-  Value root_;
-  std::vector<Value> open_;        ///< containers not yet closed, outermost first
-  std::vector<std::string> keys_;  ///< [open_] the key whose value comes next
-  Error error_;
 };
 
 }  // namespace detail

@@ -55,7 +55,7 @@ class LayerBench final : public LayerTimer {
   /// the bench.
   ///
   /// Errors   mismatch (the file's tensors are of another shape), out_of_memory, bad_argument (no layers or
-  /// rows)
+  ///          rows)
   [[nodiscard]] Status prepare(const WeightFile& file, std::span<const std::uint32_t> layers,
                                const LayerBenchOptions& options) {
     if (layers.empty() || options.rows == 0 || options.repeats == 0) {

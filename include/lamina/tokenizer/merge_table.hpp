@@ -34,40 +34,40 @@ class MergeTable {
   /// Builds the table. Errors: bad_file (a pair occurs twice).
   [[nodiscard]] static Result<MergeTable> create(std::span<const Merge> merges) {
     MergeTable table;
-    table.slots_.assign(detail::slots_for(merges.size()), Slot{});
-    const std::size_t mask = table.slots_.size() - 1;
+    table.buckets_.assign(detail::buckets_for(merges.size()), Bucket{});
+    const std::size_t mask = table.buckets_.size() - 1;
     for (std::size_t rank = 0; rank < merges.size(); ++rank) {
       const std::uint64_t key = key_of(merges[rank].left, merges[rank].right);
       std::size_t at = detail::mix_bits(key) & mask;
       std::size_t probes = 0;
-      for (; table.slots_[at].key != no_key; at = (at + 1) & mask) {
-        if (table.slots_[at].key == key || ++probes > detail::most_probes) {
+      for (; table.buckets_[at].key != no_key; at = (at + 1) & mask) {
+        if (table.buckets_[at].key == key || ++probes > detail::most_probes) {
           return Error{ErrorCode::bad_file,
                        text("merge %zu", rank).view(),
                        "merge occurs twice",
                        "unique pairs",
-                       text("the pair of merge %u", table.slots_[at].found.rank),
+                       text("the pair of merge %u", table.buckets_[at].found.rank),
                        ""};
         }
       }
-      table.slots_[at] = {key, {static_cast<std::uint32_t>(rank), merges[rank].result}};
+      table.buckets_[at] = {key, {static_cast<std::uint32_t>(rank), merges[rank].result}};
     }
     return table;
   }
 
   [[nodiscard]] Found find(TokenId left, TokenId right) const noexcept {
     const std::uint64_t key = key_of(left, right);
-    const std::size_t mask = slots_.size() - 1;
+    const std::size_t mask = buckets_.size() - 1;
     for (std::size_t at = detail::mix_bits(key) & mask;; at = (at + 1) & mask) {
-      const Slot& slot = slots_[at];
-      if (slot.key == key) return slot.found;
-      if (slot.key == no_key) return {};
+      const Bucket& bucket = buckets_[at];
+      if (bucket.key == key) return bucket.found;
+      if (bucket.key == no_key) return {};
     }
   }
 
  private:
   static constexpr std::uint64_t no_key = ~std::uint64_t{0};
-  struct Slot {
+  struct Bucket {
     std::uint64_t key = no_key;
     Found found;
   };
@@ -76,7 +76,7 @@ class MergeTable {
     return (std::uint64_t{left} << 32) | right;
   }
 
-  std::vector<Slot> slots_ = std::vector<Slot>(1);  ///< [power of two]
+  std::vector<Bucket> buckets_ = std::vector<Bucket>(1);  ///< [power of two]
 };
 
 /// Merges as SentencePiece does them: any neighbours whose joined text is a token, highest score first.

@@ -32,11 +32,11 @@ struct SpecialTokens {
   TokenId turn_close = no_token;
   TokenId image_open = no_token;
   TokenId audio_open = no_token;
-  TokenId image_slot = no_token;  ///< one soft token of an image
-  TokenId audio_slot = no_token;
+  TokenId image_soft = no_token;  ///< one soft token of an image
+  TokenId audio_soft = no_token;
   TokenId image_close = no_token;
   TokenId audio_close = no_token;
-  TokenId video_slot = no_token;
+  TokenId video_soft = no_token;
 };
 
 struct SpecialTokenText {
@@ -65,11 +65,11 @@ inline constexpr std::array<SpecialTokenText, 24> special_token_texts{{
     {"<turn|>", &SpecialTokens::turn_close},
     {"<|image>", &SpecialTokens::image_open},
     {"<|audio>", &SpecialTokens::audio_open},
-    {"<|image|>", &SpecialTokens::image_slot},
-    {"<|audio|>", &SpecialTokens::audio_slot},
+    {"<|image|>", &SpecialTokens::image_soft},
+    {"<|audio|>", &SpecialTokens::audio_soft},
     {"<image|>", &SpecialTokens::image_close},
     {"<audio|>", &SpecialTokens::audio_close},
-    {"<|video|>", &SpecialTokens::video_slot},
+    {"<|video|>", &SpecialTokens::video_soft},
 }};
 
 /// Looks all control tokens up by text.
@@ -89,8 +89,8 @@ inline constexpr std::array<TokenId SpecialTokens::*, 3> stop_token_members{
 
 /// Tokens that stand for pictures and sound in prompts; a sampler must never choose them (§9).
 inline constexpr std::array<TokenId SpecialTokens::*, 7> media_token_members{
-    &SpecialTokens::image_open, &SpecialTokens::audio_open,  &SpecialTokens::image_slot,
-    &SpecialTokens::audio_slot, &SpecialTokens::image_close, &SpecialTokens::audio_close,
-    &SpecialTokens::video_slot};
+    &SpecialTokens::image_open, &SpecialTokens::audio_open,  &SpecialTokens::image_soft,
+    &SpecialTokens::audio_soft, &SpecialTokens::image_close, &SpecialTokens::audio_close,
+    &SpecialTokens::video_soft};
 
 }  // namespace lamina

@@ -48,8 +48,8 @@ namespace detail {
   return mix_bits(hash ^ word);
 }
 
-/// Slots of an open-addressing table for `count` entries: a power of two, at most half full.
-[[nodiscard]] constexpr std::size_t slots_for(std::size_t count) noexcept {
+/// Buckets of an open-addressing table for `count` entries: a power of two, at most half full.
+[[nodiscard]] constexpr std::size_t buckets_for(std::size_t count) noexcept {
   return std::bit_ceil(count * 2 + 2);
 }
 
@@ -79,17 +79,17 @@ class TokenTable {
   /// Finds a text whose hash is known; `prefetch` of the same hash some look-ups earlier hides the cache
   /// miss.
   [[nodiscard]] TokenId find(std::string_view text, std::uint64_t hash) const noexcept {
-    if (slots_.empty()) return no_token;
+    if (buckets_.empty()) return no_token;
     const auto tag = static_cast<std::uint32_t>(hash >> 32);
-    for (std::size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
-      const Slot& slot = slots_[at];
-      if (slot.id == no_token) return no_token;
-      if (slot.tag == tag && text_of(slot.id) == text) return slot.id;
+    for (std::size_t at = hash & (buckets_.size() - 1);; at = (at + 1) & (buckets_.size() - 1)) {
+      const Bucket& bucket = buckets_[at];
+      if (bucket.id == no_token) return no_token;
+      if (bucket.tag == tag && text_of(bucket.id) == text) return bucket.id;
     }
   }
 
   void prefetch(std::uint64_t hash) const noexcept {
-    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+    if (!buckets_.empty()) __builtin_prefetch(&buckets_[hash & (buckets_.size() - 1)]);
   }
 
   void reserve(std::size_t tokens, std::size_t bytes) {
@@ -114,20 +114,20 @@ class TokenTable {
 
   /// Builds the way from text to id. Errors: bad_file (a text occurs twice).
   [[nodiscard]] Status index() {
-    slots_.assign(detail::slots_for(size()), Slot{0, no_token});
+    buckets_.assign(detail::buckets_for(size()), Bucket{0, no_token});
     for (TokenId id = 0; id < size(); ++id) {
       const std::string_view text = text_of(id);
       const std::uint64_t hash = detail::hash_text(text);
       const auto tag = static_cast<std::uint32_t>(hash >> 32);
-      std::size_t at = hash & (slots_.size() - 1);
+      std::size_t at = hash & (buckets_.size() - 1);
       std::size_t probes = 0;
-      for (; slots_[at].id != no_token; at = (at + 1) & (slots_.size() - 1)) {
-        if (slots_[at].tag == tag && text_of(slots_[at].id) == text) {
+      for (; buckets_[at].id != no_token; at = (at + 1) & (buckets_.size() - 1)) {
+        if (buckets_[at].tag == tag && text_of(buckets_[at].id) == text) {
           return Error{ErrorCode::bad_file,
                        lamina::text("token %u", id).view(),
                        "token's text occurs twice",
                        "unique texts",
-                       lamina::text("the text of token %u", slots_[at].id),
+                       lamina::text("the text of token %u", buckets_[at].id),
                        ""};
         }
         if (++probes > detail::most_probes) {
@@ -139,13 +139,13 @@ class TokenTable {
                        ""};
         }
       }
-      slots_[at] = {tag, id};
+      buckets_[at] = {tag, id};
     }
     return Done{};
   }
 
  private:
-  struct Slot {
+  struct Bucket {
     std::uint32_t tag;
     TokenId id;
   };
@@ -157,7 +157,7 @@ class TokenTable {
 
   std::string bytes_;
   std::vector<std::uint32_t> offsets_{0};  ///< [tokens + 1]
-  std::vector<Slot> slots_;                ///< [power of two]
+  std::vector<Bucket> buckets_;            ///< [power of two]
 };
 
 }  // namespace lamina

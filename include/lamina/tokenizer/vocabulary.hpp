@@ -89,7 +89,7 @@ struct MergeTexts {
 
 /// Looks all merges up by text, best first: `texts_of(i)` gives the halves of merge i, in turn from 0 on.
 ///
-/// Works in batches whose table slots are prefetched: the look-ups are random reads of 4 MB and dominate
+/// Works in batches whose table buckets are prefetched: the look-ups are random reads of 4 MB and dominate
 /// loading.
 /// Errors   bad_file (a half or the whole is no token)
 template <class TextsOf>

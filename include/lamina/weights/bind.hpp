@@ -140,12 +140,11 @@ constexpr void measure_slots(const List& slots, Arena& arena) noexcept {
 /// Binds all slots of a list: finds "<prefix><slot name>", checks it and stores its view in `weights`.
 ///
 /// Effects   matrices and tables view the file; vectors are widened to float32 in `arena`, 64-byte aligned,
-/// finite.
-///           Absent optional slots stay null. Of alternatives, the first slot alone or all later ones must be
-///           there; when both are, the first wins. Slots with no elements are skipped. `measure_slots` counts
-///           the bytes of `arena` that this takes.
+///           finite. Absent optional slots stay null. Of alternatives, the first slot alone or all later ones
+///           must be there; when both are, the first wins. Slots with no elements are skipped. `measure_slots`
+///           counts the bytes of `arena` that this takes.
 /// Errors    mismatch (missing, other shape), unsupported (encoding), bad_file (not finite), out_of_memory
-/// (arena)
+///           (arena)
 template <class Weights, std::size_t N>
 [[nodiscard]] Status bind_slots(const WeightFile& file, Arena& arena, std::string_view prefix,
                                 const std::array<Slot<Weights>, N>& slots, Weights& weights) noexcept {

@@ -144,7 +144,7 @@ namespace detail {
 /// Requires  `tensors` is sorted by name
 /// Effects   `ignored` counts the tensors that the model does not ask for
 /// Errors    mismatch (missing, other shape), unsupported (encoding), bad_file (frequency factors); names the
-/// tensor
+///           tensor
 [[nodiscard]] inline Status check_tensors(const ModelDescription& model, std::span<const TensorView> tensors,
                                           std::string_view file, std::size_t& ignored) {
   std::size_t used = 0;

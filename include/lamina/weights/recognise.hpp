@@ -99,8 +99,7 @@ inline constexpr std::array<LayerField, 11> layer_fields{{
 /// Finds the candidate whose structure is exactly that of the file; returns its index.
 ///
 /// Errors   mismatch: names the nearest candidate (fewest differences), lists the numbers that differ on both
-/// sides,
-///          and hints at how to define a variant
+///          sides, and hints at how to define a variant
 [[nodiscard]] inline Result<std::size_t> recognise(const ModelDescription& found,
                                                    std::span<const Candidate> candidates,
                                                    std::string_view path) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
+#include <string_view>
 
 #include <lamina/huggingface/names.hpp>
+#include <lamina/schedule/slots.hpp>
 
 using lamina::canonical_name;
 
@@ -51,4 +54,26 @@ TEST_CASE("names: what is no text tensor has none") {
     CHECK(canonical_name(name).empty());
   }
   CHECK(canonical_name("model.layers.511.layer_scalar") == "blk.511.layer_output_scale.weight");
+}
+
+TEST_CASE("names: they translate to slots, all of them, and to nothing else") {
+  constexpr lamina::Dims dims{.hidden = 8, .vocab = 8};
+  constexpr lamina::AttnShape attention{.heads = 2, .kv_heads = 1, .head_dim = 8, .window = 4};
+  constexpr lamina::MoeShape experts{.experts = 2, .active = 1, .expert_width = 4, .shared_width = 4};
+  std::set<std::string_view> layer, global;
+  const auto add = [](std::set<std::string_view>& names, const auto& slots) {
+    for (const auto& slot : slots) names.insert(slot.name);
+  };
+  add(layer, lamina::attention_slots(attention, true, dims));
+  add(layer, lamina::dense_ffn_slots(4, dims));
+  add(layer, lamina::moe_ffn_slots(experts, dims));
+  add(layer, lamina::per_layer_input_slots(4, dims));
+  add(layer, lamina::layer_scale_slots);
+  add(global, lamina::global_slots(dims, 4, 2, 8));
+  for (const auto& pair : lamina::detail::layer_names) CHECK(layer.erase(pair.canonical) == 1);
+  for (const auto& pair : lamina::detail::global_names) CHECK(global.erase(pair.canonical) == 1);
+  // What is left has no name there: experts come fused, factors are synthesised, the head has a name of its
+  // own.
+  CHECK(layer == std::set<std::string_view>{"ffn_gate_exps.weight", "ffn_up_exps.weight"});
+  CHECK(global == std::set<std::string_view>{"rope_freqs.weight", "output.weight"});
 }

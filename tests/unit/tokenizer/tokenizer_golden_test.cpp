@@ -152,7 +152,7 @@ TEST_CASE("the file's own data decides: special ids, splits, stop and suppressed
     CHECK(special.think == 98);
     CHECK(special.turn_open == 105);
     CHECK(special.image_open == facts["media_ids"]["<|image>"].get<TokenId>());
-    CHECK(special.video_slot == facts["media_ids"]["<|video|>"].get<TokenId>());
+    CHECK(special.video_soft == facts["media_ids"]["<|video|>"].get<TokenId>());
     CHECK(std::vector<TokenId>(tokenizer.stop_tokens().begin(), tokenizer.stop_tokens().end()) ==
           std::vector<TokenId>{1, 50, 106});
     CHECK(tokenizer.is_stop(106));

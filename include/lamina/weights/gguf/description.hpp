@@ -21,7 +21,7 @@ namespace lamina {
 /// Checks that the file is a Gemma 4 text model, by `general.architecture` and `general.type`, never by name.
 ///
 /// Errors   unsupported, with a message of its own for drafters, projectors, adapters, imatrix and other
-/// models
+///          models
 [[nodiscard]] inline Status require_gemma4(const GgufMetadata& metadata) {
   constexpr std::string_view expected = "a Gemma 4 text model (architecture gemma4)";
   const auto named_architecture = metadata.string_or_empty("general.architecture");
@@ -61,8 +61,7 @@ namespace lamina {
 ///
 /// Requires  `tensors` is sorted by name
 /// Errors    bad_file (a key is missing, of the wrong type, or out of range), unsupported (other architecture
-/// or
-///           rotation); names the key
+///           or rotation); names the key
 [[nodiscard]] Result<ModelDescription> describe_gguf(const GgufMetadata& metadata,
                                                      std::span<const TensorView> tensors);
 

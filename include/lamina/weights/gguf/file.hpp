@@ -49,8 +49,7 @@ struct GgufFile {
 /// file's architecture, see `make_weight_file<V>` (weights/make_weight_file.hpp).
 ///
 /// Errors   unsupported (another kind of file, or an encoding), bad_file (metadata), mismatch (a tensor is
-/// missing or
-///          has another shape than the metadata implies)
+///          missing or has another shape than the metadata implies)
 [[nodiscard]] Result<WeightFile> make_weight_file(GgufFile file);
 
 /// Opens a Gemma 4 text model. Errors: as `open_gguf_file` and `make_weight_file`.

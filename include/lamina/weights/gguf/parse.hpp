@@ -46,7 +46,7 @@ struct GgufContents {
 ///
 /// Shapes    tensor views point into `bytes`, which must outlive the result
 /// Errors    bad_file (rules 1 to 15), unsupported (version, byte order, encoding id); `source` names the
-/// file in them
+///           file in them
 /// Cost      about 5 ns per string of metadata; tensor data is not touched
 [[nodiscard]] Result<GgufContents> parse_gguf(std::span<const std::byte> bytes, std::string_view source);
 
