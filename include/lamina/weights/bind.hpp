@@ -141,8 +141,8 @@ constexpr void measure_slots(const List& slots, Arena& arena) noexcept {
 ///
 /// Effects   matrices and tables view the file; vectors are widened to float32 in `arena`, 64-byte aligned,
 ///           finite. Absent optional slots stay null. Of alternatives, the first slot alone or all later ones
-///           must be there; when both are, the first wins. Slots with no elements are skipped. `measure_slots`
-///           counts the bytes of `arena` that this takes.
+///           must be there; when both are, the first wins. Slots with no elements are skipped.
+///           `measure_slots` counts the bytes of `arena` that this takes.
 /// Errors    mismatch (missing, other shape), unsupported (encoding), bad_file (not finite), out_of_memory
 ///           (arena)
 template <class Weights, std::size_t N>
