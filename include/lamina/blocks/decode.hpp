@@ -87,8 +87,7 @@ void decode_row(const std::byte* row, std::size_t columns, float* out) noexcept 
       for (std::size_t i = 0; i < chunk_elements; ++i) chunk[i] = load_element<F>(row + i * bytes);
       std::memcpy(out, chunk, sizeof chunk);
     }
-    for (std::size_t i = 0; i < columns % chunk_elements; ++i)
-      out[i] = load_element<F>(row + i * bytes);
+    for (std::size_t i = 0; i < columns % chunk_elements; ++i) out[i] = load_element<F>(row + i * bytes);
   }
 }
 
