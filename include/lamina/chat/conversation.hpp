@@ -67,12 +67,12 @@ struct ToolResponse {
 
 struct Message {
   std::string role;  ///< system, developer, user, assistant, tool; others are written as they are
-  Content content;
-  std::string reasoning;  ///< the thoughts that came before the content
-  std::vector<ToolCall> tool_calls;
-  std::vector<ToolResponse> tool_responses;
-  std::optional<std::string> tool_call_id;  ///< of a tool message: which call it answers
-  std::string name;                         ///< of a tool message: the tool, where no call's id matches
+  Content content{};
+  std::string reasoning{};  ///< the thoughts that came before the content
+  std::vector<ToolCall> tool_calls{};
+  std::vector<ToolResponse> tool_responses{};
+  std::optional<std::string> tool_call_id{};  ///< of a tool message: which call it answers
+  std::string name{};                         ///< of a tool message: the tool, where no call's id matches
 };
 
 /// Everything the chat template reads.

@@ -15,12 +15,6 @@
 
 namespace lamina {
 
-/// Bytes of the caches of layers with a window.
-struct RingBytes {
-  std::size_t windows = 0;  ///< what the windows hold, or the context if that is shorter
-  std::size_t rings = 0;    ///< what the rings take
-};
-
 /// Everything an application needs to know about a compiled-in model type.
 struct ModelEntry : PackTarget {
   // Bytes of memory, exact: what `bind`, `ModelCore::make_runner` and `ModelCore::make_cache` take.

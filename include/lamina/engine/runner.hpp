@@ -25,6 +25,12 @@ class SequenceCache {
   ~SequenceCache() = default;
 };
 
+/// Bytes of the caches of layers with a window.
+struct RingBytes {
+  std::size_t windows = 0;  ///< what the windows hold, or the context if that is shorter
+  std::size_t rings = 0;    ///< what the rings take
+};
+
 /// Which of a feed's tokens need logits.
 enum class Want : std::uint8_t { none, last, all };
 
