@@ -32,6 +32,7 @@ struct RefusingEntry {
   static std::size_t no_runner(const EngineOptions&) noexcept { return 0; }
   static std::size_t no_cache(const EngineOptions&, const SequenceOptions&) noexcept { return 0; }
   static std::size_t no_page(CacheFormat) noexcept { return 0; }
+  static RingBytes no_rings(const EngineOptions&, const SequenceOptions&) noexcept { return {}; }
   static Result<const ModelCore*> bind(const WeightFile&, Arena&) noexcept {
     return Error{ErrorCode::unsupported,
                  V::name,
@@ -41,8 +42,13 @@ struct RefusingEntry {
                  "compile the model for a lower level"};
   }
 
-  static constexpr ModelEntry entry{
-      {V::name, &describe, &kernels, &visit_matrices}, &no_bytes, &no_runner, &no_cache, &no_page, &bind};
+  static constexpr ModelEntry entry{{V::name, &describe, &kernels, &visit_matrices},
+                                    &no_bytes,
+                                    &no_runner,
+                                    &no_cache,
+                                    &no_page,
+                                    &no_rings,
+                                    &bind};
 };
 
 }  // namespace lamina

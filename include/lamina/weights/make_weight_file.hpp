@@ -110,7 +110,7 @@ class ArchitectureKeys {
     LAMINA_TRY(read("rope.freq_base", scalars.rope_base_global));
     LAMINA_TRY(read("rope.freq_base_swa", scalars.rope_base_local));
     LAMINA_TRY(read("final_logit_softcapping", scalars.final_softcap));
-    const auto context = metadata_.integer_or(key("context_length"), {1, max_tokens}, 0);
+    const auto context = metadata_.integer_or(key("context_length"), {1, max_positions}, 0);
     if (!context) return context.error();
     scalars.max_context = static_cast<std::int32_t>(*context);
     float factor = 1;
