@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products of a pass: ranges of input and output against plain code, and no effect without them.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -129,7 +130,9 @@ TEST_CASE("a NaN passes through ranges, and a matrix without them needs no memor
 }
 
 TEST_CASE("parts of a matrix keep its ranges and its number") {
+  const std::array<float, 2 * 8 * 4> elements{};
   Linear stack;
+  stack.data = reinterpret_cast<const std::byte*>(elements.data());
   stack.stack = 2;
   stack.rows = 8;
   stack.columns = 4;
