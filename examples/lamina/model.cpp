@@ -2,12 +2,14 @@
 // Opening models and making sessions.
 #include "model.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include <lamina/engine/check_options.hpp>
 #include <lamina/engine/open_model.hpp>
 #include <lamina/huggingface/directories.hpp>
+#include <lamina/packing/read_ahead.hpp>
 #include <lamina/weights/gguf/file.hpp>
 
 #include "interrupt.hpp"
@@ -74,33 +76,14 @@ constexpr std::uint64_t big_file = std::uint64_t{1} << 29;
 constexpr const char* unpacked_note =
     "no memory to pack the weights (%s): computing from the mapped file, slower";
 
-/// Touches the weights so that the pages are in memory before the first token, under a progress bar. Tables
-/// that are read row by row stay on disk; what was `packed` just now is in memory. Only done when there is
-/// somebody to watch it.
-void read_ahead(const lamina::WeightFile& file, bool packed, const CommonOptions& common) {
-  constexpr std::string_view row_table = "per_layer_token_embd.weight";
-  const auto stays = [packed](const lamina::TensorView& tensor) {
-    return tensor.name == row_table || (packed && tensor.packing == lamina::Packing::interleaved);
-  };
-  std::uint64_t total = 0;
-  for (const lamina::TensorView& tensor : file.tensors) {
-    if (!stays(tensor)) total += tensor.bytes.size();
-  }
+/// Reads big weights ahead under a progress bar. Only done when there is somebody to watch it.
+void show_reading(const lamina::ModelEntry& entry, const lamina::WeightFile& file, std::size_t packed,
+                  const CommonOptions& common) {
+  const std::uint64_t matrices = lamina::matrix_bytes(entry, file);
+  const std::uint64_t total = matrices - std::min<std::uint64_t>(packed, matrices);
   if (total < big_file || total > memory_bytes() / 4 * 3 || !common.talks() || !stderr_is_terminal()) return;
-  ProgressBar bar("reading weights", total, true);
-  constexpr std::size_t page = 4096;
-  std::uint64_t done = 0;
-  unsigned sum = 0;
-  for (const lamina::TensorView& tensor : file.tensors) {
-    if (stays(tensor)) continue;
-    for (std::size_t at = 0; at < tensor.bytes.size(); at += page) {
-      sum += std::to_integer<unsigned>(tensor.bytes[at]);
-      if (at % (page * 4096) == 0) bar.at(done + at);
-      if (interrupted()) return;
-    }
-    done += tensor.bytes.size();
-  }
-  asm volatile("" : : "r"(sum));  // keeps the reads
+  ProgressBar bar("reading weights", matrices, true);
+  lamina::read_ahead(entry, file, packed > 0, show_packing(bar));
 }
 
 /// Packs the weights where that pays: for `fast`, when they fit into memory beside the session. Shows a bar
@@ -189,7 +172,7 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   LAMINA_TRY(check_grant(**entry, options));
   const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
-  read_ahead(file.weights, *packed > 0, common);
+  show_reading(**entry, file.weights, *packed, common);
   auto bound = bind(engine, **entry, std::move(file), options);
   if (!bound && *packed > 0 && bound.error().code == ErrorCode::out_of_memory) {
     note_less(common, unpacked_note, format_bytes(static_cast<double>(*packed)).c_str());

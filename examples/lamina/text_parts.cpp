@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include <lamina/engine/open_model.hpp>
 #include <lamina/huggingface/config.hpp>
 #include <lamina/huggingface/tokenizer_json.hpp>
 #include <lamina/weights/gguf/file.hpp>
@@ -24,18 +25,9 @@ using lamina::Tokenizer;
 
 namespace {
 
-Result<Tokenizer> make_tokenizer(Result<lamina::VocabularyData> vocabulary) {
-  if (!vocabulary) return vocabulary.error();
-  return Tokenizer::create(std::move(*vocabulary));
-}
-
-constexpr lamina::TemplateSize size_of_template(bool has_per_layer_inputs) noexcept {
-  return has_per_layer_inputs ? lamina::TemplateSize::small : lamina::TemplateSize::large;
-}
-
 Result<TextParts> with_template(Result<Tokenizer> tokenizer, bool has_per_layer_inputs, bool has_model) {
   if (!tokenizer) return tokenizer.error();
-  return TextParts{std::move(*tokenizer), size_of_template(has_per_layer_inputs), has_model};
+  return TextParts{std::move(*tokenizer), lamina::template_size_of(has_per_layer_inputs), has_model};
 }
 
 Result<TextParts> parts_of_gguf(const Result<lamina::GgufFile>& file) {
@@ -43,14 +35,14 @@ Result<TextParts> parts_of_gguf(const Result<lamina::GgufFile>& file) {
   const auto per_layer =
       file->metadata.integer_or("gemma4.embedding_length_per_layer_input", {0, INT32_MAX}, 0);
   if (!per_layer) return per_layer.error();
-  return with_template(make_tokenizer(lamina::read_gguf_vocabulary(file->metadata)), *per_layer > 0,
+  return with_template(lamina::make_tokenizer(lamina::read_gguf_vocabulary(file->metadata)), *per_layer > 0,
                        !file->tensors.empty());
 }
 
 Result<TextParts> parts_of_json(const std::string& path, bool has_per_layer_inputs, bool has_model) {
   const auto file = lamina::open_mapped(path);
   if (!file) return file.error();
-  return with_template(make_tokenizer(lamina::read_tokenizer_json((*file)->bytes(), path)),
+  return with_template(lamina::make_tokenizer(lamina::read_tokenizer_json((*file)->bytes(), path)),
                        has_per_layer_inputs, has_model);
 }
 

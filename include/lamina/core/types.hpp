@@ -53,6 +53,11 @@ enum class TemplateSize : std::uint8_t {
   large,  ///< 12B, 26B-A4B, 31B
 };
 
+/// The chat template of a model: those with per-layer inputs are the small ones.
+[[nodiscard]] constexpr TemplateSize template_size_of(bool has_per_layer_inputs) noexcept {
+  return has_per_layer_inputs ? TemplateSize::small : TemplateSize::large;
+}
+
 /// Tells whether a value is one of its enumeration's: options may come from a cast.
 [[nodiscard]] constexpr bool is_known(Precision p) noexcept {
   return p == Precision::fast || p == Precision::exact;

@@ -19,6 +19,7 @@
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/engine/open_options.hpp>
 #include <lamina/packing/pack_weights.hpp>
+#include <lamina/packing/read_ahead.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 #include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/gguf/vocabulary.hpp>
@@ -38,18 +39,21 @@ namespace lamina {
   return entries.list()[*index];
 }
 
+/// Builds the tokenizer of a vocabulary that may not have been read. Errors: the reader's; as
+/// `Tokenizer::create`.
+[[nodiscard]] inline Result<Tokenizer> make_tokenizer(Result<VocabularyData> vocabulary) {
+  if (!vocabulary) return vocabulary.error();
+  return Tokenizer::create(std::move(*vocabulary));
+}
+
 /// Builds the tokenizer that a file carries.
 ///
 /// Errors   unsupported (the file has none, or one that `directories` would have to read); bad_file
 [[nodiscard]] inline Result<Tokenizer> tokenizer_of(const WeightFile& file,
                                                     const DirectoryReader* directories = nullptr) {
-  const auto make = [](Result<VocabularyData> vocabulary) -> Result<Tokenizer> {
-    if (!vocabulary) return vocabulary.error();
-    return Tokenizer::create(std::move(*vocabulary));
-  };
   if (!file.tokenizer_json.empty() && directories != nullptr)
-    return make(directories->read_vocabulary(file.tokenizer_json, file.path + "/tokenizer.json"));
-  if (!file.metadata.empty()) return make(read_gguf_vocabulary(file.metadata));
+    return make_tokenizer(directories->read_vocabulary(file.tokenizer_json, file.path + "/tokenizer.json"));
+  if (!file.metadata.empty()) return make_tokenizer(read_gguf_vocabulary(file.metadata));
   return file_error(ErrorCode::unsupported, place(file.path), "model has no tokenizer",
                     "tokenizer.json beside config.json", "nothing", "give token ids instead of text");
 }
@@ -105,24 +109,11 @@ inline constexpr std::uint64_t tokenizer_bytes_per_token = 128;
                     "include <lamina/huggingface/directories.hpp> and set OpenOptions::directories");
 }
 
-/// The tensors that enter matrix products, which all of a model's tokens read.
-template <class Visit>
-inline void for_each_matrix(const ModelEntry& entry, const WeightFile& file, Visit visit) {
-  std::pair<const WeightFile&, Visit&> context{file, visit};
-  entry.visit_matrices(
-      [](void* given, std::string_view name) {
-        auto& [in, call] = *static_cast<std::pair<const WeightFile&, Visit&>*>(given);
-        if (const TensorView* tensor = in.find(name)) call(*tensor);
-      },
-      &context);
-}
-
 /// Refuses a model that needs more memory than its budget.
 [[nodiscard]] inline Status check_budget(const ModelEntry& entry, const WeightFile& file, bool has_tokenizer,
                                          std::uint64_t budget) {
   if (budget == 0) return Done{};
-  std::uint64_t matrices = 0;
-  for_each_matrix(entry, file, [&](const TensorView& tensor) { matrices += tensor.bytes.size(); });
+  const std::uint64_t matrices = matrix_bytes(entry, file);
   const std::uint64_t vectors = entry.model_bytes();
   const std::uint64_t tokenizer =
       has_tokenizer ? static_cast<std::uint64_t>(file.description.vocab) * tokenizer_bytes_per_token : 0;
@@ -157,37 +148,23 @@ class OpenReporter {
   bool stopped_ = false;
 };
 
-/// Packs the weights; where the system refuses the memory they are used as they lie.
-[[nodiscard]] inline Status pack_at_opening(const ModelEntry& entry, WeightFile& file,
-                                            const OpenOptions& options, OpenReporter& reporter) {
-  const PackProgress progress{[](void* context, std::uint64_t done, std::uint64_t total) {
-                                return static_cast<OpenReporter*>(context)->at(OpenStep::packing, done,
-                                                                               total);
-                              },
-                              &reporter};
-  const auto packed = pack_weights(entry, file, options.executor, progress);
-  if (!packed && packed.error().code != ErrorCode::out_of_memory) return packed.error();
-  return reporter.check();
+/// The progress of one step.
+template <OpenStep step>
+[[nodiscard]] PackProgress progress_of(OpenReporter& reporter) noexcept {
+  return {[](void* context, std::uint64_t done, std::uint64_t total) {
+            return static_cast<OpenReporter*>(context)->at(step, done, total);
+          },
+          &reporter};
 }
 
-/// Reads every matrix once, page by page.
-[[nodiscard]] inline Status read_ahead(const ModelEntry& entry, const WeightFile& file,
-                                       OpenReporter& reporter) {
-  constexpr std::size_t page = 4096;
-  std::uint64_t total = 0;
-  for_each_matrix(entry, file, [&](const TensorView& tensor) { total += tensor.bytes.size(); });
-  std::uint64_t done = 0;
-  for_each_matrix(entry, file, [&](const TensorView& tensor) {
-    for (std::size_t at = 0; at < tensor.bytes.size(); at += page) {
-      const volatile std::byte touched = tensor.bytes[at];
-      static_cast<void>(touched);
-      if (at % (page * 4096) == 0 && !reporter.at(OpenStep::reading, done + at, total)) return;
-    }
-    done += tensor.bytes.size();
-  });
+/// Packs the weights; where the system refuses the memory they are used as they lie. Returns the bytes
+/// packed.
+[[nodiscard]] inline Result<std::size_t> pack_at_opening(const ModelEntry& entry, WeightFile& file,
+                                                         const OpenOptions& options, OpenReporter& reporter) {
+  auto packed = pack_weights(entry, file, options.executor, progress_of<OpenStep::packing>(reporter));
+  if (!packed && packed.error().code != ErrorCode::out_of_memory) return packed.error();
   LAMINA_TRY(reporter.check());
-  static_cast<void>(reporter.at(OpenStep::reading, total, total));
-  return reporter.check();
+  return packed ? *packed : std::size_t{0};
 }
 
 }  // namespace detail
@@ -212,8 +189,16 @@ inline Result<Model> Model::open(const ModelSource& source, ModelEntries entries
     if (!made) return made.error();
     tokenizer.emplace(std::move(*made));
   }
-  if (options.pack) LAMINA_TRY(detail::pack_at_opening(**entry, *file, options, reporter));
-  if (options.read_ahead) LAMINA_TRY(detail::read_ahead(**entry, *file, reporter));
+  std::size_t packed_bytes = 0;
+  if (options.pack) {
+    const auto packed = detail::pack_at_opening(**entry, *file, options, reporter);
+    if (!packed) return packed.error();
+    packed_bytes = *packed;
+  }
+  if (options.read_ahead) {
+    read_ahead(**entry, *file, packed_bytes > 0, detail::progress_of<OpenStep::reading>(reporter));
+    LAMINA_TRY(reporter.check());
+  }
   return create(**entry, std::move(*file), std::move(tokenizer));
 }
 

@@ -13,6 +13,7 @@
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/layers/layer_weights.hpp>
+#include <lamina/schedule/facts.hpp>
 #include <lamina/schedule/slots.hpp>
 #include <lamina/schedule/variant.hpp>
 #include <lamina/weights/bind.hpp>
@@ -81,30 +82,24 @@ class ModelWeights {
 
   /// Calls visit(context, name) for every tensor that enters matrix products.
   static void visit_matrices(void (*visit)(void* context, std::string_view name), void* context) {
-    visit_slots("", global_slots_of(), visit, context);
-    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
-      const FixedText<160> prefix = text("blk.%u.", i);
-      with_kind_of<V>(i, [&]<std::size_t K>() {
-        using Layer = KindAt<kinds_of<V>, K>;
-        visit_slots(prefix, Slots<typename Layer::attention>::list(V::dims), visit, context);
-        visit_slots(prefix, Slots<typename Layer::ffn>::list(V::dims), visit, context);
-        visit_slots(prefix, Slots<typename Layer::per_layer>::list(V::dims), visit, context);
-      });
-    }
+    visit_slot_lists<V>([&](int layer, const auto& slots) {
+      const FixedText<160> prefix = layer < 0 ? FixedText<160>() : text("blk.%d.", layer);
+      for (const auto& slot : slots) {
+        if (!is_matrix(slot)) continue;
+        FixedText<160> name(prefix);
+        name.append(slot.name);
+        visit(context, name);
+      }
+      return true;
+    });
   }
 
   /// Takes from a measuring arena what `bind` takes from a real one.
   static constexpr void measure(Arena& arena) noexcept {
-    measure_slots(global_slots_of(), arena);
-    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
-      with_kind_of<V>(i, [&]<std::size_t K>() {
-        using Layer = KindAt<kinds_of<V>, K>;
-        measure_slots(Slots<typename Layer::attention>::list(V::dims), arena);
-        measure_slots(Slots<typename Layer::ffn>::list(V::dims), arena);
-        measure_slots(Slots<typename Layer::per_layer>::list(V::dims), arena);
-        measure_slots(layer_scale_slots, arena);
-      });
-    }
+    visit_slot_lists<V>([&](int, const auto& slots) {
+      measure_slots(slots, arena);
+      return true;
+    });
   }
 
   /// Binds every weight and numbers the matrices in the order of `visit_matrices`, from 1; see `bind_slots`.
@@ -142,17 +137,6 @@ class ModelWeights {
       if (!is_matrix(slot)) continue;
       ++id;
       if (Linear* linear = slot.member.linear_of(weights)) linear->id = id;
-    }
-  }
-
-  template <class List>
-  static void visit_slots(std::string_view prefix, const List& slots,
-                          void (*visit)(void* context, std::string_view name), void* context) {
-    for (const auto& slot : slots) {
-      if (!is_matrix(slot)) continue;
-      FixedText<160> name(prefix);
-      name.append(slot.name);
-      visit(context, name);
     }
   }
 

@@ -75,6 +75,27 @@ HWY_INLINE bool finish_value(const Pass& pass, const float* raw, float* value) n
   }
 }
 
+namespace detail {
+
+/// Heads of one row in place, x = RoPE(RMS(x; weight)), without the norm if the kind has none. Returns
+/// whether they were finite.
+template <class Kind, bool has_norm>
+HWY_INLINE bool norm_and_rotate(const Pass& pass, const RotaryRows& rotary, std::size_t row, float* x,
+                                std::uint32_t heads, const float* weight) noexcept {
+  using Sizes = AttentionSizes<Kind>;
+  bool finite = true;
+  if constexpr (has_norm) {
+    finite = rms_norm_heads(x, weight, x, heads, Sizes::head_dim, pass.epsilon);
+  } else {
+    finite = all_finite(x, heads * Sizes::head_dim);
+  }
+  rotate_heads(x, heads, Sizes::head_dim, Sizes::pairs, rotary.cosines + row * rotary.pairs,
+               rotary.sines + row * rotary.pairs);
+  return finite;
+}
+
+}  // namespace detail
+
 /// Key of one row in place, k = RoPE(RMS(k; weight)), without what the kind has not. Returns whether it was
 /// finite.
 ///
@@ -83,15 +104,7 @@ template <class Kind>
 HWY_INLINE bool finish_key(const Pass& pass, const RotaryRows& rotary, std::size_t row, float* key,
                            const float* weight) noexcept {
   using Sizes = AttentionSizes<Kind>;
-  bool finite = true;
-  if constexpr (Sizes::norms.key) {
-    finite = rms_norm_heads(key, weight, key, Sizes::kv_heads, Sizes::head_dim, pass.epsilon);
-  } else {
-    finite = all_finite(key, Sizes::kv_width);
-  }
-  rotate_heads(key, Sizes::kv_heads, Sizes::head_dim, Sizes::pairs, rotary.cosines + row * rotary.pairs,
-               rotary.sines + row * rotary.pairs);
-  return finite;
+  return detail::norm_and_rotate<Kind, Sizes::norms.key>(pass, rotary, row, key, Sizes::kv_heads, weight);
 }
 
 /// Query of one row in place, q = scale · RoPE(RMS(q; weight)), without what the kind has not. Returns
@@ -102,14 +115,8 @@ template <class Kind>
 HWY_INLINE bool finish_query(const Pass& pass, const RotaryRows& rotary, std::size_t row, float* query,
                              const float* weight) noexcept {
   using Sizes = AttentionSizes<Kind>;
-  bool finite = true;
-  if constexpr (Sizes::norms.query) {
-    finite = rms_norm_heads(query, weight, query, Sizes::heads, Sizes::head_dim, pass.epsilon);
-  } else {
-    finite = all_finite(query, Sizes::query_width);
-  }
-  rotate_heads(query, Sizes::heads, Sizes::head_dim, Sizes::pairs, rotary.cosines + row * rotary.pairs,
-               rotary.sines + row * rotary.pairs);
+  const bool finite =
+      detail::norm_and_rotate<Kind, Sizes::norms.query>(pass, rotary, row, query, Sizes::heads, weight);
   if constexpr (query_scale_of<Kind>() != 1.0F) scale(query, Sizes::query_width, query_scale_of<Kind>());
   return finite;
 }

@@ -72,20 +72,6 @@ constexpr ModelDescription describe() {
   return after;
 }
 
-/// Head width of the global layers, 0 if the model has none.
-[[nodiscard]] constexpr int global_head_dim(const ModelDescription& model) noexcept {
-  for (int i = model.layer_count - 1; i >= 0; --i) {
-    const LayerDescription& layer = model.layers[static_cast<std::size_t>(i)];
-    if (layer.attention == AttentionClass::global) return layer.head_dim;
-  }
-  return 0;
-}
-
-/// The attention shape of a described layer.
-[[nodiscard]] constexpr AttnShape attention_shape(const LayerDescription& layer) noexcept {
-  return {layer.heads, layer.kv_heads, layer.head_dim, layer.window, layer.key_is_value};
-}
-
 /// Rotated pairs of one head of a described layer: a quarter in global layers (p-RoPE), else all.
 [[nodiscard]] constexpr int rotary_pairs(const LayerDescription& layer) noexcept {
   return layer.attention == AttentionClass::global ? layer.head_dim / 8 : layer.head_dim / 2;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <lamina/core/types.hpp>
+#include <lamina/schedule/shapes.hpp>
 
 namespace lamina {
 
@@ -58,11 +59,24 @@ struct ModelDescription {
     return true;
   }
 
-  /// The chat template that the published model of this structure goes with: the models with per-layer inputs
-  /// are the small ones.
+  /// The chat template that the published model of this structure goes with.
   [[nodiscard]] constexpr TemplateSize template_size() const noexcept {
-    return per_layer_input > 0 ? TemplateSize::small : TemplateSize::large;
+    return template_size_of(per_layer_input > 0);
   }
 };
+
+/// Head width of the global layers, 0 if the model has none.
+[[nodiscard]] constexpr int global_head_dim(const ModelDescription& model) noexcept {
+  for (int i = model.layer_count - 1; i >= 0; --i) {
+    const LayerDescription& layer = model.layers[static_cast<std::size_t>(i)];
+    if (layer.attention == AttentionClass::global) return layer.head_dim;
+  }
+  return 0;
+}
+
+/// The attention shape of a described layer.
+[[nodiscard]] constexpr AttnShape attention_shape(const LayerDescription& layer) noexcept {
+  return {layer.heads, layer.kv_heads, layer.head_dim, layer.window, layer.key_is_value};
+}
 
 }  // namespace lamina

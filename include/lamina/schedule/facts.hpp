@@ -10,12 +10,37 @@
 #include <utility>
 
 #include <lamina/schedule/kv_layout.hpp>
+#include <lamina/schedule/slots.hpp>
 #include <lamina/schedule/variant.hpp>
 #include <lamina/schedule/weight_totals.hpp>
 
 namespace lamina {
 
 // --- Weights ---
+
+/// Calls `visit(int layer, const auto& slots) -> bool` for every slot list of a model type: those outside the
+/// layers (layer -1), then layer by layer, until one returns false. Returns whether none did.
+template <Variant V, class Visitor>
+constexpr bool visit_slot_lists(Visitor visit) {
+  if (!visit(-1, global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>())))
+    return false;
+  for (int index = 0; index < layer_count<V>; ++index) {
+    const auto visit_kind = [&]<class Kind>() {
+      return visit(index, Slots<typename Kind::attention>::list(V::dims)) &&
+             visit(index, Slots<typename Kind::ffn>::list(V::dims)) &&
+             visit(index, Slots<typename Kind::per_layer>::list(V::dims)) && visit(index, layer_scale_slots);
+    };
+    const bool goes_on = [&]<class... Kinds>(TypeList<Kinds...>) {
+      bool result = true;
+      int kind = 0;
+      const int wanted = kind_index<V>[static_cast<std::size_t>(index)];
+      ((kind++ == wanted ? void(result = visit_kind.template operator()<Kinds>()) : void()), ...);
+      return result;
+    }(kinds_of<V>{});
+    if (!goes_on) return false;
+  }
+  return true;
+}
 
 namespace detail {
 

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 
 #include <lamina/core/error.hpp>
@@ -43,17 +42,11 @@ template <class Slots, class Visitor>
 template <class Visitor>
 [[nodiscard]] Status for_each_slot_list(const ModelDescription& model, Visitor&& visit) {
   const Dims dims{model.hidden, model.vocab, model.max_context};
-  int global_head_dim = 0;
-  for (const LayerDescription& layer :
-       std::span(model.layers).first(static_cast<std::size_t>(model.layer_count))) {
-    if (layer.attention == AttentionClass::global) global_head_dim = layer.head_dim;
-  }
-  LAMINA_TRY(visit("", global_slots(dims, model.per_layer_input, model.layer_count, global_head_dim)));
+  LAMINA_TRY(visit("", global_slots(dims, model.per_layer_input, model.layer_count, global_head_dim(model))));
   for (int index = 0; index < model.layer_count; ++index) {
     const LayerDescription& layer = model.layers[static_cast<std::size_t>(index)];
     const FixedText<160> prefix = text("blk.%d.", index);
-    const AttnShape attention{layer.heads, layer.kv_heads, layer.head_dim, layer.window, layer.key_is_value};
-    LAMINA_TRY(visit(prefix.view(), attention_slots(attention, layer.owns_kv, dims)));
+    LAMINA_TRY(visit(prefix.view(), attention_slots(attention_shape(layer), layer.owns_kv, dims)));
     if (layer.experts > 0) {
       const MoeShape shape{layer.experts, layer.active_experts, layer.expert_width, layer.ffn_width};
       LAMINA_TRY(visit(prefix.view(), moe_ffn_slots(shape, dims)));

@@ -13,10 +13,11 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/schedule/describe.hpp>
-#include <lamina/schedule/slots.hpp>
+#include <lamina/schedule/facts.hpp>
 #include <lamina/schedule/variant.hpp>
 #include <lamina/weights/check_tensors.hpp>
 #include <lamina/weights/description_rules.hpp>
+#include <lamina/weights/expected_tensors.hpp>
 #include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/weight_file.hpp>
 
@@ -31,28 +32,17 @@ struct ModelScalars {
   std::int32_t max_context = 0;  ///< tokens; 0: what the type says
 };
 
-/// Calls `visit(std::string_view prefix, const auto& slots) -> Status` for every slot list of a model type:
-/// those outside the layers, then layer by layer.
+/// Calls `visit(std::string_view prefix, const auto& slots) -> Status` for every slot list of a model type,
+/// in the order of `visit_slot_lists`, until one is an error.
 template <Variant V, class Visitor>
 [[nodiscard]] Status for_each_slot_list(Visitor&& visit) {
-  LAMINA_TRY(visit("", global_slots(V::dims, per_layer_width<V>(), layer_count<V>, global_head_dim<V>())));
-  for (int index = 0; index < layer_count<V>; ++index) {
-    const FixedText<160> prefix = text("blk.%d.", index);
-    const auto visit_kind = [&]<class Kind>() -> Status {
-      LAMINA_TRY(visit(prefix.view(), Slots<typename Kind::attention>::list(V::dims)));
-      LAMINA_TRY(visit(prefix.view(), Slots<typename Kind::ffn>::list(V::dims)));
-      LAMINA_TRY(visit(prefix.view(), Slots<typename Kind::per_layer>::list(V::dims)));
-      return visit(prefix.view(), layer_scale_slots);
-    };
-    LAMINA_TRY([&]<class... Kinds>(TypeList<Kinds...>) {
-      Status status = Done{};
-      int kind = 0;
-      const int wanted = kind_index<V>[static_cast<std::size_t>(index)];
-      ((kind++ == wanted ? void(status = visit_kind.template operator()<Kinds>()) : void()), ...);
-      return status;
-    }(kinds_of<V>{}));
-  }
-  return Done{};
+  Status status = Done{};
+  visit_slot_lists<V>([&](int layer, const auto& slots) {
+    const FixedText<160> prefix = layer < 0 ? FixedText<160>() : text("blk.%d.", layer);
+    status = visit(prefix.view(), slots);
+    return static_cast<bool>(status);
+  });
+  return status;
 }
 
 namespace detail {
