@@ -67,7 +67,7 @@ class OutsideTimer final : public LayerTimer {
               .per_layer_floats = static_cast<std::uint32_t>(layer_count<V>) * per_layer,
               .work = work_,
               .rotaries = rotary_.tables()};
-    put_rows(pass, 1, [&](std::size_t) { return RowSource{{}, options_.depth, tokens_, 1}; });
+    put_rows(pass, 1, false, [&](std::size_t) { return RowSource{{}, options_.depth, tokens_, 1}; });
     for (const RotaryRows& rotary : pass.rotaries) fill_rotary(pass, rotary);
     embed_tokens(pass, weights_.embedding, std::sqrt(static_cast<float>(V::dims.hidden)));
     if constexpr (per_layer > 0) {

@@ -40,7 +40,7 @@ lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, 
   // Place holders for pictures are tokens; a vocabulary without them would spell them as words. A bare
   // tokenizer's ids are the template's, but those for a model must not hide what it cannot see.
   if (parts.tokenizer.special().image_soft == lamina::no_token || (flags.ids && parts.has_model)) {
-    LAMINA_TRY(lamina::check_text_only(*conversation));
+    LAMINA_TRY(lamina::check_encoded(*conversation));
   }
   if (flags.think) conversation->enable_thinking = true;
   const auto prompt = lamina::render_chat(*conversation, size_for(flags, parts));

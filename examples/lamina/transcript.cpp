@@ -107,7 +107,7 @@ lamina::Result<lamina::Conversation> load_transcript(const std::string& path) {
   if (!text) return text.error();
   auto conversation = lamina::read_chat_json(*text);
   const lamina::Status readable =
-      conversation ? lamina::check_text_only(*conversation) : lamina::Status(conversation.error());
+      conversation ? lamina::check_encoded(*conversation) : lamina::Status(conversation.error());
   if (readable) return conversation;
   lamina::Error error = readable.error();
   error.where = lamina::place(path, readable.error().where);

@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_value(*value);
   const auto chat = lamina::read_chat_value(*value);
   if (!chat) return 0;
-  (void)lamina::check_text_only(*chat);
+  (void)lamina::check_encoded(*chat);
   check_prompt(*chat, lamina::TemplateSize::small);
   check_prompt(*chat, lamina::TemplateSize::large);
   return 0;

@@ -18,6 +18,7 @@
 #include <lamina/chat/chat_template.hpp>
 #include <lamina/chat/conversation.hpp>
 #include <lamina/chat/generator.hpp>
+#include <lamina/chat/prompt_tokens.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/options.hpp>
@@ -69,6 +70,19 @@ class Chat {
   /// As above, for observers that want to know more.
   [[nodiscard]] Result<Answer> say(std::string_view words, AnswerObserver& observer) {
     return ask(with_user_message(words), observer);
+  }
+
+  /// Says a message of several parts: words (`text_part`), and pictures, sounds and videos that were encoded
+  /// (`media_part`).
+  ///
+  /// Errors   as `say`; unsupported (a part that was not encoded, or for a model with another width)
+  template <class OnEvent = NoEvents>
+  requires std::is_invocable_v<OnEvent&, const ResponseEvent&>
+  [[nodiscard]] Result<Answer> say(std::vector<ContentPart> parts, OnEvent&& on_event = {}) {
+    return ask(with_user_message(std::move(parts)), on_event);
+  }
+  [[nodiscard]] Result<Answer> say(std::vector<ContentPart> parts, AnswerObserver& observer) {
+    return ask(with_user_message(std::move(parts)), observer);
   }
 
   /// Gives the results of the calls that the last answer made, in their order, and returns how it goes on.
@@ -132,11 +146,11 @@ class Chat {
     return ask(std::move(asked), static_cast<AnswerObserver&>(observer));
   }
   [[nodiscard]] Result<Answer> ask(Conversation asked, AnswerObserver& observer);
-  [[nodiscard]] Conversation with_user_message(std::string_view words) const {
+  [[nodiscard]] Conversation with_user_message(Content content) const {
     Conversation asked = conversation_;
     Message message;
     message.role = "user";
-    message.content = words;
+    message.content = std::move(content);
     asked.messages.push_back(std::move(message));
     return asked;
   }
@@ -205,18 +219,18 @@ inline Status Chat::undo() {
 
 inline Result<Answer> Chat::ask(Conversation asked, AnswerObserver& observer) {
   stopped_->store(false, std::memory_order_relaxed);
-  LAMINA_TRY(check_text_only(asked));
+  LAMINA_TRY(check_encoded(asked));
   const auto prompt = render_chat(asked, model_.template_size());
   if (!prompt) return prompt.error();
-  std::vector<TokenId> ids;
-  LAMINA_TRY(model_.tokenizer()->encode(prompt->spans(), ids, Bos::once));
+  const auto encoded = encode_prompt(*prompt, *model_.tokenizer(), model_.hidden());
+  if (!encoded) return encoded.error();
   const auto start = starts_in_thought(prompt->text()) ? ResponseStart::thought : ResponseStart::answer;
   // Thoughts leave the history and text may be cut into other tokens: then what the session has read is no
   // beginning of the prompt, and it begins anew.
   const auto turns = std::count_if(conversation_.messages.begin(), conversation_.messages.end(),
                                    [](const Message& m) { return m.role == "user"; });
   auto answer = generator_.answer(
-      session_, {ids, AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, observer);
+      session_, {encoded->tokens(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, observer);
   if (!answer) return answer.error();
 
   Message reply;

@@ -215,7 +215,7 @@ class ChatRenderer {
       prompt_.trusted(quote_text);
     }
     prompt_.trusted("}<tool_response|>");
-    for (const ContentPart& part : message.content.parts) write_media(part.kind);
+    for (const ContentPart& part : message.content.parts) write_media(part);
   }
 
   void open_result(std::string_view name) {
@@ -231,23 +231,23 @@ class ChatRenderer {
     if (content.kind == Content::Kind::text) write_text(content.text);
     for (const ContentPart& part : content.parts) {
       if (part.kind == ContentPart::Kind::text) write_text(part.text);
-      write_media(part.kind);
+      write_media(part);
     }
   }
 
-  void write_media(ContentPart::Kind kind) {
-    switch (kind) {
+  void write_media(const ContentPart& part) {
+    switch (part.kind) {
       case ContentPart::Kind::text:
       case ContentPart::Kind::other:
         return;
       case ContentPart::Kind::image:
-        prompt_.trusted("<|image|>");
+        prompt_.media("<|image|>", part.media);
         return;
       case ContentPart::Kind::audio:
-        prompt_.trusted("<|audio|>");
+        prompt_.media("<|audio|>", part.media);
         return;
       case ContentPart::Kind::video:
-        prompt_.trusted("<|video|>");
+        prompt_.media("<|video|>", part.media);
         return;
     }
   }

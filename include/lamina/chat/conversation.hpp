@@ -13,6 +13,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/chat/value.hpp>
+#include <lamina/pass/soft_tokens.hpp>
 
 namespace lamina {
 
@@ -26,8 +27,10 @@ struct ContentPart {
     other,  ///< nothing that the template knows: it leaves the part out
   };
   Kind kind = Kind::text;
-  std::string text;  ///< of a text part; in a system message the template writes that of every part
-  std::string type;  ///< how the caller names the kind ("image_url", "file"); may be empty
+  std::string text;      ///< of a text part; in a system message the template writes that of every part
+  std::string type;      ///< how the caller names the kind ("image_url", "file"); may be empty
+  std::string source{};  ///< of a picture, sound or video: where it is, as the caller says (URL, data URL)
+  EncodedMedia media{};  ///< and what it is to the model, once it was encoded
 
   /// The caller's name of the kind, or else ours.
   [[nodiscard]] std::string_view type_name() const noexcept {
@@ -36,6 +39,22 @@ struct ContentPart {
     return names[static_cast<std::size_t>(kind)];
   }
 };
+
+/// A part of words.
+[[nodiscard]] inline ContentPart text_part(std::string_view words) {
+  return {ContentPart::Kind::text, std::string(words), {}};
+}
+
+/// A part that was encoded: a picture, a sound or a video.
+[[nodiscard]] inline ContentPart media_part(EncodedMedia media) {
+  ContentPart part;
+  const SoftKind kind = media.pieces.empty() ? SoftKind::image : media.pieces.front().kind();
+  part.kind = kind == SoftKind::image   ? ContentPart::Kind::image
+              : kind == SoftKind::video ? ContentPart::Kind::video
+                                         : ContentPart::Kind::audio;
+  part.media = std::move(media);
+  return part;
+}
 
 /// What a message says.
 struct Content {
@@ -84,18 +103,21 @@ struct Conversation {
   bool add_generation_prompt = true;
 };
 
-/// Checks that a conversation holds text only, before an engine that cannot see or hear answers it.
+/// Checks that every part of a conversation can be read: pictures, sounds and videos were encoded.
 ///
-/// Errors   unsupported, naming the first message and part that is something else
-[[nodiscard]] inline Status check_text_only(const Conversation& conversation) {
+/// Errors   unsupported, naming the first message and part that was not
+[[nodiscard]] inline Status check_encoded(const Conversation& conversation) {
   for (std::size_t i = 0; i < conversation.messages.size(); ++i) {
     const std::vector<ContentPart>& parts = conversation.messages[i].content.parts;
     for (std::size_t k = 0; k < parts.size(); ++k) {
-      if (parts[k].kind == ContentPart::Kind::text) continue;
+      if (parts[k].kind == ContentPart::Kind::text || !parts[k].media.pieces.empty()) continue;
       return Error{
-          ErrorCode::unsupported, text("messages[%zu].content[%zu]", i, k).view(),
-          "part cannot be read",  "text; pictures, sounds, videos and files are not in this version",
-          parts[k].type_name(),   "take the part out of the conversation, or say in words what it holds"};
+          ErrorCode::unsupported,
+          text("messages[%zu].content[%zu]", i, k).view(),
+          "part was not encoded",
+          "text, or a picture, sound or video as soft tokens",
+          parts[k].type_name(),
+          "encode it with a model that has the tower for it, or take the part out of the conversation"};
     }
   }
   return Done{};

@@ -26,7 +26,7 @@ namespace lamina {
 
 /// What an answer starts from.
 struct Question {
-  std::span<const TokenId> prompt;  ///< the whole prompt, also what the session has read already
+  PromptTokens prompt;  ///< the whole prompt, also what the session has read already
   AnswerForm form = AnswerForm::parsed;
   ResponseStart start = ResponseStart::answer;
   std::uint64_t turn = 0;  ///< turns of the user before this one: other draws for each
@@ -70,7 +70,7 @@ class Generator {
   [[nodiscard]] static double seconds_since(std::chrono::steady_clock::time_point begin) noexcept {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
-  [[nodiscard]] Status read_prompt(Session& session, std::span<const TokenId> prompt, Answer& answer,
+  [[nodiscard]] Status read_prompt(Session& session, const PromptTokens& prompt, Answer& answer,
                                    AnswerObserver& observer);
   [[nodiscard]] Status decode(Session& session, const Question& question, AnswerObserver& observer,
                               Answer& answer);
@@ -138,19 +138,22 @@ class Generator::Reader {
   std::vector<ResponseEvent> events_;
 };
 
-inline Status Generator::read_prompt(Session& session, std::span<const TokenId> prompt, Answer& answer,
+inline Status Generator::read_prompt(Session& session, const PromptTokens& prompt, Answer& answer,
                                      AnswerObserver& observer) {
   if (prompt.empty()) return Error{ErrorCode::bad_argument, "prompt", "there are no tokens", "", "", ""};
   LAMINA_TRY(check_length(prompt.size(), session.context(), model_.max_context()));
   // A token must be left to feed, for its logits.
   const std::span<const TokenId> read = session.tokens();
-  if (read.size() >= prompt.size() || !std::equal(read.begin(), read.end(), prompt.begin())) session.reset();
+  if (read.size() >= prompt.size() || !std::equal(read.begin(), read.end(), prompt.ids.begin()))
+    session.reset();
   const std::size_t before = session.position();
   answer.prompt_tokens = prompt.size();
   answer.prompt_tokens_read = prompt.size() - before;
-  std::span<const TokenId> rest = prompt.subspan(before);
+  PromptTokens rest = prompt.subspan(before);
+  const bool keeps_blocks = model_.entry().sees_blocks;
   while (!rest.empty() && observer.goes_on()) {
-    const std::size_t count = std::min<std::size_t>(session.options().chunk, rest.size());
+    const std::size_t whole = whole_blocks(rest, session.options().chunk, keeps_blocks);
+    const std::size_t count = whole > 0 ? whole : rest.size();  // a block that no pass holds: refused below
     LAMINA_TRY(session.prompt(rest.first(count)));
     rest = rest.subspan(count);
     observer.prompt_read(answer.prompt_tokens_read - rest.size(), answer.prompt_tokens_read);
@@ -202,7 +205,9 @@ inline Result<Answer> Generator::answer(Session& session, const Question& questi
   const std::uint64_t seed = options_.seed ? *options_.seed : another_seed();
   if (sampler_.options().temperature > 0) answer.seed = seed;
   sampler_.reset(seed ^ (question.turn * 0x9E37'79B9'7F4A'7C15));
-  for (const TokenId id : question.prompt) sampler_.accept(id);
+  for (const TokenId id : question.prompt.ids) {
+    if (id < model_.vocab()) sampler_.accept(id);  // soft tokens are never drawn
+  }
   LAMINA_TRY(decode(session, question, observer, answer));
   answer.decode_seconds = seconds_since(decode_begin);
   return answer;

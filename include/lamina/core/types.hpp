@@ -46,6 +46,13 @@ enum class EmbeddingScale : std::uint8_t {
   bf16,       ///< rounded to bf16, as the models were trained
 };
 
+/// Where the rows of a picture see each other, in models that have such blocks (vision.md §5.5, where
+/// versions of the reference differ).
+enum class BlockMask : std::uint8_t {
+  local_layers,  ///< in layers with a window, which still limits what they see before them
+  all_layers,    ///< everywhere and whatever the window, as some versions of the reference do for 12B
+};
+
 /// Which of the two published chat templates a model was trained with: they differ in the empty thought block
 /// that keeps large models from thinking.
 enum class TemplateSize : std::uint8_t {
@@ -67,6 +74,10 @@ enum class TemplateSize : std::uint8_t {
 }
 [[nodiscard]] constexpr bool is_known(EmbeddingScale s) noexcept {
   return s == EmbeddingScale::automatic || s == EmbeddingScale::float32 || s == EmbeddingScale::bf16;
+}
+
+[[nodiscard]] constexpr bool is_known(BlockMask m) noexcept {
+  return m == BlockMask::local_layers || m == BlockMask::all_layers;
 }
 
 [[nodiscard]] constexpr std::string_view name_of(Precision p) noexcept {

@@ -46,6 +46,7 @@ struct RefusingEntry {
                                     &no_bytes,
                                     &no_runner,
                                     &no_cache,
+                                    false,
                                     &no_page,
                                     &no_rings,
                                     &bind};

@@ -64,6 +64,8 @@ template <class Option>
   if (!is_known(options.embedding_scale)) {
     return detail::option_unknown("embedding_scale", "automatic, float32 or bf16", options.embedding_scale);
   }
+  if (!is_known(options.blocks))
+    return detail::option_unknown("blocks", "local_layers or all_layers", options.blocks);
   if (options.executor != nullptr && options.executor->width() == 0) {
     return Error{ErrorCode::bad_argument, "executor", "an executor has the calling thread at least",
                  "a width of 1 or more",  "0",        ""};

@@ -26,7 +26,7 @@ namespace lamina {
 /// Tokens that a pass appends to a sequence, and which of them want logits.
 struct Feed {
   Sequence* sequence = nullptr;
-  std::span<const TokenId> tokens;
+  PromptTokens tokens;  ///< with the soft rows among them
   Want want = Want::last;
 };
 
@@ -104,9 +104,10 @@ class Engine {
 
   /// Runs one pass: appends every feed's tokens to its sequence.
   ///
-  /// Errors   context_full, bad_argument (a token outside the vocabulary; more rows or logits than planned; a
-  ///          sequence of another engine, or twice in a pass; a pass is running); not_finite (a NaN or an
-  ///          infinity arose). Nothing was fed then: the sequences go on as if the pass had not been tried
+  /// Errors   context_full, bad_argument (a token outside the vocabulary; soft rows that overlap, or of which
+  ///          a block is cut; more rows or logits than planned; a sequence of another engine, or twice in a
+  ///          pass; a pass is running); not_finite (a NaN or an infinity arose). Nothing was fed then: the
+  ///          sequences go on as if the pass had not been tried
   [[nodiscard]] Result<PassResult> run(std::span<const Feed> feeds) noexcept;
 
   Engine(Engine&& other) noexcept
@@ -146,6 +147,7 @@ class Engine {
   }
   static constexpr State* take_state(const ModelEntry& entry, const EngineOptions& options,
                                      Arena& arena) noexcept;
+  [[nodiscard]] Status check_soft_rows(const PromptTokens& tokens) const noexcept;
   [[nodiscard]] Status check_own(const char* where, const Sequence* sequence) const noexcept;
   [[nodiscard]] static Status check_distinct(std::span<const Feed> feeds) noexcept;
   [[nodiscard]] Status take_pages(std::span<const Feed> feeds) noexcept;
@@ -261,10 +263,39 @@ inline Status Engine::check(const Feed& feed) const noexcept {
                  text("%zu", sequence.position() + feed.tokens.size()),
                  "plan a larger `context`, or reset"};
   }
-  for (const TokenId token : feed.tokens) {
-    if (token < model_.vocab()) continue;
+  LAMINA_TRY(check_soft_rows(feed.tokens));
+  for (std::size_t i = 0; i < feed.tokens.size(); ++i) {
+    const TokenId token = feed.tokens.ids[i];
+    if (token < model_.vocab() || feed.tokens.soft_at(i) != nullptr) continue;
     return Error{ErrorCode::bad_argument,          "tokens",          "token id outside the vocabulary",
                  text("below %u", model_.vocab()), text("%u", token), ""};
+  }
+  return Done{};
+}
+
+inline Status Engine::check_soft_rows(const PromptTokens& tokens) const noexcept {
+  const std::uint64_t begin = tokens.offset;
+  const std::uint64_t end = begin + tokens.size();
+  std::uint64_t before = 0;
+  for (const SoftRows& soft : tokens.soft) {
+    const std::uint64_t after = std::uint64_t{soft.first} + soft.count;
+    if (soft.first < before || soft.count == 0 || soft.rows == nullptr || after > UINT32_MAX) {
+      return Error{ErrorCode::bad_argument,
+                   "soft rows",
+                   "are not in rising order, overlap or are empty",
+                   text("rows from %llu on", static_cast<unsigned long long>(before)),
+                   text("%u rows from %u on", soft.count, soft.first),
+                   ""};
+    }
+    before = after;
+    const bool is_cut = soft.first < end && after > begin && (soft.first < begin || after > end);
+    if (!is_cut || !soft.is_block || !model_.entry().sees_blocks) continue;
+    return Error{ErrorCode::bad_argument,
+                 "soft rows",
+                 "a picture must be in one pass as a whole",
+                 text("room for %u rows", soft.count),
+                 text("%zu tokens in the pass", tokens.size()),
+                 "raise the rows of a pass (`rows`, `chunk`) to the tokens of the largest picture"};
   }
   return Done{};
 }
@@ -350,7 +381,7 @@ inline Result<PassResult> Engine::run_alone(std::span<const Feed> feeds) noexcep
   state_->first_rows[feeds.size()] = row;
   const auto rows = state_->runner->run({state_->feeds, feeds.size()});
   if (!rows) return rows.error();
-  for (const Feed& feed : feeds) feed.sequence->append(feed.tokens);
+  for (const Feed& feed : feeds) feed.sequence->append(feed.tokens.ids);
   PassResult result;
   result.rows_ = *rows;
   result.first_rows_ = {state_->first_rows, feeds.size() + 1};

@@ -23,6 +23,7 @@ struct EngineOptions {
   EmbeddingScale embedding_scale = EmbeddingScale::automatic;
   Executor* executor = nullptr;      ///< null: the calling thread does everything
   PassObserver* observer = nullptr;  ///< shown inner values, if given
+  BlockMask blocks = BlockMask::local_layers;
 
   static constexpr std::uint32_t most_rows = 8192;
 };
@@ -42,9 +43,11 @@ struct SessionOptions {
   EmbeddingScale embedding_scale = EmbeddingScale::automatic;
   Executor* executor = nullptr;      ///< null: the calling thread does everything
   PassObserver* observer = nullptr;  ///< shown inner values, if given
+  BlockMask blocks = BlockMask::local_layers;
 
   [[nodiscard]] constexpr EngineOptions engine() const noexcept {
-    return {chunk, logits_rows, context, context, precision, cache, embedding_scale, executor, observer};
+    return {chunk, logits_rows,     context,  context,  precision,
+            cache, embedding_scale, executor, observer, blocks};
   }
   [[nodiscard]] constexpr SequenceOptions sequence() const noexcept { return {context}; }
 };

@@ -10,6 +10,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/engine/options.hpp>
+#include <lamina/pass/soft_rows.hpp>
 #include <lamina/schedule/description.hpp>
 
 namespace lamina {
@@ -38,7 +39,7 @@ enum class Want : std::uint8_t { none, last, all };
 struct RunnerFeed {
   SequenceCache* cache = nullptr;
   std::uint32_t first_position = 0;  ///< of tokens[0]
-  std::span<const TokenId> tokens;
+  PromptTokens tokens;
   std::uint32_t wanted = 0;  ///< tokens at the end whose logits are wanted
 };
 
@@ -54,7 +55,7 @@ class Runner {
  public:
   /// Feeds all of `feeds`: writes their keys and values, and computes what is wanted.
   ///
-  /// Requires  tokens < vocabulary; positions inside the caches' contexts, with pages for all of them; at most
+  /// Requires  tokens < vocabulary where no soft rows stand, blocks whole; positions inside the caches' contexts, with pages for all of them; at most
   ///           `EngineOptions::rows` rows
   ///           and feeds, and `EngineOptions::logits_rows` wanted rows (all checked by `Engine`)
   /// Errors    not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its

@@ -71,17 +71,18 @@ class Session {
     return entry.model_bytes() + own_bytes(entry, options);
   }
 
-  /// Feeds `tokens` after what is already there, in chunks of `options.chunk`; `logits()` then belongs to the
-  /// last one. Tokens before the last run only through the layers that own keys and values (architecture 7).
+  /// Feeds `tokens` after what is already there, in chunks of at most `options.chunk` that cut no picture
+  /// whose rows see each other; `logits()` then belongs to the last one. Tokens before the last run only
+  /// through the layers that own keys and values (architecture 7).
   ///
   /// Errors   context_full, bad_argument (token outside the vocabulary): nothing was fed. not_finite (a NaN or
   ///          an infinity arose): the chunk where it did was not fed, those before it were, as `position()`
   ///          says; `logits()` is empty, and the session goes on from there as if the chunk had not been
   ///          tried
-  [[nodiscard]] Status prompt(std::span<const TokenId> tokens) noexcept;
+  [[nodiscard]] Status prompt(PromptTokens tokens) noexcept;
 
   /// Feeds at most `options.logits_rows` tokens and returns all their logits [n, vocab], row-major.
-  [[nodiscard]] Result<std::span<const float>> logits_of(std::span<const TokenId> tokens) noexcept;
+  [[nodiscard]] Result<std::span<const float>> logits_of(PromptTokens tokens) noexcept;
 
   /// Feeds one token and returns its logits [vocab] (after the soft cap).
   [[nodiscard]] Result<std::span<const float>> step(TokenId token) noexcept;
@@ -121,7 +122,7 @@ class Session {
   }
   [[nodiscard]] static Result<Session> create_in(Block block, std::span<std::byte> memory, const Model& model,
                                                  const SessionOptions& options) noexcept;
-  [[nodiscard]] Result<std::span<const float>> feed(std::span<const TokenId> tokens, Want want) noexcept;
+  [[nodiscard]] Result<std::span<const float>> feed(const PromptTokens& tokens, Want want) noexcept;
 
   SessionOptions options_;
   Block block_;  ///< of the engine and the sequence, and of a model that is this session's alone
@@ -162,7 +163,7 @@ inline Result<Session> Session::create_in(Block block, std::span<std::byte> memo
   return Session(options, std::move(block), std::move(*engine), std::move(*sequence));
 }
 
-inline Result<std::span<const float>> Session::feed(std::span<const TokenId> tokens, Want want) noexcept {
+inline Result<std::span<const float>> Session::feed(const PromptTokens& tokens, Want want) noexcept {
   const Feed feed{&sequence_, tokens, want};
   logits_ = {};
   const auto pass = engine_.run({&feed, 1});
@@ -172,17 +173,20 @@ inline Result<std::span<const float>> Session::feed(std::span<const TokenId> tok
   return rows;
 }
 
-inline Status Session::prompt(std::span<const TokenId> tokens) noexcept {
+inline Status Session::prompt(PromptTokens tokens) noexcept {
   LAMINA_TRY(engine_.check({&sequence_, tokens, Want::last}));
+  const bool keeps_blocks = engine_.model().entry().sees_blocks;
   while (!tokens.empty()) {
-    const std::size_t n = tokens.size() < options_.chunk ? tokens.size() : options_.chunk;
+    const std::size_t whole = whole_blocks(tokens, options_.chunk, keeps_blocks);
+    const std::size_t n =
+        whole > 0 ? whole : options_.chunk;  // a block longer than a chunk: the engine refuses
     LAMINA_TRY(feed(tokens.first(n), n == tokens.size() ? Want::last : Want::none));
     tokens = tokens.subspan(n);
   }
   return Done{};
 }
 
-inline Result<std::span<const float>> Session::logits_of(std::span<const TokenId> tokens) noexcept {
+inline Result<std::span<const float>> Session::logits_of(PromptTokens tokens) noexcept {
   if (tokens.empty() || tokens.size() > options_.logits_rows) {
     return Error{ErrorCode::bad_argument,
                  "tokens",
@@ -196,7 +200,7 @@ inline Result<std::span<const float>> Session::logits_of(std::span<const TokenId
 }
 
 inline Result<std::span<const float>> Session::step(TokenId token) noexcept {
-  if (Status status = prompt({&token, 1}); !status) return status.error();
+  if (Status status = prompt(std::span(&token, 1)); !status) return status.error();
   return logits_;
 }
 

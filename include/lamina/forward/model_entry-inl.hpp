@@ -112,6 +112,7 @@ struct EntryOf {
                                     &model_bytes,
                                     &runner_bytes,
                                     &cache_bytes,
+                                    sees_blocks<V>(),
                                     &CacheOf<V>::page_bytes,
                                     &CacheOf<V>::ring_bytes,
                                     &bind};

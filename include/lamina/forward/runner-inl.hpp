@@ -80,6 +80,7 @@ class ModelRunner final : public Runner {
               .team = Team(options_.executor),
               .precision = options_.precision,
               .cache = options_.cache,
+              .blocks = options_.blocks,
               .epsilon = model_->norm_epsilon,
               .hidden = V::dims.hidden,
               .per_layer_floats = layers * per_layer,
@@ -88,7 +89,7 @@ class ModelRunner final : public Runner {
               .observer = options_.observer,
               .fault = &fault_};
     fault_.clear();
-    put_rows(pass, feeds.size(), [&](std::size_t i) {
+    put_rows(pass, feeds.size(), sees_blocks<V>(), [&](std::size_t i) {
       const RunnerFeed& feed = feeds[i];
       return RowSource{static_cast<const CacheOf<V>*>(feed.cache)->layers, feed.first_position, feed.tokens,
                        feed.wanted};

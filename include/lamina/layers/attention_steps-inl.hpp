@@ -12,6 +12,7 @@
 #define LAMINA_LAYERS_ATTENTION_STEPS_INL_HPP
 #endif
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -188,6 +189,16 @@ void fold_key_norms(const Pass& pass) noexcept {
   });
 }
 
+/// What a row sees: the keys of its position, and those of its block (vision.md §5.5).
+template <class Kind>
+[[nodiscard]] constexpr KeyRange visible_keys_of(const PassRow& row, BlockMask mask) noexcept {
+  KeyRange keys = visible_keys<Kind>(row.position);
+  if (row.block_begin == row.block_end) return keys;
+  if (Kind::shape.window > 0 || mask == BlockMask::all_layers) keys.end = std::max(keys.end, row.block_end);
+  if (mask == BlockMask::all_layers) keys.first = std::min(keys.first, row.block_begin);
+  return keys;
+}
+
 /// Attends with the tiles numbered `tiles`, one unit for each kv head of each.
 template <class CacheLayout>
 void attend_tiles(const Pass& pass, const AttendRows& rows, std::uint32_t kv_heads, RowTile tiles) noexcept {
@@ -241,6 +252,8 @@ void attend_rows(const Pass& pass, const AttendRows& rows, std::uint32_t kv_head
 
 /// attended = softmax(q Kᵀ) V over the keys that each row sees, in the cache of its sequence in this layer.
 ///
+/// Rows of a block see all of it in layers with a window, or wherever `Pass::blocks` says so.
+///
 /// Shapes    work.query [T, H d], overwritten on K=V layers · work.attended [T, H d]
 /// Requires  all keys that rows see are stored (`store_keys_and_values`, here or in the layer's owner)
 template <class Kind>
@@ -248,7 +261,7 @@ void attend_all(const Pass& pass) noexcept {
   using Sizes = AttentionSizes<Kind>;
   if constexpr (Kind::shape.key_is_value) detail::fold_key_norms<Kind>(pass);
   for (std::uint32_t row = 0; row < pass.rows; ++row) {
-    pass.work.visible[row] = visible_keys<Kind>(pass.row(row).position);
+    pass.work.visible[row] = detail::visible_keys_of<Kind>(pass.row(row), pass.blocks);
   }
   const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended, pass.rows, Sizes::heads};
   with_cache_format(pass.cache, [&](auto format) noexcept {

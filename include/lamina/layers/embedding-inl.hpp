@@ -8,6 +8,7 @@
 #define LAMINA_LAYERS_EMBEDDING_INL_HPP
 #endif
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,12 +24,17 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// stream = E[token] · scale for all rows.
+/// stream = E[token] · scale, or the embedding that stands in its place as it is (vision.md §5.3), all rows.
 inline void embed_tokens(const Pass& pass, const WeightMatrix& embedding, float scale) noexcept {
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
     for (std::size_t i = range.first; i < range.first + range.count; ++i) {
-      pass.linear.embed_row(embedding, pass.row(i).token, 0, pass.hidden, scale,
-                            pass.work.stream + i * pass.hidden);
+      const PassRow& row = pass.row(i);
+      float* out = pass.work.stream + i * pass.hidden;
+      if (row.embedding != nullptr) {
+        std::copy_n(row.embedding, pass.hidden, out);
+      } else {
+        pass.linear.embed_row(embedding, row.token, 0, pass.hidden, scale, out);
+      }
     }
   });
 }

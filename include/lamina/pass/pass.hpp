@@ -23,6 +23,11 @@ struct PassRow {
   TokenId token = 0;
   std::uint32_t sequence = 0;  ///< index in `Pass::caches`
   std::uint32_t position = 0;
+  /// Positions block_begin .. block_end - 1, its own among them, see each other in layers with a window;
+  /// equal for rows that see nothing after them.
+  std::uint32_t block_begin = 0;
+  std::uint32_t block_end = 0;
+  const float* embedding = nullptr;  ///< [hidden] in place of the token's; null: the token's
 };
 
 /// Keys and values of one sequence by layer; layers that share hold their owner's view, norm included.
@@ -102,6 +107,7 @@ struct Pass {
   Team team;
   Precision precision = Precision::fast;
   CacheFormat cache = CacheFormat::bf16;
+  BlockMask blocks = BlockMask::local_layers;
   float epsilon = 1e-6F;
   std::uint32_t hidden = 0;            ///< width of the stream
   std::uint32_t per_layer_floats = 0;  ///< layers * per-layer width, 0 without per-layer inputs

@@ -260,6 +260,19 @@ template <Variant V>
 using reader_layers = decltype(from_hana(hana::drop_front(
     typename V::Layers::hana_types{}, hana::size_c<static_cast<std::size_t>(first_reader<V>())>)));
 
+// --- Blocks ---
+
+/// Whether the rows of a picture see each other in layers with a window: what the variant states as
+/// `sees_blocks`, else in models without per-layer inputs (vision.md §4.5: files do not say).
+template <Variant V>
+constexpr bool sees_blocks() {
+  if constexpr (requires { V::sees_blocks; }) {
+    return V::sees_blocks;
+  } else {
+    return layer_at<V, 0>::per_layer::width == 0;
+  }
+}
+
 // --- Widths ---
 
 /// Width of the per-layer input, 0 if the model has none.

@@ -129,7 +129,7 @@ class LayerBench final : public LayerTimer {
               .rotaries = rotary_.tables(),
               .observer = nullptr,
               .layer = index};
-    put_rows(pass, 1, [&](std::size_t) {
+    put_rows(pass, 1, false, [&](std::size_t) {
       return RowSource{copy.cache.layers, options_.depth, tokens_, options_.ends_prompt ? 1 : options_.rows};
     });
     const RotaryRows& rotary = pass.rotaries[RotaryTables<Model>::table_of_kind[distinct_layers<Model> - 1]];

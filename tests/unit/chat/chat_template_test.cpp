@@ -114,7 +114,7 @@ TEST_CASE("an engine that reads text only refuses everything else, by message an
         std::string(part) + "]}]}";
     const auto chat = lamina::read_chat_json(json);
     REQUIRE(static_cast<bool>(chat));
-    const lamina::Status status = lamina::check_text_only(*chat);
+    const lamina::Status status = lamina::check_encoded(*chat);
     if (status) return std::string("accepted");
     CHECK(status.error().code == lamina::ErrorCode::unsupported);
     return std::string(status.error().where.view()) + " " + std::string(status.error().found.view());
@@ -131,7 +131,7 @@ TEST_CASE("an engine that reads text only refuses everything else, by message an
   message.role = "user";
   message.content = std::vector<lamina::ContentPart>{{lamina::ContentPart::Kind::video, "", ""}};
   chat.messages.push_back(message);
-  const lamina::Status status = lamina::check_text_only(chat);
+  const lamina::Status status = lamina::check_encoded(chat);
   REQUIRE_FALSE(static_cast<bool>(status));
   CHECK(status.error().where.view() == "messages[0].content[0]");
   CHECK(status.error().found.view() == "video");
