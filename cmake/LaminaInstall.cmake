@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Installs the headers and the CMake package: find_package(lamina) gives lamina::lamina and lamina::huggingface.
+# Installs the headers and the CMake package: find_package(lamina) gives lamina::lamina,
+# with COMPONENTS lamina::huggingface and lamina::media.
 include(CMakePackageConfigHelpers)
 
 set(lamina_package_dir "${CMAKE_INSTALL_DATADIR}/cmake/lamina")
@@ -9,6 +10,11 @@ if(TARGET lamina_huggingface)
   # An export of its own: only who asks for COMPONENTS huggingface must have nlohmann_json.
   install(TARGETS lamina_huggingface EXPORT lamina-huggingface-targets FILE_SET HEADERS)
   install(EXPORT lamina-huggingface-targets NAMESPACE lamina:: DESTINATION "${lamina_package_dir}")
+endif()
+
+if(TARGET lamina_media)
+  install(TARGETS lamina_media EXPORT lamina-media-targets FILE_SET HEADERS FILE_SET special_headers)
+  install(EXPORT lamina-media-targets NAMESPACE lamina:: DESTINATION "${lamina_package_dir}")
 endif()
 
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/lamina-config-version.cmake"
