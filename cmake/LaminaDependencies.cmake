@@ -41,3 +41,15 @@ if(LAMINA_STB_INCLUDE_DIR AND NOT TARGET lamina::stb_headers)
   add_library(lamina::stb_headers INTERFACE IMPORTED GLOBAL)
   set_target_properties(lamina::stb_headers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${LAMINA_STB_INCLUDE_DIR}")
 endif()
+
+# libsndfile, too: with it lamina::media reads FLAC, Ogg and MP3.
+find_path(LAMINA_SNDFILE_INCLUDE_DIR NAMES sndfile.h)
+find_library(LAMINA_SNDFILE_LIBRARY NAMES sndfile)
+mark_as_advanced(LAMINA_SNDFILE_INCLUDE_DIR LAMINA_SNDFILE_LIBRARY)
+if(LAMINA_SNDFILE_INCLUDE_DIR AND LAMINA_SNDFILE_LIBRARY AND NOT TARGET lamina::sndfile)
+  add_library(lamina::sndfile UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(lamina::sndfile PROPERTIES
+    IMPORTED_LOCATION "${LAMINA_SNDFILE_LIBRARY}"
+    INTERFACE_INCLUDE_DIRECTORIES "${LAMINA_SNDFILE_INCLUDE_DIR}"
+    INTERFACE_COMPILE_DEFINITIONS LAMINA_WITH_SNDFILE)
+endif()

@@ -51,15 +51,20 @@ endif()
 if(LAMINA_STB_INCLUDE_DIR AND TARGET Eigen3::Eigen)
   # Headers that need one more library, which not every program with media has.
   set(lamina_media_special_headers ${lamina_media_headers})
-  list(FILTER lamina_media_special_headers INCLUDE REGEX "/lamina/media/video/ffmpeg[.]hpp$")
-  list(FILTER lamina_media_headers EXCLUDE REGEX "/lamina/media/video/ffmpeg[.]hpp$")
+  list(FILTER lamina_media_special_headers INCLUDE REGEX "/lamina/media/(video/ffmpeg|sound/sndfile)[.]hpp$")
+  list(FILTER lamina_media_headers EXCLUDE REGEX "/lamina/media/(video/ffmpeg|sound/sndfile)[.]hpp$")
   add_library(lamina_media INTERFACE)
   add_library(lamina::media ALIAS lamina_media)
   set_target_properties(lamina_media PROPERTIES EXPORT_NAME media)
   target_sources(lamina_media INTERFACE
     FILE_SET HEADERS BASE_DIRS "${lamina_include}" FILES ${lamina_media_headers}
     FILE_SET special_headers TYPE HEADERS BASE_DIRS "${lamina_include}" FILES ${lamina_media_special_headers})
-  target_link_libraries(lamina_media INTERFACE lamina lamina::stb_headers Eigen3::Eigen)
+  # Looked for again where the package is used: what is there then decides.
+  target_link_libraries(lamina_media INTERFACE lamina lamina::stb_headers Eigen3::Eigen
+    $<TARGET_NAME_IF_EXISTS:lamina::sndfile>)
+  if(NOT TARGET lamina::sndfile)
+    message(STATUS "lamina: libsndfile not found: of sounds only WAV is read (Debian and Ubuntu: package libsndfile1-dev)")
+  endif()
 else()
   message(STATUS "lamina: stb_image or Eigen not found: lamina::media, pictures and sound are left out "
     "(Debian and Ubuntu: packages libstb-dev and libeigen3-dev)")

@@ -15,8 +15,8 @@ from pathlib import Path
 # A header may include only lower ranks or its own folder.
 RANKS = {
     "core": 0,
-    "formats": 1, "simd": 1, "tokenizer": 1, "sampling": 1, "media": 1,
-    "blocks": 2, "schedule": 2, "rows": 2,
+    "formats": 1, "simd": 1, "tokenizer": 1, "sampling": 1,
+    "blocks": 2, "schedule": 2, "rows": 2, "media": 2,
     "weights": 3, "linear": 3, "attention": 3, "variants": 3,
     "packing": 4, "pass": 4,
     "layers": 5, "engine": 5,
@@ -38,6 +38,7 @@ ONLY_IN = {
     "hwy/": ("simd/prelude.hpp", "dispatch", "testing", "rows", "attention"),
     "Eigen/": ("interop", "media/sound"),
     "unsupported/Eigen/": ("interop", "media/sound"),
+    "sndfile": ("media/sound/sndfile.hpp",),
     "stb/": ("media/picture/define_stb.hpp",),
     "libav": ("media/video/ffmpeg.hpp",),
     "libsw": ("media/video/ffmpeg.hpp",),

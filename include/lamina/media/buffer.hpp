@@ -47,6 +47,12 @@ class Buffer {
     return buffer;
   }
 
+  /// Forgets the elements behind the first `count`; their memory stays. Requires as many.
+  void shrink(std::size_t count) noexcept {
+    LAMINA_DCHECK(count <= size_);
+    size_ = count;
+  }
+
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] T* data() noexcept { return elements_.get(); }
