@@ -37,10 +37,10 @@ struct Video {
 };
 
 struct VideoOptions {
-  FrameSampling sampling;
+  FrameSampling sampling = {};
   double frame_rate = 0;  ///< of the source; 0: what it says, for pictures `assumed_frame_rate`
   Resampling resampling = Resampling::resize16;  ///< what the reference always takes for video
-  PictureLimits limits;
+  PictureLimits limits = {};
   std::size_t max_source_frames = 100'000;  ///< frames of the source, taken or not
 };
 
