@@ -15,7 +15,7 @@ from pathlib import Path
 # A header may include only lower ranks or its own folder.
 RANKS = {
     "core": 0,
-    "formats": 1, "simd": 1, "tokenizer": 1, "sampling": 1,
+    "formats": 1, "simd": 1, "tokenizer": 1, "sampling": 1, "media": 1,
     "blocks": 2, "schedule": 2, "rows": 2,
     "weights": 3, "linear": 3, "attention": 3, "variants": 3,
     "packing": 4, "pass": 4,
@@ -36,8 +36,11 @@ ONLY_IN = {
     "hwy/contrib/math/": ("rows", "attention"),
     "hwy/foreach_target.h": ("dispatch", "testing"),
     "hwy/": ("simd/prelude.hpp", "dispatch", "testing", "rows", "attention"),
-    "Eigen/": ("interop",),
-    "unsupported/Eigen/": ("interop",),
+    "Eigen/": ("interop", "media/sound"),
+    "unsupported/Eigen/": ("interop", "media/sound"),
+    "stb/": ("media/picture/define_stb.hpp",),
+    "libav": ("media/video/ffmpeg.hpp",),
+    "libsw": ("media/video/ffmpeg.hpp",),
     "nlohmann/": ("json", "huggingface"),
     "boost/hana": ("schedule",),
 }
