@@ -70,6 +70,22 @@ else()
     "(Debian and Ubuntu: packages libstb-dev and libeigen3-dev)")
 endif()
 
+# Video files: linked libraries, so a target of its own, built where FFmpeg's development files are.
+if(TARGET lamina_media AND LAMINA_FFMPEG)
+  include("${CMAKE_CURRENT_LIST_DIR}/LaminaFfmpeg.cmake")
+  if(TARGET lamina::ffmpeg_libraries)
+    add_library(lamina_ffmpeg INTERFACE)
+    add_library(lamina::ffmpeg ALIAS lamina_ffmpeg)
+    set_target_properties(lamina_ffmpeg PROPERTIES EXPORT_NAME ffmpeg)
+    target_link_libraries(lamina_ffmpeg INTERFACE lamina_media lamina::ffmpeg_libraries)
+    target_compile_definitions(lamina_ffmpeg INTERFACE LAMINA_HAS_FFMPEG)
+    message(STATUS "lamina: FFmpeg's libraries found: video files can be read (LAMINA_FFMPEG=OFF: leave them out)")
+  else()
+    message(STATUS "lamina: FFmpeg's libraries not found: of videos, GIF files and folders of pictures are read "
+      "(Debian and Ubuntu: packages libavformat-dev and libswscale-dev)")
+  endif()
+endif()
+
 # Highway 1.0.3 has no SSE2 target: without -m flags GCC falls back to scalar code, clang to an emulation.
 if(NOT LAMINA_NATIVE AND NOT CMAKE_CXX_FLAGS MATCHES "-m(arch|cpu|avx|sse|tune)" AND
    CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|i.86")

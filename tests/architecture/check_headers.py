@@ -19,8 +19,8 @@ RANKS = {
     "blocks": 2, "schedule": 2, "rows": 2, "media": 2,
     "weights": 3, "linear": 3, "attention": 3, "variants": 3,
     "packing": 4, "pass": 4,
-    "layers": 5, "engine": 5,
-    "forward": 6, "chat": 6,
+    "layers": 5, "engine": 5, "encoders": 5,
+    "forward": 6, "towers": 6, "chat": 6,
     "json": 7, "dispatch": 7, "testing": 7, "interop": 7,
     "huggingface": 8,
 }

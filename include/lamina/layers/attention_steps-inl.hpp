@@ -38,7 +38,8 @@ struct AttentionSizes {
   static constexpr std::uint32_t head_dim = shape.head_dim;  ///< d
   static constexpr std::uint32_t query_width = heads * head_dim;
   static constexpr std::uint32_t kv_width = kv_heads * head_dim;
-  static constexpr std::uint32_t pairs = rotary_pairs_of<Kind>();
+  static constexpr std::uint32_t axes = rope_axes_of<Kind>();
+  static constexpr std::uint32_t pairs = rotary_pairs_of<Kind>();  ///< on each axis
   static constexpr HeadNorms norms = head_norms_of<Kind>();
 };
 
@@ -77,6 +78,24 @@ HWY_INLINE bool finish_value(const Pass& pass, const float* raw, float* value) n
 
 namespace detail {
 
+/// x = RoPE(x) of one row's heads in place; with several axes each turns its own part of every head.
+template <class Kind>
+HWY_INLINE void rotate_row(const RotaryRows& rotary, std::size_t row, float* x,
+                           std::uint32_t heads) noexcept {
+  using Sizes = AttentionSizes<Kind>;
+  const float* cosines = rotary.cosines + row * rotary.pairs;
+  const float* sines = rotary.sines + row * rotary.pairs;
+  if constexpr (Sizes::axes == 1) {
+    rotate_heads(x, heads, Sizes::head_dim, Sizes::pairs, cosines, sines);
+  } else {
+    constexpr std::uint32_t width = Sizes::head_dim / Sizes::axes;
+    for (std::uint32_t part = 0; part < heads * Sizes::axes; ++part) {
+      const std::uint32_t angle = part % Sizes::axes * Sizes::pairs;
+      rotate_heads(x + part * width, 1, width, Sizes::pairs, cosines + angle, sines + angle);
+    }
+  }
+}
+
 /// Heads of one row in place, x = RoPE(RMS(x; weight)), without the norm if the kind has none. Returns
 /// whether they were finite.
 template <class Kind, bool has_norm>
@@ -89,8 +108,7 @@ HWY_INLINE bool norm_and_rotate(const Pass& pass, const RotaryRows& rotary, std:
   } else {
     finite = all_finite(x, heads * Sizes::head_dim);
   }
-  rotate_heads(x, heads, Sizes::head_dim, Sizes::pairs, rotary.cosines + row * rotary.pairs,
-               rotary.sines + row * rotary.pairs);
+  rotate_row<Kind>(rotary, row, x, heads);
   return finite;
 }
 
@@ -239,6 +257,16 @@ void attend_rows(const Pass& pass, const AttendRows& rows, std::uint32_t kv_head
 
 }  // namespace detail
 
+/// The keys that a row of a pass sees.
+template <class Kind>
+[[nodiscard]] KeyRange visible_to(const PassRow& row) noexcept {
+  if constexpr (sees_block_of<Kind>()) {
+    return {row.block_begin, row.block_end};
+  } else {
+    return visible_keys<Kind>(row.position);
+  }
+}
+
 /// attended = softmax(q Kᵀ) V over the keys that each row sees, in the cache of its sequence in this layer.
 ///
 /// Shapes    work.query [T, H d], overwritten on K=V layers · work.attended [T, H d]
@@ -248,7 +276,7 @@ void attend_all(const Pass& pass) noexcept {
   using Sizes = AttentionSizes<Kind>;
   if constexpr (Kind::shape.key_is_value) detail::fold_key_norms<Kind>(pass);
   for (std::uint32_t row = 0; row < pass.rows; ++row) {
-    pass.work.visible[row] = visible_keys<Kind>(pass.row(row).position);
+    pass.work.visible[row] = visible_to<Kind>(pass.row(row));
   }
   const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended, pass.rows, Sizes::heads};
   with_cache_format(pass.cache, [&](auto format) noexcept {

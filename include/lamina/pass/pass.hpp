@@ -23,6 +23,8 @@ struct PassRow {
   TokenId token = 0;
   std::uint32_t sequence = 0;  ///< index in `Pass::caches`
   std::uint32_t position = 0;
+  std::uint32_t block_begin = 0;  ///< rows at positions block_begin .. block_end - 1 of the sequence see each
+  std::uint32_t block_end = 0;    ///< other, where a kind of attention says so (`sees_block`)
 };
 
 /// Keys and values of one sequence by layer; layers that share hold their owner's view, norm included.
@@ -39,7 +41,7 @@ struct RotaryRows {
   float* frequencies = nullptr;  ///< [pairs]
   float* cosines = nullptr;      ///< [T, pairs]
   float* sines = nullptr;        ///< [T, pairs]
-  std::uint32_t pairs = 0;
+  std::uint32_t pairs = 0;       ///< of all axes (`rope_axes_of`), the first axis' first
 };
 
 /// One matrix product of a pass: out[t * stride + r] = Σ_k weight[r, k] · rows[t, k], clamped to the weight's
