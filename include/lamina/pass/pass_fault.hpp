@@ -16,6 +16,7 @@ enum class PassStep : std::uint8_t {
   feed_forward,
   per_layer_input,
   logits,
+  convolution,  ///< of a conformer
   input_rows,   ///< of an encoder: from its input to its first layer
   soft_tokens,  ///< of an encoder: from its last layer on
 };
@@ -49,7 +50,8 @@ class PassFault {
     const bool is_before = (place >> 1 & 1U) == before;
     const char* const preposition = is_before ? "before " : "";
     FixedText<160> where = text("%s%s", preposition, name_of(step));
-    if (step == PassStep::attention || step == PassStep::feed_forward || step == PassStep::per_layer_input)
+    if (step == PassStep::attention || step == PassStep::feed_forward || step == PassStep::per_layer_input ||
+        step == PassStep::convolution)
       where = text("layer %u: %s%s", place >> 8, preposition, name_of(step));
     return {ErrorCode::not_finite,
             where.view(),
@@ -72,6 +74,8 @@ class PassFault {
         return "per-layer input";
       case PassStep::logits:
         return "logits";
+      case PassStep::convolution:
+        return "convolution";
       case PassStep::input_rows:
         return "input rows";
       case PassStep::soft_tokens:

@@ -30,13 +30,14 @@ struct BackKernel {
   static_assert(
       sizeof(Kind) == 0,
       "lamina: BackKernel: this kind of back has no kernel; specialise lamina::BackKernel<Kind> with "
-      "static void run(Pass&, const Weights&, const MediaShape&, float* encoded)");
+      "static void run(Pass&, const Weights&, const MediaShape&, std::uint32_t chunk, float* encoded)");
 };
 
 /// The stream as it is.
 template <>
 struct BackKernel<PlainBack> {
-  static void run(const Pass& pass, const NoWeights&, const MediaShape& shape, float* encoded) noexcept {
+  static void run(const Pass& pass, const NoWeights&, const MediaShape& shape, std::uint32_t,
+                  float* encoded) noexcept {
     std::copy_n(pass.work.stream, std::size_t{shape.tokens} * pass.hidden, encoded);
   }
 };
@@ -44,7 +45,7 @@ struct BackKernel<PlainBack> {
 template <int Side, bool Standardised>
 struct BackKernel<PooledBack<Side, Standardised>> {
   /// encoded = (√D · mean of a square of rows - shift) · scale. `pass` has all rows.
-  static void run(const Pass& pass, const PooledBackWeights& weights, const MediaShape& shape,
+  static void run(const Pass& pass, const PooledBackWeights& weights, const MediaShape& shape, std::uint32_t,
                   float* encoded) noexcept {
     const auto width = std::size_t{pass.hidden};
     const std::uint32_t columns = shape.columns / Side;

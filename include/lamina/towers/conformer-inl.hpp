@@ -68,10 +68,10 @@ struct EncoderLayerKernel<ConformerLayer<RelativeAttention<S, AttentionClips>, C
     add_branch(pass, weights.post_norm.f32());
   }
 
-  /// Attends with the chunk's rows to the last `window` of the sound up to each. Rows `first` and on of keys and
-  /// values are the chunk's.
-  static void attend(const Pass& pass, const RelativeAttentionWeights& weights, std::uint32_t window, float* keys,
-                     float* values, std::uint32_t first) noexcept {
+  /// Attends with the chunk's rows to the last `window` of the sound up to each. Rows `first` and on of keys
+  /// and values are the chunk's.
+  static void attend(const Pass& pass, const RelativeAttentionWeights& weights, std::uint32_t window,
+                     float* keys, float* values, std::uint32_t first) noexcept {
     Workspace& work = pass.work;
     normalise_stream(pass, weights.norm.f32());
     ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
@@ -88,8 +88,8 @@ struct EncoderLayerKernel<ConformerLayer<RelativeAttention<S, AttentionClips>, C
         for (std::size_t head = 0; head < width; head += head_dim) {
           float* query = work.query + row * width + head;
           for (std::size_t i = 0; i < head_dim; ++i) query[i] *= weights.query_scale[i];
-          const RelativeKeys rows{keys + from + head, values + from + head, weights.distances + head, width, width,
-                                  seen};
+          const RelativeKeys rows{
+              keys + from + head, values + from + head, weights.distances + head, width, width, seen};
           finite &= attend_relative<Attention::distances>(query, rows, relative_key_scale, Attention::cap,
                                                           work.attended + row * width + head, head_dim);
         }
@@ -101,8 +101,8 @@ struct EncoderLayerKernel<ConformerLayer<RelativeAttention<S, AttentionClips>, C
     add_branch(pass, weights.post_norm.f32());
   }
 
-  /// stream = stream + W_end silu(RMS(convolution(glu(W_start RMS(stream))))). Rows `first` and on of `gated` are
-  /// the chunk's.
+  /// stream = stream + W_end silu(RMS(convolution(glu(W_start RMS(stream))))). Rows `first` and on of `gated`
+  /// are the chunk's.
   static void convolve(const Pass& pass, const LightConvolutionWeights& weights, float* gated,
                        std::uint32_t first) noexcept {
     Workspace& work = pass.work;

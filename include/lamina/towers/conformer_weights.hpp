@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weights of a conformer layer, and what is made of them when it is bound: rows for distances, factors of the
-// queries, the convolution's taps. Source: audio.md §3.4 to §3.7, §4.2 (what projector files hold ready-made).
+// The weights of a conformer layer, and what is made of them when it is bound: rows for distances, factors of
+// the queries, the convolution's taps. Source: audio.md §3.4 to §3.7, §4.2 (what projector files hold
+// ready-made).
 #pragma once
 
 #include <algorithm>
@@ -67,14 +68,15 @@ inline void project_distances(RelativeAttentionWeights& weights, const LinearKer
       distance_row(static_cast<int>(first + i), {rows + i * hidden, hidden});
     }
     const ActivationRows input{rows, hidden, nullptr, part, hidden};
-    linear.matmul(weights.relative, input, Precision::exact, out.data() + std::size_t{first} * width, width, 0,
-                  width, std::span(scratch));
+    linear.matmul(weights.relative, input, Precision::exact, out.data() + std::size_t{first} * width, width,
+                  0, width, std::span(scratch));
   }
   weights.distances = out.data();
 }
 
 /// q constant · softplus(per_dim_scale); projector files hold the softplus.
-inline void scale_queries(RelativeAttentionWeights& weights, MediaLayout layout, std::span<float> out) noexcept {
+inline void scale_queries(RelativeAttentionWeights& weights, MediaLayout layout,
+                          std::span<float> out) noexcept {
   const float* raw = weights.dim_scale.f32();
   const double factor = 1 / (std::sqrt(static_cast<double>(out.size())) * std::numbers::ln2);
   std::transform(raw, raw + out.size(), out.data(), [&](float value) {

@@ -24,6 +24,8 @@
 #include <lamina/towers/encoder_scratch.hpp>
 #include <lamina/towers/encoder_weights.hpp>
 #include <lamina/towers/fronts-inl.hpp>
+#include <lamina/towers/conformer-inl.hpp>
+#include <lamina/towers/sound_fronts-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
@@ -108,7 +110,7 @@ class EncoderCoreOf final : public EncoderCore {
               .observer = options.observer,
               .fault = &fault};
     for (std::uint32_t row = 0; row < shape.rows; ++row) pass.work.rows[row] = {0, 0, row, 0, shape.rows};
-    const RowChunks chunks(pass, scratch.rotary, shape.rows, options.chunk);
+    const RowChunks chunks(pass, scratch.rotary, shape.rows, options, scratch.layer);
     const auto go_on = [&](std::uint32_t done) -> Status {
       if (fault) return fault.error();
       const EncodeProgress& progress = options.progress;
@@ -142,7 +144,7 @@ class EncoderCoreOf final : public EncoderCore {
     const std::size_t text_width = weights.projector.matrix.rows;
     pass.step = PassStep::soft_tokens;
     pass.rows = shape.tokens;
-    BackKernel<typename E::Back>::run(pass, weights.back, shape, encoded);
+    BackKernel<typename E::Back>::run(pass, weights.back, shape, options.chunk, encoded);
     pass.show(PassValue::encoded, encoded, width);
     for (std::uint32_t first = 0; first < shape.tokens; first += options.chunk) {
       pass.rows = std::min(options.chunk, shape.tokens - first);
@@ -207,7 +209,7 @@ struct EncoderEntryOf {
     EncoderCoreOf<E>* core = arena.take<EncoderCoreOf<E>>(1).data();
     if (core == nullptr) return out_of_memory();
     core->described = *found;
-    LAMINA_TRY(core->weights.bind(file.weights, found->sizes, arena));
+    LAMINA_TRY(core->weights.bind(file.weights, found->sizes, linear_kernels(), arena));
     if (arena.overflowed()) return out_of_memory();
     return static_cast<const EncoderCore*>(core);
   }

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <lamina/encoders/options.hpp>
 #include <lamina/layers/layer-inl.hpp>
 #include <lamina/layers/layer_weights.hpp>
 #include <lamina/pass/pass.hpp>
@@ -27,21 +28,26 @@ struct FfnKernel<PatchFfn<Width, Clipped>> : FfnKernel<DenseFfn<Width>> {};
 class RowChunks {
  public:
   /// `pass` has the memory of the first chunk, whose rows are the first ones of the whole stream.
-  RowChunks(Pass& pass, const RotaryRows& rotary, std::uint32_t rows, std::uint32_t chunk) noexcept
+  /// `layer_scratch` is what kinds of layers ask for as `scratch_floats`.
+  RowChunks(Pass& pass, const RotaryRows& rotary, std::uint32_t rows, const EncodeOptions& options,
+            float* layer_scratch) noexcept
       : pass_(pass),
         rotary_(rotary),
+        options_(options),
         stream_(pass.work.stream),
         first_(pass.work.rows),
-        rows_(rows),
-        chunk_(chunk) {}
+        layer_scratch_(layer_scratch),
+        rows_(rows) {}
 
   [[nodiscard]] std::uint32_t rows() const noexcept { return rows_; }
+  [[nodiscard]] const EncodeOptions& options() const noexcept { return options_; }
+  [[nodiscard]] float* layer_scratch() const noexcept { return layer_scratch_; }
 
   /// Calls `body(site, first row)` with the pass set to each chunk in turn.
   template <class Body>
   void for_each(Body body) const noexcept {
-    for (std::uint32_t first = 0; first < rows_; first += chunk_) {
-      set(first, std::min(chunk_, rows_ - first));
+    for (std::uint32_t first = 0; first < rows_; first += options_.chunk) {
+      set(first, std::min(options_.chunk, rows_ - first));
       RotaryRows rotary = rotary_;
       rotary.cosines += std::size_t{first} * rotary.pairs;
       rotary.sines += std::size_t{first} * rotary.pairs;
@@ -60,10 +66,11 @@ class RowChunks {
 
   Pass& pass_;
   RotaryRows rotary_;
+  const EncodeOptions& options_;
   float* stream_;
   PassRow* first_;
+  float* layer_scratch_;
   std::uint32_t rows_;
-  std::uint32_t chunk_;
 };
 
 /// How a layer of an encoder runs: keys and values of all rows first, then the rest. A kind of layer that is

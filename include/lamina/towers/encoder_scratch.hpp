@@ -50,13 +50,23 @@ struct EncoderWidths {
   }
 };
 
+/// Floats of an input row when it enters the front's matrix: what the front states as `product_width`, else
+/// those of the input.
+template <Encoder E>
+[[nodiscard]] constexpr std::size_t front_width() noexcept {
+  if constexpr (requires { E::Front::product_width; }) {
+    return static_cast<std::size_t>(E::Front::product_width);
+  } else {
+    return static_cast<std::size_t>(E::Front::input_width);
+  }
+}
+
 template <Encoder E>
 [[nodiscard]] constexpr EncoderWidths encoder_widths() noexcept {
   EncoderWidths widths;
   widths.normed = static_cast<std::size_t>(std::max(E::dims.hidden, output_width<E>()));
   [&]<class... Kinds>(TypeList<Kinds...>) { (widths.template include<Kinds>(), ...); }(encoder_kinds<E>{});
-  widths.product_input =
-      std::max({widths.normed, widths.query, widths.ffn, static_cast<std::size_t>(E::Front::input_width)});
+  widths.product_input = std::max({widths.normed, widths.query, widths.ffn, front_width<E>()});
   return widths;
 }
 
@@ -70,9 +80,10 @@ template <Encoder E>
 /// Scratch of one input.
 struct EncoderScratch {
   Workspace work{};                ///< of one chunk; `stream`, `rows` of the first
-  float* input = nullptr;          ///< [chunk, input width]
+  float* input = nullptr;          ///< [chunk, front width]
   float* encoded = nullptr;        ///< [tokens, output width]
-  float* front = nullptr;          ///< what the front asks for
+  float* front = nullptr;          ///< [threads, what the front asks for as `thread_floats`]
+  float* layer = nullptr;          ///< what kinds of layers ask for as `scratch_floats`, all rows
   RotaryRows rotary{};             ///< of all rows
   KvRows keys_and_values{};        ///< of one layer, all rows
   KvRows* layer_caches = nullptr;  ///< [layers] views of them
@@ -94,9 +105,12 @@ template <Encoder E>
   work.stream = floats(rows * hidden);
   work.rows = arena.take_untouched<PassRow>(rows).data();
   scratch.encoded = floats(shape.tokens * static_cast<std::size_t>(output_width<E>()));
-  scratch.input = floats(chunk * static_cast<std::size_t>(E::Front::input_width));
-  if constexpr (requires { E::Front::scratch_floats(E::dims, shape); })
-    scratch.front = floats(E::Front::scratch_floats(E::dims, shape));
+  scratch.input = floats(chunk * front_width<E>());
+  std::size_t product_rows = chunk;
+  if constexpr (requires { E::Front::thread_floats; }) {
+    scratch.front = floats(threads * E::Front::thread_floats);
+    product_rows = std::max(product_rows, E::Front::product_rows);
+  }
   scratch.rotary.pairs = encoder_pairs<E>();
   scratch.rotary.cosines = floats(rows * encoder_pairs<E>());
   scratch.rotary.sines = floats(rows * encoder_pairs<E>());
@@ -104,28 +118,34 @@ template <Encoder E>
   work.normed = floats(chunk * widths.normed);
   work.branch = floats(chunk * hidden);
   work.table_rows = floats(threads * hidden);
-  work.product_bytes = aligned_size(matmul_scratch_bytes(chunk));
+  work.product_bytes = aligned_size(matmul_scratch_bytes(product_rows));
   work.products = arena.take_untouched<std::byte>(threads * work.product_bytes).data();
   work.codes = arena.take_untouched<std::byte>(chunk * quantized_row_bytes(widths.product_input)).data();
   if constexpr (widths.clips) work.clamped = floats(chunk * widths.product_input);
   if constexpr (encoder_layers < E >> 0) {
-    using First = typename decltype(+hana::at_c<0>(typename E::Layers::hana_types{}))::type::attention;
-    constexpr auto kv_heads = static_cast<std::uint32_t>(First::shape.kv_heads);
-    work.query = floats(chunk * widths.query);
-    work.key = floats(chunk * widths.kv);
-    work.value = floats(chunk * widths.kv);
-    work.attended = floats(chunk * widths.query);
-    work.gate = floats(chunk * widths.ffn);
-    work.up = floats(chunk * widths.ffn);
-    work.tiles = arena.take_untouched<RowTile>(chunk).data();
-    work.visible = arena.take_untouched<KeyRange>(chunk).data();
-    work.attention_floats = aligned_size(widths.attention_scratch * sizeof(float)) / sizeof(float);
-    work.attention = floats(threads * work.attention_floats);
-    with_cache_format(encoder_cache_format(options.precision), [&](auto format) noexcept {
-      scratch.keys_and_values =
-          take_kv_ring<LayoutOf<First, format()>>(arena, kv_heads, kv_blocks(shape.rows));
-    });
+    using FirstLayer = typename decltype(+hana::at_c<0>(typename E::Layers::hana_types{}))::type;
+    using First = typename FirstLayer::attention;
     scratch.layer_caches = arena.take_untouched<KvRows>(static_cast<std::size_t>(encoder_layers<E>)).data();
+    work.query = floats(chunk * widths.query);
+    work.attended = floats(chunk * widths.query);
+    work.up = floats(chunk * widths.ffn);
+    if constexpr (requires { FirstLayer::scratch_floats(E::dims, rows); }) {
+      // Such layers keep what they need of all rows themselves.
+      scratch.layer = floats(FirstLayer::scratch_floats(E::dims, rows));
+    } else {
+      constexpr auto kv_heads = static_cast<std::uint32_t>(First::shape.kv_heads);
+      work.key = floats(chunk * widths.kv);
+      work.value = floats(chunk * widths.kv);
+      work.gate = floats(chunk * widths.ffn);
+      work.tiles = arena.take_untouched<RowTile>(chunk).data();
+      work.visible = arena.take_untouched<KeyRange>(chunk).data();
+      work.attention_floats = aligned_size(widths.attention_scratch * sizeof(float)) / sizeof(float);
+      work.attention = floats(threads * work.attention_floats);
+      with_cache_format(encoder_cache_format(options.precision), [&](auto format) noexcept {
+        scratch.keys_and_values =
+            take_kv_ring<LayoutOf<First, format()>>(arena, kv_heads, kv_blocks(shape.rows));
+      });
+    }
   }
   return scratch;
 }

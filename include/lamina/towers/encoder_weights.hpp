@@ -12,6 +12,7 @@
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/layers/layer_weights.hpp>
+#include <lamina/linear/linear.hpp>
 #include <lamina/rows/rope.hpp>
 #include <lamina/schedule/encoders/encoder.hpp>
 #include <lamina/weights/bind.hpp>
@@ -30,6 +31,14 @@ constexpr std::uint32_t encoder_pairs() {
     return 0;
   }
 }
+
+/// What a layer makes of its weights when they are bound, with memory of its own; nothing, unless a kind
+/// specialises it. Over a measuring arena `take` only counts.
+template <class LayerType>
+struct LayerTables {
+  static constexpr LayerTables take(const EncoderDims&, Arena&) noexcept { return {}; }
+  void fill(LayerWeights<LayerType>&, const EncoderSizes&, const LinearKernels&) const noexcept {}
+};
 
 /// Weights of front, layers, back and projector; immutable once bound. Owns nothing outside its arena.
 template <Encoder E>
@@ -68,10 +77,19 @@ class EncoderWeights {
       return true;
     });
     static_cast<void>(arena.take<float>(encoder_pairs<E>()));
+    if constexpr (encoder_layers<E> != 0) {
+      [&]<class... Kinds>(TypeList<Kinds...>) {
+        for (const int each : detail::Tables<typename E::Layers>::kind) {
+          int kind = 0;
+          ((kind++ == each ? static_cast<void>(LayerTables<Kinds>::take(E::dims, arena)) : void()), ...);
+        }
+      }(encoder_kinds<E>{});
+    }
   }
 
   /// Binds every weight. Errors: as `bind_slots` and `bind_ranges`.
-  [[nodiscard]] Status bind(const WeightFile& file, const EncoderSizes& sizes, Arena& arena) noexcept {
+  [[nodiscard]] Status bind(const WeightFile& file, const EncoderSizes& sizes, const LinearKernels& linear,
+                            Arena& arena) noexcept {
     LAMINA_TRY(bind_slots(file, arena, "", Slots<typename E::Front>::list(E::dims, sizes), front));
     for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(encoder_layers<E>); ++i) {
       Status status = Done{};
@@ -84,6 +102,12 @@ class EncoderWeights {
     LAMINA_TRY(
         bind_slots(file, arena, "", projector_slots(E::Front::input, output_width<E>(), sizes), projector));
     take_frequencies(arena);
+    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(encoder_layers<E>); ++i) {
+      with_layer_of(*this, i, [&]<class Kind>(LayerWeights<Kind>& weights) {
+        const auto tables = LayerTables<Kind>::take(E::dims, arena);
+        if (!arena.overflowed()) tables.fill(weights, sizes, linear);
+      });
+    }
     return Done{};
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From features or samples of a sound to rows of the stream, and from the stream to the rows that are projected.
-// Source: audio.md §3.3, §3.9, §7.
+// From features or samples of a sound to rows of the stream, and from the stream to the rows that are
+// projected. Source: audio.md §3.3, §3.9, §7.
 #if defined(LAMINA_TOWERS_SOUND_FRONTS_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAMINA_TOWERS_SOUND_FRONTS_INL_HPP
 #undef LAMINA_TOWERS_SOUND_FRONTS_INL_HPP
@@ -29,8 +29,8 @@ namespace detail {
 /// Half of a number of rows, rounded up: what a convolution with step 2 makes of them.
 constexpr std::size_t half_of(std::size_t rows) noexcept { return (rows + 1) / 2; }
 
-/// An image of a time axis, a mel axis and channels, the channel fast. Rows `first .. first + count` are there,
-/// the others are 0.
+/// An image of a time axis, a mel axis and channels, the channel fast. Rows `first .. first + count` are
+/// there, the others are 0.
 struct SoundImage {
   const float* values;  ///< [count, bins, channels]
   std::int64_t first;
@@ -71,7 +71,8 @@ struct FrontKernel<SubsampleFront<Channels, MoreChannels>> {
   static constexpr float epsilon = 1e-6F;  ///< of the norms over channels (§1)
 
   static Result<MediaShape> shape_of(const MediaInput& input, std::uint32_t) noexcept {
-    if (input.kind != MediaKind::log_mel) return media_error("encoder takes log-mel features of sounds", "features", "another input");
+    if (input.kind != MediaKind::log_mel)
+      return media_error("encoder takes log-mel features of sounds", "features", "another input");
     const std::size_t frames = input.values.size() / sound_features;
     const std::size_t tokens = detail::half_of(detail::half_of(frames));
     if (frames == 0 || input.values.size() % sound_features != 0 || tokens > most_soft_tokens) {
@@ -107,8 +108,9 @@ struct FrontKernel<SubsampleFront<Channels, MoreChannels>> {
 
  private:
   /// Both convolutions for rows `row .. row + count` of the stream: out [count, bins, channels].
-  HWY_NOINLINE static bool reduce(const Pass& pass, const SubsampleFrontWeights& weights, const FrontInput& input,
-                                  std::uint32_t part, std::int64_t row, std::int64_t count, float* out) noexcept {
+  HWY_NOINLINE static bool reduce(const Pass& pass, const SubsampleFrontWeights& weights,
+                                  const FrontInput& input, std::uint32_t part, std::int64_t row,
+                                  std::int64_t count, float* out) noexcept {
     constexpr std::int64_t bins = Front::bins, more_bins = Front::more_bins;
     constexpr std::int64_t taps = Front::taps;
     float* gathered = input.scratch.front + part * Front::thread_floats;
@@ -124,12 +126,13 @@ struct FrontKernel<SubsampleFront<Channels, MoreChannels>> {
       features.gather(2 * (begin + cell / bins), 2 * (cell % bins), gathered + cell * taps);
     }
     multiply_cells(pass, part, weights.filters, gathered, first_cells, cells);
-    bool finite = detail::norm_and_relu(cells, static_cast<std::size_t>(first_cells), Channels, weights.norm.f32(),
-                                        epsilon);
+    bool finite = detail::norm_and_relu(cells, static_cast<std::size_t>(first_cells), Channels,
+                                        weights.norm.f32(), epsilon);
 
     const detail::SoundImage image{cells, begin, end - begin, bins, Channels};
     for (std::int64_t cell = 0; cell < count * more_bins; ++cell) {
-      image.gather(2 * (row + cell / more_bins), 2 * (cell % more_bins), more_gathered + cell * taps * Channels);
+      image.gather(2 * (row + cell / more_bins), 2 * (cell % more_bins),
+                   more_gathered + cell * taps * Channels);
     }
     multiply_cells(pass, part, weights.more_filters, more_gathered, count * more_bins, out);
     finite &= detail::norm_and_relu(out, static_cast<std::size_t>(count * more_bins), MoreChannels,
@@ -150,8 +153,10 @@ struct FrontKernel<SubsampleFront<Channels, MoreChannels>> {
 template <>
 struct FrontKernel<SampleFront> {
   static Result<MediaShape> shape_of(const MediaInput& input, std::uint32_t) noexcept {
-    if (input.kind != MediaKind::samples) return media_error("encoder takes samples of sounds", "samples", "another input");
-    const std::size_t tokens = (input.values.size() + SampleFront::input_width - 1) / SampleFront::input_width;
+    if (input.kind != MediaKind::samples)
+      return media_error("encoder takes samples of sounds", "samples", "another input");
+    const std::size_t tokens =
+        (input.values.size() + SampleFront::input_width - 1) / SampleFront::input_width;
     if (tokens == 0 || tokens > most_soft_tokens) {
       return media_error("the sound has an impossible length",
                          text("1 to %u samples", most_soft_tokens * SampleFront::input_width),

@@ -14,7 +14,8 @@ struct AudioSmall {
   static constexpr EncoderDims dims{.hidden = 64};
 
   using Front = SubsampleFront<128, 8>;
-  using Attention = RelativeAttention<AttnShape{.heads = 4, .kv_heads = 4, .head_dim = 16, .window = 12}, true>;
+  using Attention =
+      RelativeAttention<AttnShape{.heads = 4, .kv_heads = 4, .head_dim = 16, .window = 12}, true>;
   using Layers =
       Schedule<Repeat<3, ConformerLayer<Attention, ConformerFfn<256, true>, LightConvolution<5, true>>>>;
   using Back = MatrixBack<64>;

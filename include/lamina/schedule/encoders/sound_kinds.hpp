@@ -17,8 +17,8 @@ inline constexpr int sound_features = 128;
 
 // --- Fronts ---
 
-/// A row for every four frames of features: two convolutions of 3 · 3 with step 2 on both axes, each with a norm
-/// over its channels and ReLU, then a matrix (§3.3).
+/// A row for every four frames of features: two convolutions of 3 · 3 with step 2 on both axes, each with a
+/// norm over its channels and ReLU, then a matrix (§3.3).
 template <int Channels, int MoreChannels>
 struct SubsampleFront {
   static_assert(Channels > 0 && MoreChannels > 0,
@@ -28,8 +28,8 @@ struct SubsampleFront {
   static constexpr int channels = Channels;
   static constexpr int more_channels = MoreChannels;
   static constexpr int taps = 9;
-  static constexpr int bins = sound_features / 2;        ///< along the features, behind the first convolution
-  static constexpr int more_bins = sound_features / 4;   ///< behind the second one
+  static constexpr int bins = sound_features / 2;       ///< along the features, behind the first convolution
+  static constexpr int more_bins = sound_features / 4;  ///< behind the second one
   static constexpr int product_width = more_bins * MoreChannels;  ///< of what enters the matrix
 
   /// Multiply-adds of one row of the stream.
@@ -44,7 +44,7 @@ struct SubsampleFront {
   static constexpr std::size_t step = 4;
   static constexpr std::size_t time_rows = 2 * step + 1;  ///< behind the first convolution, for these rows
   /// Rows of activations that enter a product together.
-  static constexpr std::size_t product_rows = std::max(time_rows * bins, step * more_bins);
+  static constexpr std::size_t product_rows = std::max(time_rows * bins, step* more_bins);
   /// Floats of scratch that a thread needs.
   static constexpr std::size_t thread_floats =
       time_rows * bins * (taps + Channels) + step * more_bins * taps * Channels;
@@ -67,9 +67,10 @@ struct SampleFront {
 template <AttnShape S, bool Clipped = false>
 struct RelativeAttention {
   static_assert(detail::AttentionRules<S>::hold);
-  static_assert(S.window > 0 && !S.key_is_value && S.kv_heads == S.heads,
-                "lamina: RelativeAttention: window must be > 0, key_is_value false, kv_heads equal to heads; give "
-                "the rows that a row sees");
+  static_assert(
+      S.window > 0 && !S.key_is_value && S.kv_heads == S.heads,
+      "lamina: RelativeAttention: window must be > 0, key_is_value false, kv_heads equal to heads; give "
+      "the rows that a row sees");
   static constexpr AttnShape shape = S;
   static constexpr bool owns_kv = true;
   static constexpr bool query_norm = false;

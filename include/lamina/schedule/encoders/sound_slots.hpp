@@ -55,7 +55,8 @@ struct ConformerFfnWeights {
 };
 
 /// Slots of the dense block before attention, or of the one behind the convolution.
-constexpr std::array<Slot<ConformerFfnWeights>, 4> conformer_ffn_slots(int width, const Dims& dims, bool second) {
+constexpr std::array<Slot<ConformerFfnWeights>, 4> conformer_ffn_slots(int width, const Dims& dims,
+                                                                       bool second) {
   using Weights = ConformerFfnWeights;
   return {{
       {&Weights::norm, second ? "ffn_norm_1.weight" : "ffn_norm.weight", 1, dims.hidden, 1, SlotUse::vector},
@@ -111,12 +112,17 @@ template <class Attention, class Ffn, class Convolution>
 struct LayerSlots<ConformerLayer<Attention, Ffn, Convolution>> {
   template <class Visitor>
   static constexpr bool visit(const Dims& dims, Visitor visit) {
-    return visit(Slots<Ffn>::list(dims), [](auto& weights) -> auto& { return weights.ffn; }) &&
-           visit(Slots<Attention>::list(dims), [](auto& weights) -> auto& { return weights.attention; }) &&
-           visit(Slots<Convolution>::list(dims), [](auto& weights) -> auto& { return weights.convolution; }) &&
-           visit(conformer_ffn_slots(Ffn::width, dims, true),
-                 [](auto& weights) -> auto& { return weights.second_ffn; }) &&
-           visit(layer_norm_slots(dims), [](auto& weights) -> auto& { return weights.output; });
+    return visit(
+               Slots<Ffn>::list(dims), [](auto& weights) -> auto& { return weights.ffn; }) &&
+           visit(
+               Slots<Attention>::list(dims), [](auto& weights) -> auto& { return weights.attention; }) &&
+           visit(
+               Slots<Convolution>::list(dims), [](auto& weights) -> auto& { return weights.convolution; }) &&
+           visit(
+               conformer_ffn_slots(Ffn::width, dims, true),
+               [](auto& weights) -> auto& { return weights.second_ffn; }) &&
+           visit(
+               layer_norm_slots(dims), [](auto& weights) -> auto& { return weights.output; });
   }
 };
 
@@ -140,7 +146,8 @@ struct Slots<SubsampleFront<Channels, MoreChannels>> {
     return {{
         {&Weights::filters, "a.conv1d.0.weight", Channels, Front::taps, 1, SlotUse::vector},
         {&Weights::norm, "a.conv1d.0.norm.weight", 1, Channels, 1, SlotUse::vector},
-        {&Weights::more_filters, "a.conv1d.1.weight", MoreChannels, Channels * Front::taps, 1, SlotUse::vector},
+        {&Weights::more_filters, "a.conv1d.1.weight", MoreChannels, Channels * Front::taps, 1,
+         SlotUse::vector},
         {&Weights::more_norm, "a.conv1d.1.norm.weight", 1, MoreChannels, 1, SlotUse::vector},
         {&Weights::matrix, "a.input_projection.weight", dims.hidden, Front::product_width},
     }};

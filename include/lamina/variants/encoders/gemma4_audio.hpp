@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The audio tower of Gemma 4 E2B and E4B; their files differ in the width of a soft token. Source: audio.md §1.
+// The audio tower of Gemma 4 E2B and E4B; their files differ in the width of a soft token. Source: audio.md
+// §1.
 #pragma once
 
 #include <string_view>
