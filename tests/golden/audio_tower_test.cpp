@@ -207,6 +207,25 @@ TEST_CASE("encoder-free sounds: silence is nothing, and the last frame is filled
   CHECK(encoder.encode(MediaInput::samples(samples), exact()) == soft);
 }
 
+TEST_CASE("audio towers: tensors that would change the result are refused, not left out") {
+  const std::string file = read_bytes(files_of("e2b")[1]);
+  const auto renamed = [&](std::string_view from, std::string_view to) {
+    REQUIRE(from.size() == to.size());
+    std::string other = file;
+    const std::size_t at = other.find(from);
+    REQUIRE(at != std::string::npos);
+    other.replace(at, to.size(), to);
+    return other;
+  };
+  const auto refuses = [&](std::string_view from, const std::string& to) {
+    const std::string other = renamed(from, to);
+    expect_error(lamina::read_mmproj(builder::bytes_of(other), "a.gguf"), lamina::ErrorCode::unsupported,
+                 "a.gguf: " + to, "not supported");
+  };
+  refuses("a.blk.0.ffn_post_norm_1.weight", "a.blk.0.per_dim_k_scale.weight");
+  refuses("a.blk.0.attn_k.output_max", "mm.a.soft_emb_norm.weight");
+}
+
 TEST_CASE("audio towers: input that is none is refused") {
   const LoadedEncoder encoder(files_of("e2b")[0], MediaKind::log_mel);
   const std::vector<float> numbers(128 * 4 + 1);

@@ -52,25 +52,19 @@ inline void halve_post_norm(ConformerFfnWeights& weights, std::span<float> out) 
 }
 
 /// Multiplies the rows of all distances with the layer's matrix, in float32 whatever the precision of passes.
-inline void project_distances(RelativeAttentionWeights& weights, const LinearKernels& linear,
-                              std::span<float> out) noexcept {
-  // Few at a time: this runs on the stack of whoever opens a model.
-  constexpr std::uint32_t together = 4;
-  constexpr std::uint32_t most_hidden = 2048;
-  alignas(arena_alignment) float rows[together * most_hidden];
-  alignas(arena_alignment) std::byte scratch[matmul_scratch_bytes(together)];
+///
+/// Shapes    rows [distances, D] scratch · out [distances, H d]
+template <std::uint32_t distances>
+void project_distances(RelativeAttentionWeights& weights, const LinearKernels& linear, std::span<float> rows,
+                       std::span<float> out) noexcept {
   const std::uint32_t hidden = weights.relative.columns;
   const std::uint32_t width = weights.relative.rows;
-  const auto count = static_cast<std::uint32_t>(out.size() / width);
-  for (std::uint32_t first = 0; first < count; first += together) {
-    const std::uint32_t part = std::min(together, count - first);
-    for (std::uint32_t i = 0; i < part; ++i) {
-      distance_row(static_cast<int>(first + i), {rows + i * hidden, hidden});
-    }
-    const ActivationRows input{rows, hidden, nullptr, part, hidden};
-    linear.matmul(weights.relative, input, Precision::exact, out.data() + std::size_t{first} * width, width,
-                  0, width, std::span(scratch));
+  for (std::uint32_t d = 0; d < distances; ++d) {
+    distance_row(static_cast<int>(d), rows.subspan(std::size_t{d} * hidden, hidden));
   }
+  alignas(arena_alignment) std::byte scratch[matmul_scratch_bytes(distances)];
+  linear.matmul(weights.relative, {rows.data(), hidden, nullptr, distances, hidden}, Precision::exact,
+                out.data(), width, 0, width, std::span(scratch));
   weights.distances = out.data();
 }
 
@@ -101,6 +95,7 @@ inline void transpose_taps(LightConvolutionWeights& weights, std::span<float> ou
 template <class Attention, class Ffn, class Convolution>
 struct LayerTables<ConformerLayer<Attention, Ffn, Convolution>> {
   std::span<float> post_norms[2];  ///< [D] each
+  std::span<float> distance_rows;  ///< [distances, D], until they are projected
   std::span<float> distances;      ///< [distances, H d]
   std::span<float> query_scale;    ///< [d]
   std::span<float> taps;           ///< [K, D]
@@ -110,6 +105,7 @@ struct LayerTables<ConformerLayer<Attention, Ffn, Convolution>> {
     const auto floats = [&](int count) { return arena.take<float>(static_cast<std::size_t>(count)); };
     LayerTables tables;
     for (auto& norm : tables.post_norms) norm = floats(dims.hidden);
+    tables.distance_rows = floats(Attention::distances * dims.hidden);
     tables.distances = floats(Attention::distances * shape.heads * shape.head_dim);
     tables.query_scale = floats(shape.head_dim);
     tables.taps = floats(Convolution::taps * dims.hidden);
@@ -120,7 +116,7 @@ struct LayerTables<ConformerLayer<Attention, Ffn, Convolution>> {
             const LinearKernels& linear) const noexcept {
     detail::halve_post_norm(weights.ffn, post_norms[0]);
     detail::halve_post_norm(weights.second_ffn, post_norms[1]);
-    detail::project_distances(weights.attention, linear, distances);
+    detail::project_distances<Attention::distances>(weights.attention, linear, distance_rows, distances);
     detail::scale_queries(weights.attention, sizes.layout, query_scale);
     detail::transpose_taps(weights.convolution, taps);
   }

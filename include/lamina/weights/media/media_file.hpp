@@ -114,6 +114,13 @@ class EncoderDescriber {
       encoder_.input_width = encoder_.hidden = encoder_.output_width;
       return Done{};
     }
+    // What other programs' readers know and no released file has; left out, it would give wrong numbers
+    // (audio.md §4.2).
+    for (const char* name : {"a.blk.0.per_dim_k_scale.weight", "mm.a.soft_emb_norm.weight"}) {
+      if (file_.find(name) == nullptr) continue;
+      return file_error(ErrorCode::unsupported, place(file_name_of(file_.path), name),
+                        "tensor is not supported");
+    }
     encoder_.input = MediaKind::log_mel;
     encoder_.input_width = 128;
     LAMINA_TRY(read("a.input_projection.weight", 1, encoder_.hidden));
