@@ -43,9 +43,13 @@ if(LAMINA_STB_INCLUDE_DIR AND NOT TARGET lamina::stb_headers)
 endif()
 
 # libsndfile, too: with it lamina::media reads FLAC, Ogg and MP3.
-find_path(LAMINA_SNDFILE_INCLUDE_DIR NAMES sndfile.h)
-find_library(LAMINA_SNDFILE_LIBRARY NAMES sndfile)
-mark_as_advanced(LAMINA_SNDFILE_INCLUDE_DIR LAMINA_SNDFILE_LIBRARY)
+if(NOT DEFINED LAMINA_SNDFILE OR LAMINA_SNDFILE)
+  find_path(LAMINA_SNDFILE_INCLUDE_DIR NAMES sndfile.h)
+  find_library(LAMINA_SNDFILE_LIBRARY NAMES sndfile)
+  mark_as_advanced(LAMINA_SNDFILE_INCLUDE_DIR LAMINA_SNDFILE_LIBRARY)
+else()
+  unset(LAMINA_SNDFILE_LIBRARY CACHE)
+endif()
 if(LAMINA_SNDFILE_INCLUDE_DIR AND LAMINA_SNDFILE_LIBRARY AND NOT TARGET lamina::sndfile)
   add_library(lamina::sndfile UNKNOWN IMPORTED GLOBAL)
   set_target_properties(lamina::sndfile PROPERTIES

@@ -41,6 +41,18 @@ enum class SoundFormat : std::uint8_t { wav, flac, ogg, mp3, other };
   return is_mpeg ? SoundFormat::mp3 : SoundFormat::other;
 }
 
+namespace detail {
+
+/// What a build without libsndfile says of a format that needs it.
+[[nodiscard]] inline Error sndfile_missing(SoundFormat format, std::string_view name) noexcept {
+  return file_error(
+      ErrorCode::unsupported, place(name),
+      text("%s files are read by libsndfile, which this build does not have", name_of(format).data()), {}, {},
+      "save the sound as WAV, or install libsndfile1-dev and build again");
+}
+
+}  // namespace detail
+
 /// Reads a sound file from memory: WAV always; FLAC, Ogg and MP3 where the build has libsndfile
 /// (`LAMINA_WITH_SNDFILE`, which the CMake target lamina::media sets when it finds the library).
 ///
@@ -57,10 +69,7 @@ enum class SoundFormat : std::uint8_t { wav, flac, ogg, mp3, other };
 #if defined(LAMINA_WITH_SNDFILE)
   return read_with_sndfile(bytes, name, limits);
 #else
-  return file_error(
-      ErrorCode::unsupported, place(name),
-      text("%s files are read by libsndfile, which this build does not have", name_of(format).data()), {}, {},
-      "save the sound as WAV, or install libsndfile1-dev and build again");
+  return detail::sndfile_missing(format, name);
 #endif
 }
 
