@@ -137,22 +137,34 @@ struct Axis {
 }
 
 /// Shapes   from [rows, ., 3] · to [rows, outputs, 3]
-inline void resize_rows(const AxisWeights& axis, const Picture& from, Picture& to) noexcept {
+///
+/// Errors   out_of_memory
+[[nodiscard]] inline Status resize_rows(const AxisWeights& axis, const Picture& from, Picture& to,
+                                        const FixedText<192>& where) noexcept {
+  // A row as four 32-bit numbers a pixel: what compilers turn into one vector a pixel.
+  auto wide = Buffer<std::int32_t>::make(4 * from.width(), where);
+  if (!wide) return wide.error();
   const std::int32_t half = 1 << (axis.shift - 1);
   const std::uint8_t* row = from.rgb().data();
   std::uint8_t* out = to.rgb().data();
-  for (std::size_t y = 0; y < to.height(); ++y, row += 3 * from.width()) {
+  for (std::size_t y = 0; y < to.height(); ++y) {
+    std::int32_t* pixel = wide->data();
+    for (std::size_t x = 0; x < from.width(); ++x, pixel += 4, row += 3) {
+      for (std::size_t c = 0; c < 3; ++c) pixel[c] = row[c];
+      pixel[3] = 0;
+    }
     for (std::size_t o = 0; o < to.width(); ++o, out += 3) {
-      const AxisWeights::Range range = axis.ranges.span()[o];
+      const AxisWeights::Range range = axis.ranges.data()[o];
       const std::int32_t* weights = axis.weights.data() + o * axis.taps;
-      const std::uint8_t* in = row + 3 * std::size_t{range.first};
-      std::int32_t sums[3] = {half, half, half};
-      for (std::size_t j = 0; j < range.count; ++j, in += 3) {
-        for (std::size_t c = 0; c < 3; ++c) sums[c] += weights[j] * in[c];
+      const std::int32_t* in = wide->data() + 4 * std::size_t{range.first};
+      std::int32_t sums[4] = {half, half, half, half};
+      for (std::size_t j = 0; j < range.count; ++j, in += 4) {
+        for (std::size_t c = 0; c < 4; ++c) sums[c] += weights[j] * in[c];
       }
       for (std::size_t c = 0; c < 3; ++c) out[c] = to_byte(sums[c], axis.shift);
     }
   }
+  return Done{};
 }
 
 /// Shapes   from [., columns, 3] · to [outputs, columns, 3]
@@ -196,7 +208,7 @@ inline void resize_rows(const AxisWeights& axis, const Picture& from, Picture& t
     if (!axis) return axis.error();
     auto resized = Picture::make(width, picture.height(), where);
     if (!resized) return resized.error();
-    detail::resize_rows(*axis, picture, *resized);
+    LAMINA_TRY(detail::resize_rows(*axis, picture, *resized, where));
     picture = *std::move(resized);
   }
   if (picture.height() != height) {
