@@ -15,9 +15,11 @@ namespace bench {
 struct Ceilings {
   double bytes_per_s = 0;
   double int8_ops_per_s = 0;
+  double bf16_ops_per_s = 0;  ///< as float32 where the CPU has no products of bf16 numbers
+  double float_ops_per_s = 0;
 };
 
-/// Measures both; `threads` null: the calling thread alone. Cost: a second.
+/// Measures all; `threads` null: the calling thread alone. Cost: two seconds.
 [[nodiscard]] Ceilings measure_ceilings(lamina::Executor* threads);
 
 /// A pool of `count` threads; null for one.

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Models compiled once per CPU level, for programs that run on CPUs unknown when they are built.
 #
-#   lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [KERNELS <header>...] [SOURCES <source>...]
-#                     [LEVELS <level>...])
+#   lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [ENCODERS <type>...] [KERNELS <header>...]
+#                     [SOURCES <source>...] [LEVELS <level>...])
 #
 # makes the static library <name>, which defines what `lamina::dispatched<type>()` (lamina/dispatch/dispatched.hpp)
-# chooses from. HEADERS define the types, KERNELS the code of own kinds of layers. SOURCES are
+# chooses from, and for ENCODERS `lamina::dispatched_encoder<type>()` (lamina/dispatch/dispatched_encoder.hpp). HEADERS define the types, KERNELS the code of own kinds of layers. SOURCES are
 # compiled once per level, too; of them only what is called lamina_entry_... can be seen outside, and LAMINA_LEVEL is `_sse4`
 # and so on, to make each name differ. LEVELS (default: all that Highway 1.0.3 and
 # the CPUs since 2009 have): sse4 avx2 avx2_vnni avx512 avx512_vnni avx512_bf16, or baseline: the flags of the program.
@@ -91,10 +91,10 @@ endfunction()
 
 function(lamina_add_models name)
   lamina_level_table()
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "VARIANTS;HEADERS;KERNELS;SOURCES;LEVELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "VARIANTS;ENCODERS;HEADERS;KERNELS;SOURCES;LEVELS")
   if(NOT arg_VARIANTS OR NOT arg_HEADERS OR arg_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [KERNELS <header>...] "
-      "[SOURCES <source>...] [LEVELS <level>...]): VARIANTS and HEADERS are needed; not understood: '${arg_UNPARSED_ARGUMENTS}'")
+    message(FATAL_ERROR "lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [ENCODERS <type>...] "
+      "[KERNELS <header>...] [SOURCES <source>...] [LEVELS <level>...]): VARIANTS and HEADERS are needed; not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
   lamina_dispatch_obstacle(obstacle)
   if(obstacle)
@@ -132,7 +132,22 @@ function(lamina_add_models name)
 
   set(choosers)
   set(units)
-  foreach(lamina_type IN LISTS arg_VARIANTS)
+  foreach(lamina_type IN LISTS arg_VARIANTS arg_ENCODERS)
+    if(lamina_type IN_LIST arg_ENCODERS)
+      set(lamina_entry_header lamina/towers/encoder_entry-inl.hpp)
+      set(lamina_entry_type EncoderEntry)
+      set(lamina_make_entry make_encoder_entry)
+      set(lamina_chooser dispatched_encoder)
+      set(lamina_refusal RefusingEncoder)
+      set(lamina_refusal_header refusing_encoder)
+    else()
+      set(lamina_entry_header lamina/forward/model_entry-inl.hpp)
+      set(lamina_entry_type ModelEntry)
+      set(lamina_make_entry make_model_entry)
+      set(lamina_chooser dispatched)
+      set(lamina_refusal RefusingEntry)
+      set(lamina_refusal_header refusing_entry)
+    endif()
     string(MAKE_C_IDENTIFIER "lamina_entry_${name}_${lamina_type}" lamina_symbol)
     set(lamina_includes "${headers}${kernels}")
     configure_file("${CMAKE_CURRENT_FUNCTION_LIST_DIR}/level_entry.cpp.in" "${folder}/${lamina_symbol}.cpp" @ONLY)
@@ -141,7 +156,7 @@ function(lamina_add_models name)
     set(lamina_declarations)
     set(lamina_entries)
     foreach(level IN LISTS levels)
-      string(APPEND lamina_declarations "const lamina::ModelEntry& ${lamina_symbol}_${level}() noexcept;\n")
+      string(APPEND lamina_declarations "const lamina::${lamina_entry_type}& ${lamina_symbol}_${level}() noexcept;\n")
       string(APPEND lamina_entries "      {CpuLevel::${level}, &${lamina_symbol}_${level}},\n")
     endforeach()
     configure_file("${CMAKE_CURRENT_FUNCTION_LIST_DIR}/dispatched.cpp.in" "${folder}/dispatched_${lamina_symbol}.cpp" @ONLY)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# What a person may choose. Everything but LAMINA_INSTALL only matters when lamina is the top-level project.
+# What a person may choose. Everything but LAMINA_INSTALL, LAMINA_FFMPEG and LAMINA_SNDFILE only matters when lamina is the top-level project.
 option(LAMINA_INSTALL "Make the install target" ${PROJECT_IS_TOP_LEVEL})
 option(LAMINA_NATIVE "Compile lamina's own programs for this machine's CPU" ${PROJECT_IS_TOP_LEVEL})
 option(LAMINA_DISPATCH "Compile the models of lamina's own programs once per CPU level and choose at run time" OFF)
+option(LAMINA_FFMPEG "Read video files through FFmpeg's libraries where they are found" ON)
+option(LAMINA_SNDFILE "Read FLAC, Ogg and MP3 through libsndfile where it is found" ON)
 option(LAMINA_BUILD_EXAMPLES "Build the program `lamina` and the examples" ${PROJECT_IS_TOP_LEVEL})
 option(LAMINA_BUILD_TESTS "Build the tests" OFF)
 option(LAMINA_BUILD_BENCH "Build the benches" OFF)

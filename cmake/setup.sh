@@ -3,8 +3,8 @@
 # Shell functions that tests/run, examples/run and .ci/run share: packages, steps, quiet builds. Sourced, not run.
 
 # What a build needs, and what the tests need besides, as Debian 12 and Ubuntu 24.04 name it.
-build_packages="g++ cmake ninja-build libhwy-dev libboost-dev libcli11-dev nlohmann-json3-dev"
-test_packages="$build_packages doctest-dev libeigen3-dev libbenchmark-dev python3"
+build_packages="g++ cmake ninja-build libhwy-dev libboost-dev libcli11-dev nlohmann-json3-dev libstb-dev libeigen3-dev libsndfile1-dev"
+test_packages="$build_packages doctest-dev libbenchmark-dev python3"
 
 step() {
   printf '== %s\n' "$*"

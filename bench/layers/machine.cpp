@@ -7,7 +7,9 @@
 namespace bench {
 
 Ceilings measure_ceilings(lamina::Executor* threads) {
-  return {lamina::HWY_NAMESPACE::probe_bandwidth(threads), lamina::HWY_NAMESPACE::probe_int8_peak(threads)};
+  using namespace lamina::HWY_NAMESPACE;
+  return {probe_bandwidth(threads), probe_int8_peak(threads), probe_bf16_peak(threads),
+          probe_float_peak(threads)};
 }
 
 }  // namespace bench

@@ -35,13 +35,20 @@ struct IndexFault {
   bool held = false;  ///< the shard holds it and the index does not put it there; otherwise the reverse
 };
 
-/// The text tensors of a directory.
+/// Which tensors of a directory are read, and under which names.
+struct TensorChoice {
+  std::string (*canonical_name)(std::string_view name);  ///< empty for those that are left out
+  std::size_t most_dimensions;
+};
+inline constexpr TensorChoice text_tensors{&canonical_name, 3};
+
+/// The tensors of a directory that were chosen.
 struct SafetensorsShards {
   std::vector<TensorView> tensors;  ///< sorted by canonical name, unique
   std::vector<std::unique_ptr<ByteOwner>> owners;
   std::vector<std::string> files;        ///< names of the files behind them
   std::vector<IndexFault> index_faults;  ///< sorted by canonical name
-  std::size_t left_out = 0;              ///< tensors without canonical name: media towers, unknown ones
+  std::size_t left_out = 0;              ///< tensors that were not chosen
 };
 
 /// "directory" + "file" -> "directory/file".
@@ -100,16 +107,17 @@ using WeightMap = std::map<std::string, std::vector<std::string>, std::less<>>;
   return map;
 }
 
-/// Collects the text tensors that not both the index and the shard name. `entries` is what the shard holds.
+/// Collects the chosen tensors that not both the index and the shard name. `entries` is what the shard holds.
 inline void compare_names(std::vector<std::string> expected, const std::vector<SafetensorsEntry>& entries,
-                          const std::string& shard, std::vector<IndexFault>& faults) {
+                          const std::string& shard, const TensorChoice& choice,
+                          std::vector<IndexFault>& faults) {
   std::vector<std::string_view> found;
   found.reserve(entries.size());
   for (const SafetensorsEntry& entry : entries) found.emplace_back(entry.name);
   std::sort(found.begin(), found.end());
   std::sort(expected.begin(), expected.end());
   const auto note = [&](std::string_view name, bool held) {
-    std::string canonical = canonical_name(name);
+    std::string canonical = choice.canonical_name(name);
     if (!canonical.empty()) faults.push_back({std::move(canonical), std::string(name), shard, held});
   };
   std::size_t e = 0, f = 0;
@@ -125,10 +133,10 @@ inline void compare_names(std::vector<std::string> expected, const std::vector<S
   }
 }
 
-/// True for a shard without which a model may still be whole: no text tensor but a head, which may be tied.
-[[nodiscard]] inline bool is_dispensable(const std::vector<std::string>& names) {
-  return std::all_of(names.begin(), names.end(), [](const std::string& name) {
-    const std::string canonical = canonical_name(name);
+/// True for a shard without which a model may still be whole: no chosen tensor but a head, which may be tied.
+[[nodiscard]] inline bool is_dispensable(const std::vector<std::string>& names, const TensorChoice& choice) {
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    const std::string canonical = choice.canonical_name(name);
     return canonical.empty() || canonical == "output.weight";
   });
 }
@@ -162,12 +170,12 @@ inline void compare_names(std::vector<std::string> expected, const std::vector<S
   return false;
 }
 
-/// Turns the text tensors of one shard into views.
+/// Turns the chosen tensors of one shard into views.
 [[nodiscard]] inline Status collect(const SafetensorsContents& shard, std::string_view source,
-                                    SafetensorsShards& out) {
+                                    const TensorChoice& choice, SafetensorsShards& out) {
   for (const SafetensorsEntry& entry : shard.entries) {
     TensorView tensor;
-    tensor.name = canonical_name(entry.name);
+    tensor.name = choice.canonical_name(entry.name);
     if (tensor.name.empty()) {
       ++out.left_out;
       if (!is_quantised_part(entry.name) || entry.name.find("language_model") == std::string::npos) continue;
@@ -176,9 +184,9 @@ inline void compare_names(std::vector<std::string> expected, const std::vector<S
                         entry.dtype, "use the GGUF of this model, or the -unquantized one");
     }
     const FormatInfo* info = safetensors_format(entry.dtype);
-    if (info == nullptr || entry.shape.size() > 3) {
+    if (info == nullptr || entry.shape.size() > choice.most_dimensions) {
       return file_error(ErrorCode::unsupported, place(source, entry.name), "tensor type is not supported",
-                        "BF16, F16 or F32 with at most 3 dimensions",
+                        text("BF16, F16 or F32 with at most %zu dimensions", choice.most_dimensions),
                         text("%s with %zu", entry.dtype.c_str(), entry.shape.size()));
     }
     tensor.format = info->format;
@@ -195,11 +203,12 @@ namespace detail {
 
 /// Adds what one file holds; `listed` are the tensors that the index puts there, null without an index.
 [[nodiscard]] inline Status add_shard(std::span<const std::byte> bytes, const std::string& file,
-                                      const std::vector<std::string>* listed, SafetensorsShards& shards) {
+                                      const std::vector<std::string>* listed, SafetensorsShards& shards,
+                                      const TensorChoice& choice = text_tensors) {
   const auto contents = parse_safetensors(bytes, file);
   if (!contents) return contents.error();
-  if (listed != nullptr) compare_names(*listed, contents->entries, file, shards.index_faults);
-  LAMINA_TRY(collect(*contents, file, shards));
+  if (listed != nullptr) compare_names(*listed, contents->entries, file, choice, shards.index_faults);
+  LAMINA_TRY(collect(*contents, file, choice, shards));
   shards.files.push_back(file);
   return Done{};
 }
@@ -251,21 +260,23 @@ struct ShardPlan {
 ///
 /// Errors   io, bad_file (container, index, a tensor in two shards), unsupported (a text tensor of another type)
 /// Cost     maps the files; reads headers only
-[[nodiscard]] inline Result<SafetensorsShards> open_shards(std::string_view directory) {
+[[nodiscard]] inline Result<SafetensorsShards> open_shards(std::string_view directory,
+                                                           const TensorChoice& choice = text_tensors) {
   auto plan = detail::plan_shards(directory);
   if (!plan) return plan.error();
   SafetensorsShards shards;
   for (auto& [file, names] : plan->files) {
     const std::string path = join_path(directory, file);
     const bool is_absent = path_kind(path) == PathKind::absent;
-    if (is_absent && plan->has_index && detail::is_dispensable(names)) continue;
+    if (is_absent && plan->has_index && detail::is_dispensable(names, choice)) continue;
     auto mapped = open_mapped(path);
     if (!mapped) {
       Error error = mapped.error();
       if (is_absent && plan->files.size() > 1) error.hint = "the download is not complete: repeat it";
       return error;
     }
-    LAMINA_TRY(detail::add_shard((*mapped)->bytes(), file, plan->has_index ? &names : nullptr, shards));
+    LAMINA_TRY(
+        detail::add_shard((*mapped)->bytes(), file, plan->has_index ? &names : nullptr, shards, choice));
     shards.owners.push_back(std::move(*mapped));
   }
   LAMINA_TRY(detail::finish_shards(shards, file_name_of(directory)));

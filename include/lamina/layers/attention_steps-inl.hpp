@@ -39,7 +39,8 @@ struct AttentionSizes {
   static constexpr std::uint32_t head_dim = shape.head_dim;  ///< d
   static constexpr std::uint32_t query_width = heads * head_dim;
   static constexpr std::uint32_t kv_width = kv_heads * head_dim;
-  static constexpr std::uint32_t pairs = rotary_pairs_of<Kind>();
+  static constexpr std::uint32_t axes = rope_axes_of<Kind>();
+  static constexpr std::uint32_t pairs = rotary_pairs_of<Kind>();  ///< on each axis
   static constexpr HeadNorms norms = head_norms_of<Kind>();
 };
 
@@ -78,6 +79,24 @@ HWY_INLINE bool finish_value(const Pass& pass, const float* raw, float* value) n
 
 namespace detail {
 
+/// x = RoPE(x) of one row's heads in place; with several axes each turns its own part of every head.
+template <class Kind>
+HWY_INLINE void rotate_row(const RotaryRows& rotary, std::size_t row, float* x,
+                           std::uint32_t heads) noexcept {
+  using Sizes = AttentionSizes<Kind>;
+  const float* cosines = rotary.cosines + row * rotary.pairs;
+  const float* sines = rotary.sines + row * rotary.pairs;
+  if constexpr (Sizes::axes == 1) {
+    rotate_heads(x, heads, Sizes::head_dim, Sizes::pairs, cosines, sines);
+  } else {
+    constexpr std::uint32_t width = Sizes::head_dim / Sizes::axes;
+    for (std::uint32_t part = 0; part < heads * Sizes::axes; ++part) {
+      const std::uint32_t angle = part % Sizes::axes * Sizes::pairs;
+      rotate_heads(x + part * width, 1, width, Sizes::pairs, cosines + angle, sines + angle);
+    }
+  }
+}
+
 /// Heads of one row in place, x = RoPE(RMS(x; weight)), without the norm if the kind has none. Returns
 /// whether they were finite.
 template <class Kind, bool has_norm>
@@ -90,8 +109,7 @@ HWY_INLINE bool norm_and_rotate(const Pass& pass, const RotaryRows& rotary, std:
   } else {
     finite = all_finite(x, heads * Sizes::head_dim);
   }
-  rotate_heads(x, heads, Sizes::head_dim, Sizes::pairs, rotary.cosines + row * rotary.pairs,
-               rotary.sines + row * rotary.pairs);
+  rotate_row<Kind>(rotary, row, x, heads);
   return finite;
 }
 
@@ -189,16 +207,6 @@ void fold_key_norms(const Pass& pass) noexcept {
   });
 }
 
-/// What a row sees: the keys of its position, and those of its block (vision.md §5.5).
-template <class Kind>
-[[nodiscard]] constexpr KeyRange visible_keys_of(const PassRow& row, BlockMask mask) noexcept {
-  KeyRange keys = visible_keys<Kind>(row.position);
-  if (row.block_begin == row.block_end) return keys;
-  if (Kind::shape.window > 0 || mask == BlockMask::all_layers) keys.end = std::max(keys.end, row.block_end);
-  if (mask == BlockMask::all_layers) keys.first = std::min(keys.first, row.block_begin);
-  return keys;
-}
-
 /// Attends with the tiles numbered `tiles`, one unit for each kv head of each.
 template <class CacheLayout>
 void attend_tiles(const Pass& pass, const AttendRows& rows, std::uint32_t kv_heads, RowTile tiles) noexcept {
@@ -250,6 +258,21 @@ void attend_rows(const Pass& pass, const AttendRows& rows, std::uint32_t kv_head
 
 }  // namespace detail
 
+/// The keys that a row of a pass sees: those of its position, and those of its block where its kind or the
+/// rule of the model says so (vision.md §5.5).
+template <class Kind>
+[[nodiscard]] constexpr KeyRange visible_to(const PassRow& row, BlockMask mask) noexcept {
+  if constexpr (sees_block_of<Kind>()) {
+    return {row.block_begin, row.block_end};
+  } else {
+    KeyRange keys = visible_keys<Kind>(row.position);
+    if (row.block_begin == row.block_end) return keys;
+    if (Kind::shape.window > 0 || mask == BlockMask::all_layers) keys.end = std::max(keys.end, row.block_end);
+    if (mask == BlockMask::all_layers) keys.first = std::min(keys.first, row.block_begin);
+    return keys;
+  }
+}
+
 /// attended = softmax(q Kᵀ) V over the keys that each row sees, in the cache of its sequence in this layer.
 ///
 /// Rows of a block see all of it in layers with a window, or wherever `Pass::blocks` says so.
@@ -261,7 +284,7 @@ void attend_all(const Pass& pass) noexcept {
   using Sizes = AttentionSizes<Kind>;
   if constexpr (Kind::shape.key_is_value) detail::fold_key_norms<Kind>(pass);
   for (std::uint32_t row = 0; row < pass.rows; ++row) {
-    pass.work.visible[row] = detail::visible_keys_of<Kind>(pass.row(row), pass.blocks);
+    pass.work.visible[row] = visible_to<Kind>(pass.row(row), pass.blocks);
   }
   const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended, pass.rows, Sizes::heads};
   with_cache_format(pass.cache, [&](auto format) noexcept {

@@ -41,9 +41,20 @@ struct LayerKernel {
   /// As `run`, but rows whose logits nobody wants end as soon as their keys and values are stored.
   static void run_last_owner(Pass& pass, const LayerWeights<LayerType>& weights,
                              const AttentionSite& site) noexcept requires stores_apart {
-    Attention::store(pass, weights.attention, site);
+    store(pass, weights, site);
     pass.drop_unwanted();
-    if (pass.rows == 0) return;
+    if (pass.rows > 0) run_stored(pass, weights, site);
+  }
+
+  /// The first half of `run`: writes keys and values alone.
+  static void store(Pass& pass, const LayerWeights<LayerType>& weights,
+                    const AttentionSite& site) noexcept requires stores_apart {
+    Attention::store(pass, weights.attention, site);
+  }
+
+  /// The second half of `run`. Requires `store` has run for all rows that these see.
+  static void run_stored(Pass& pass, const LayerWeights<LayerType>& weights,
+                         const AttentionSite& site) noexcept requires stores_apart {
     Attention::attend_stored(pass, weights.attention, site);
     run_after_attention(pass, weights);
   }

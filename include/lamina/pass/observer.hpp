@@ -23,6 +23,13 @@ enum class PassValue : std::uint8_t {
   expert_sum,       ///< [hidden] weighted experts before their norm
   layer_output,     ///< [hidden] stream after the layer
   final_norm,       ///< [hidden] input of the head
+  input_norm,       ///< [numbers of a block] of an encoder without layers, in the order of its weights
+  input_rows,       ///< [hidden] an encoder's rows before its layers or, without layers, before their norm
+  row_norm,         ///< [hidden] of an encoder without layers, before positions are added
+  position_norm,    ///< [hidden] of an encoder without layers, after positions were added
+  pooled,           ///< [hidden] an encoder's pooled rows
+  encoded,          ///< [output width] an encoder's rows before the last norm and matrix
+  soft_tokens,      ///< [text hidden] what an encoder gives the text model
 };
 
 /// Receives inner values of a session's passes. Rows that nobody needs any more are not shown.

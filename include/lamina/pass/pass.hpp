@@ -23,8 +23,8 @@ struct PassRow {
   TokenId token = 0;
   std::uint32_t sequence = 0;  ///< index in `Pass::caches`
   std::uint32_t position = 0;
-  /// Positions block_begin .. block_end - 1, its own among them, see each other in layers with a window;
-  /// equal for rows that see nothing after them.
+  /// Positions block_begin .. block_end - 1, its own among them, see each other: in layers with a window, and
+  /// where a kind of attention says so (`sees_block`). Equal for rows that see nothing after them.
   std::uint32_t block_begin = 0;
   std::uint32_t block_end = 0;
   const float* embedding = nullptr;  ///< [hidden] in place of the token's; null: the token's
@@ -44,7 +44,7 @@ struct RotaryRows {
   float* frequencies = nullptr;  ///< [pairs]
   float* cosines = nullptr;      ///< [T, pairs]
   float* sines = nullptr;        ///< [T, pairs]
-  std::uint32_t pairs = 0;
+  std::uint32_t pairs = 0;       ///< of all axes (`rope_axes_of`), the first axis' first
 };
 
 /// One matrix product of a pass: out[t * stride + r] = Σ_k weight[r, k] · rows[t, k], clamped to the weight's

@@ -10,7 +10,16 @@
 namespace lamina {
 
 /// A step of a pass; those of a layer are its blocks.
-enum class PassStep : std::uint8_t { embedding, attention, feed_forward, per_layer_input, logits };
+enum class PassStep : std::uint8_t {
+  embedding,
+  attention,
+  feed_forward,
+  per_layer_input,
+  logits,
+  convolution,  ///< of a conformer
+  input_rows,   ///< of an encoder: from its input to its first layer
+  soft_tokens,  ///< of an encoder: from its last layer on
+};
 
 /// Remembers where a pass first met a NaN or an infinity; later reports of the pass change nothing.
 ///
@@ -41,7 +50,8 @@ class PassFault {
     const bool is_before = (place >> 1 & 1U) == before;
     const char* const preposition = is_before ? "before " : "";
     FixedText<160> where = text("%s%s", preposition, name_of(step));
-    if (step != PassStep::embedding && step != PassStep::logits)
+    if (step == PassStep::attention || step == PassStep::feed_forward || step == PassStep::per_layer_input ||
+        step == PassStep::convolution)
       where = text("layer %u: %s%s", place >> 8, preposition, name_of(step));
     return {ErrorCode::not_finite,
             where.view(),
@@ -64,6 +74,12 @@ class PassFault {
         return "per-layer input";
       case PassStep::logits:
         return "logits";
+      case PassStep::convolution:
+        return "convolution";
+      case PassStep::input_rows:
+        return "input rows";
+      case PassStep::soft_tokens:
+        return "soft tokens";
     }
     return "";
   }

@@ -97,8 +97,11 @@ struct FfnRules {
 ///   query_norm, key_norm, value_norm   whether heads are normalised (true)
 ///   rope_base      base of the rotation frequencies (as the file says)
 ///   rotary_pairs   rotated pairs of a head (all, head_dim / 2)
-///   visible        `KeyRange visible(position)`: the keys a row sees (the last `window` up to itself)
-///   clamps_inputs  matrices have input ranges, see `Linear` (false); feed-forward kinds may state it, too
+///   rope_axes      axes of positions, each with its part of a head and `rotary_pairs` of its own (1)
+///   sees_block     a row sees its whole block, `PassRow::block_begin` to `block_end`, and nothing else
+///   (false) visible        `KeyRange visible(position)`: the keys a row sees (the last `window` up to
+///   itself) clamps_inputs  matrices have input ranges, see `Linear` (false); feed-forward kinds may state
+///   it, too
 /// Optional specialisations:
 ///   Slots<Kind>            its weights: those of `attention_slots`, without the norms that it does not have
 ///   AttentionKernel<Kind>  how it computes: projections, norms, rotation, scores (layers/attention-inl.hpp)

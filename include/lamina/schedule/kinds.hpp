@@ -71,6 +71,28 @@ constexpr bool clamps_inputs_of() {
   }
 }
 
+/// Axes of positions that a kind rotates by: what it states as `rope_axes`, else 1. With more, each axis has
+/// an equal part of a head, and `rotary_pairs` are those of one.
+template <class Kind>
+constexpr int rope_axes_of() {
+  if constexpr (requires { Kind::rope_axes; }) {
+    return Kind::rope_axes;
+  } else {
+    return 1;
+  }
+}
+
+/// Whether a row of a kind sees exactly the rows of its block (`PassRow::block_begin`): what it states as
+/// `sees_block`, else false.
+template <class Kind>
+constexpr bool sees_block_of() {
+  if constexpr (requires { Kind::sees_block; }) {
+    return Kind::sees_block;
+  } else {
+    return false;
+  }
+}
+
 /// Sliding-window attention, all pairs rotated; owns keys and values of the last `window` tokens.
 template <AttnShape S>
 struct LocalAttention {

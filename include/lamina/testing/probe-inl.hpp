@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this machine can do at most: reading memory, and the byte products that the matrix kernels are made
-// of.
+// What this machine can do at most: reading memory, and the products that the matrix kernels are made of.
 #if defined(LAMINA_TESTING_PROBE_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAMINA_TESTING_PROBE_INL_HPP
 #undef LAMINA_TESTING_PROBE_INL_HPP
@@ -79,6 +78,49 @@ inline HWY_NOINLINE std::uint64_t multiply_bytes(std::uint64_t rounds, std::int3
   return rounds * product_streams * 8 * lanes * 4 * 2;
 }
 
+/// Sums in flight of products that go to float32 at once: 2 a cycle with a latency of 4 to 6.
+inline constexpr std::size_t float_streams = 12;
+
+/// Multiplies float32 numbers `rounds` times; returns the number of multiplications and additions done.
+inline HWY_NOINLINE std::uint64_t multiply_floats(std::uint64_t rounds, std::int32_t& sink) noexcept {
+  const compat::TagF32 d;
+  compat::VecF32 sums[float_streams];
+  for (std::size_t i = 0; i < float_streams; ++i) sums[i] = hn::Set(d, static_cast<float>(i));
+  auto x = hn::Set(d, 0.5F);
+  auto w = hn::Set(d, 0.25F);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    compat::pin(x);
+    compat::pin(w);
+    HWY_UNROLL(12)
+    for (std::size_t i = 0; i < float_streams; ++i) sums[i] = hn::MulAdd(x, w, sums[i]);
+  }
+  for (std::size_t i = 1; i < float_streams; ++i) sums[0] = hn::Add(sums[0], sums[i]);
+  sink = static_cast<std::int32_t>(hn::GetLane(hn::SumOfLanes(d, sums[0])));
+  return rounds * float_streams * compat::lanes32 * 2;
+}
+
+/// The same for bf16 numbers; as float32 where the target does not multiply them natively.
+inline HWY_NOINLINE std::uint64_t multiply_bf16(std::uint64_t rounds, std::int32_t& sink) noexcept {
+#if defined(LAMINA_BF16_DOT)
+  const compat::TagF32 d;
+  const compat::TagI32 di;
+  compat::VecF32 sums[float_streams];
+  for (std::size_t i = 0; i < float_streams; ++i) sums[i] = hn::Set(d, static_cast<float>(i));
+  auto x = hn::Set(di, 0x3F003F00);
+  auto w = hn::Set(di, 0x3E803E80);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    asm volatile("" : "+v"(x.raw), "+v"(w.raw));
+    HWY_UNROLL(12)
+    for (std::size_t i = 0; i < float_streams; ++i) sums[i] = compat::AddBf16Products(sums[i], x, w);
+  }
+  for (std::size_t i = 1; i < float_streams; ++i) sums[0] = hn::Add(sums[0], sums[i]);
+  sink = static_cast<std::int32_t>(hn::GetLane(hn::SumOfLanes(d, sums[0])));
+  return rounds * float_streams * compat::lanes32 * 4;
+#else
+  return multiply_floats(rounds, sink);
+#endif
+}
+
 struct ReadJob {
   std::vector<std::uint32_t> words;
   std::atomic<std::uint32_t> sum{0};  // keeps the reads
@@ -96,10 +138,11 @@ inline void read_part(void* context, std::uint32_t part, std::uint32_t parts) no
   job.sum += sum_words(job.words.data() + part * share, share);
 }
 
-inline void multiply_part(void* context, std::uint32_t, std::uint32_t) noexcept {
+template <std::uint64_t (*multiply)(std::uint64_t, std::int32_t&) noexcept>
+void multiply_part(void* context, std::uint32_t, std::uint32_t) noexcept {
   auto& job = *static_cast<MultiplyJob*>(context);
   std::int32_t sum = 0;
-  job.operations += multiply_bytes(job.rounds, sum);
+  job.operations += multiply(job.rounds, sum);
   job.sum += sum;
 }
 
@@ -130,17 +173,35 @@ double seconds_of(Executor* threads, Executor::Job job, Context& context) {
   return best;
 }
 
-/// 8-bit multiply and add operations per second of all threads together, operands in registers.
-[[nodiscard]] inline double probe_int8_peak(Executor* threads) {
-  probe::MultiplyJob job;
-  job.rounds = 1 << 20;
+namespace probe {
+
+/// Operations per second of all threads together; the best of several passes.
+template <std::uint64_t (*multiply)(std::uint64_t, std::int32_t&) noexcept>
+double peak_of(Executor* threads, std::uint64_t rounds) {
+  MultiplyJob job;
+  job.rounds = rounds;
   double best = 0;
   for (int pass = 0; pass < 5; ++pass) {
     job.operations = 0;
-    const double seconds = probe::seconds_of(threads, &probe::multiply_part, job);
+    const double seconds = seconds_of(threads, &multiply_part<multiply>, job);
     best = std::max(best, static_cast<double>(job.operations.load()) / seconds);
   }
   return best;
+}
+
+}  // namespace probe
+
+/// 8-bit multiply and add operations per second of all threads together, operands in registers.
+[[nodiscard]] inline double probe_int8_peak(Executor* threads) {
+  return probe::peak_of<&probe::multiply_bytes>(threads, 1 << 20);
+}
+
+/// The same of float32 numbers, and of bf16 numbers that are added up in float32.
+[[nodiscard]] inline double probe_float_peak(Executor* threads) {
+  return probe::peak_of<&probe::multiply_floats>(threads, 1 << 23);
+}
+[[nodiscard]] inline double probe_bf16_peak(Executor* threads) {
+  return probe::peak_of<&probe::multiply_bf16>(threads, 1 << 23);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

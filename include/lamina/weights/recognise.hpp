@@ -12,15 +12,19 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/schedule/description.hpp>
+#include <lamina/schedule/encoders/description.hpp>
 #include <lamina/core/file_error.hpp>
 
 namespace lamina {
 
 /// A compiled-in model type, as far as recognition needs it.
-struct Candidate {
+template <class Description>
+struct CandidateOf {
   std::string_view name;
-  const ModelDescription* description;
+  const Description* description;
 };
+using Candidate = CandidateOf<ModelDescription>;
+using EncoderCandidate = CandidateOf<EncoderDescription>;
 
 /// One number that differs between two descriptions; neighbouring layers with the same difference are one
 /// entry.
@@ -96,13 +100,25 @@ inline constexpr std::array<LayerField, 11> layer_fields{{
   return list;
 }
 
-/// Finds the candidate whose structure is exactly that of the file; returns its index.
-///
-/// Errors   mismatch: names the nearest candidate (fewest differences), lists the numbers that differ on both
-///          sides, and hints at how to define a variant
-[[nodiscard]] inline Result<std::size_t> recognise(const ModelDescription& found,
-                                                   std::span<const Candidate> candidates,
-                                                   std::string_view path) {
+/// Lists what differs in structure between an encoder type and an encoder of a file.
+[[nodiscard]] inline std::vector<Difference> differences(const EncoderDescription& expected,
+                                                         const EncoderDescription& found) {
+  std::vector<Difference> list;
+  for (const detail::EncoderField& field : detail::encoder_fields) {
+    const std::int32_t a = expected.*field.value;
+    const std::int32_t b = found.*field.value;
+    if (!detail::field_serves(field, a, b)) list.push_back({field.name, a, b});
+  }
+  return list;
+}
+
+namespace detail {
+
+/// Finds the candidate from which nothing differs; returns its index. `what` is it that fits no candidate.
+template <class Description>
+[[nodiscard]] Result<std::size_t> find_candidate(const Description& found,
+                                                 std::span<const CandidateOf<Description>> candidates,
+                                                 std::string_view path, std::string_view what) {
   std::size_t nearest = 0;
   std::vector<Difference> least;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -113,25 +129,52 @@ inline constexpr std::array<LayerField, 11> layer_fields{{
       least = std::move(list);
     }
   }
-  Error error =
-      file_error(ErrorCode::mismatch, place(file_name_of(path)), "no compiled-in model fits this file");
+  const int length = static_cast<int>(what.size());
+  Error error = file_error(ErrorCode::mismatch, place(file_name_of(path)),
+                           text("no compiled-in %.*s fits this file", length, what.data()));
   if (candidates.empty()) {
-    error.what = "no model is compiled in";
-  } else {
-    error.what.append("; nearest is ");
-    error.what.append(candidates[nearest].name);
-    for (const Difference& difference : least) {
-      if (!error.expected.empty()) {
-        error.expected.append(", ");
-        error.found.append(", ");
-      }
-      const auto where = difference.place_text();
-      error.expected.append(text("%s %d", where.c_str(), difference.expected));
-      error.found.append(text("%s %d", where.c_str(), difference.found));
-    }
+    error.what = text("no %.*s is compiled in", length, what.data());
+    return error;
   }
+  error.what.append("; nearest is ");
+  error.what.append(candidates[nearest].name);
+  for (const Difference& difference : least) {
+    if (!error.expected.empty()) {
+      error.expected.append(", ");
+      error.found.append(", ");
+    }
+    const auto where = difference.place_text();
+    error.expected.append(text("%s %d", where.c_str(), difference.expected));
+    error.found.append(text("%s %d", where.c_str(), difference.found));
+  }
+  return error;
+}
+
+}  // namespace detail
+
+/// Finds the candidate whose structure is exactly that of the file; returns its index.
+///
+/// Errors   mismatch: names the nearest candidate (fewest differences), lists the numbers that differ on both
+///          sides, and hints at how to define a variant
+[[nodiscard]] inline Result<std::size_t> recognise(const ModelDescription& found,
+                                                   std::span<const Candidate> candidates,
+                                                   std::string_view path) {
+  auto index = detail::find_candidate<ModelDescription>(found, candidates, path, "model");
+  if (index) return index;
+  Error error = index.error();
   error.hint = "define it as a variant: `lamina::as_header` writes the header, ready to include, of ";
   error.hint.append(path);
+  return error;
+}
+
+/// The same for an encoder of a file. Candidates for other inputs differ.
+[[nodiscard]] inline Result<std::size_t> recognise(const EncoderDescription& found,
+                                                   std::span<const EncoderCandidate> candidates,
+                                                   std::string_view path) {
+  auto index = detail::find_candidate<EncoderDescription>(found, candidates, path, "encoder");
+  if (index) return index;
+  Error error = index.error();
+  error.hint = "define it as an encoder type: `Front`, `Layers` and `Back` as in variants/encoders/";
   return error;
 }
 

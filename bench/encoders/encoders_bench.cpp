@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// `bench_encoders`: times encoders of published models on one picture, with random weights, against what this
+// machine can do at most.
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <lamina/core/block.hpp>
+#include <lamina/encoders/encoder_entry.hpp>
+#include <lamina/testing/random_encoder.hpp>
+#include <lamina/variants/encoders/gemma4_unified_vision.hpp>
+#include <lamina/variants/encoders/gemma4_vision_base.hpp>
+#include <lamina/variants/encoders/gemma4_vision_large.hpp>
+
+#include "../arguments.hpp"
+#include "../machine.hpp"
+
+std::span<const lamina::EncoderEntry* const> lamina_encoders();
+
+namespace {
+
+struct Published {
+  std::string_view name;
+  lamina::EncoderSizes sizes;
+  lamina::MediaFile (*make)(const lamina::EncoderSizes&, lamina::Format, std::uint64_t);
+};
+
+const Published published[] = {
+    {"base", {1536, 10'240}, &lamina::testing::random_encoder<lamina::Gemma4VisionBase>},
+    {"large", {2816, 10'240}, &lamina::testing::random_encoder<lamina::Gemma4VisionLarge>},
+    {"unified", {3840, 1120}, &lamina::testing::random_encoder<lamina::Gemma4UnifiedVision>},
+};
+
+int fail(const lamina::Error& error) {
+  std::fprintf(stderr, "bench_encoders: %s\n", lamina::describe(error).c_str());
+  return 1;
+}
+
+/// Times one encoder; prints a line.
+int time_encoder(const Published& one, std::uint32_t tokens, const lamina::EncodeOptions& options,
+                 lamina::Format format, std::uint32_t repeats, const bench::Ceilings& ceilings) {
+  const lamina::MediaFile file = one.make(one.sizes, format, 1);
+  const auto entry = lamina::encoder_entry_of(file, lamina::MediaKind::picture, lamina_encoders());
+  if (!entry) return fail(entry.error());
+  auto memory = lamina::Block::take((*entry)->core_bytes(one.sizes), {}, "encoder");
+  if (!memory) return fail(memory.error());
+  lamina::Arena arena(memory->bytes());
+  const auto core = (*entry)->bind(file, arena);
+  if (!core) return fail(core.error());
+
+  // As square as whole soft tokens allow.
+  std::uint32_t rows = 1;
+  for (std::uint32_t i = 1; i * i <= tokens; ++i) rows = tokens % i == 0 ? i : rows;
+  const std::uint32_t height = rows * 48;
+  const std::uint32_t width = tokens / rows * 48;
+  std::vector<std::uint8_t> pixels(std::size_t{width} * height * 3);
+  lamina::testing::RandomNumbers random(7);
+  for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(random.next() >> 40);
+  std::vector<std::byte> scratch((*entry)->scratch_bytes(options, tokens));
+  std::vector<float> out(tokens * static_cast<std::size_t>(one.sizes.text_hidden));
+  double best = 1e30;
+  for (std::uint32_t i = 0; i < repeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto status =
+        (*core)->encode(lamina::MediaInput::picture(pixels, width, height), options, scratch, out);
+    if (!status) return fail(status.error());
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  const lamina::EncoderWork work = (*entry)->work(one.sizes, tokens);
+  const bool is_bf16 = format == lamina::Format::bf16 && options.precision == lamina::Precision::fast;
+  const double peak = is_bf16 ? ceilings.bf16_ops_per_s : ceilings.float_ops_per_s;
+  const double products = 2.0 * static_cast<double>(work.weights);
+  const double attention = 2.0 * static_cast<double>(work.attention);
+  // What the products would take at the peak of their format; attention computes in float32.
+  const double ideal = products / peak + attention / ceilings.float_ops_per_s;
+  std::printf(
+      "%-8s %4u tokens  %-5s %-5s %8.1f ms  products %6.0f GFLOP  attention %5.0f GFLOP  "
+      "%6.1f GFLOP/s  %.2f of the peak, products alone %.2f  scratch %.1f MB\n",
+      std::string(one.name).c_str(), tokens, std::string(lamina::info_of(format).name).c_str(),
+      std::string(lamina::name_of(options.precision)).c_str(), best * 1e3, products / 1e9, attention / 1e9,
+      (products + attention) / best / 1e9, ideal / best, products / peak / best,
+      static_cast<double>(scratch.size()) / 1e6);
+  return 0;
+}
+
+int print_usage() {
+  std::fputs(
+      "usage: bench_encoders [base|large|unified] [--tokens 280] [--threads 1] [--repeats 3] [--exact]\n"
+      "                      [--chunk 512] [--f32]\n",
+      stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string_view name = "base";
+  std::uint32_t tokens = 280;
+  std::uint32_t threads = 1;
+  std::uint32_t repeats = 3;
+  lamina::EncodeOptions options;
+  lamina::Format format = lamina::Format::bf16;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view flag = argv[i];
+    std::uint32_t* number = flag == "--tokens"    ? &tokens
+                            : flag == "--threads" ? &threads
+                            : flag == "--repeats" ? &repeats
+                            : flag == "--chunk"   ? &options.chunk
+                                                  : nullptr;
+    if (number != nullptr) {
+      if (i + 1 == argc) return print_usage();
+      std::string_view text = argv[++i];
+      const auto value = bench::take_number(text);
+      if (!value || !text.empty() || *value == 0) return print_usage();
+      *number = *value;
+    } else if (flag == "--exact") {
+      options.precision = lamina::Precision::exact;
+    } else if (flag == "--f32") {
+      format = lamina::Format::f32;
+    } else if (!flag.starts_with("-")) {
+      name = flag;
+    } else {
+      return print_usage();
+    }
+  }
+  const auto* one = std::find_if(std::begin(published), std::end(published),
+                                 [&](const Published& each) { return each.name == name; });
+  if (one == std::end(published)) return print_usage();
+  const auto pool = bench::start_threads(threads);
+  if (!pool) return fail(pool.error());
+  options.executor = pool->get();
+  const bench::Ceilings ceilings = bench::measure_ceilings(pool->get());
+  std::printf("peak of %u threads: bf16 %.0f, float32 %.0f GFLOP/s\n", threads, ceilings.bf16_ops_per_s / 1e9,
+              ceilings.float_ops_per_s / 1e9);
+  return time_encoder(*one, tokens, options, format, repeats, ceilings);
+}
