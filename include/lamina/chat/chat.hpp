@@ -18,7 +18,7 @@
 #include <lamina/chat/chat_template.hpp>
 #include <lamina/chat/conversation.hpp>
 #include <lamina/chat/generator.hpp>
-#include <lamina/chat/prompt_tokens.hpp>
+#include <lamina/chat/prompt.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/options.hpp>

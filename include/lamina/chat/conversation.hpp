@@ -51,7 +51,7 @@ struct ContentPart {
   const SoftKind kind = media.pieces.empty() ? SoftKind::image : media.pieces.front().kind();
   part.kind = kind == SoftKind::image   ? ContentPart::Kind::image
               : kind == SoftKind::video ? ContentPart::Kind::video
-                                         : ContentPart::Kind::audio;
+                                        : ContentPart::Kind::audio;
   part.media = std::move(media);
   return part;
 }

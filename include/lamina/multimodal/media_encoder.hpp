@@ -45,7 +45,8 @@ class MediaEncoder {
   ///
   /// Errors   unsupported (no tower), mismatch (no compiled-in type fits; a weight of another shape),
   ///          bad_file, out_of_memory
-  [[nodiscard]] static Result<MediaEncoder> create(MediaFile file, std::span<const EncoderEntry* const> entries);
+  [[nodiscard]] static Result<MediaEncoder> create(MediaFile file,
+                                                   std::span<const EncoderEntry* const> entries);
 
   [[nodiscard]] bool sees() const noexcept { return owned_->vision.entry != nullptr; }
   [[nodiscard]] bool hears() const noexcept { return owned_->audio.entry != nullptr; }
@@ -217,7 +218,7 @@ inline Result<EncodedMedia> MediaEncoder::hear(const Sound& sound, TooLong too_l
         return encode(owned_->audio, MediaInput::samples(clip), SoftKind::audio, encoding);
       const auto features = log_mel(clip);
       if (!features) return features.error();
-      return encode(owned_->audio, MediaInput::log_mel(features->values()), SoftKind::audio, encoding);
+      return encode(owned_->audio, MediaInput::log_mel(features->values.span()), SoftKind::audio, encoding);
     }();
     if (!soft) return soft.error();
     media.pieces.push_back(std::move(*soft));
