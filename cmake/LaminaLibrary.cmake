@@ -11,8 +11,8 @@ file(GLOB_RECURSE lamina_headers CONFIGURE_DEPENDS "${lamina_include}/lamina/*.h
 set(lamina_huggingface_headers ${lamina_headers})
 list(FILTER lamina_huggingface_headers INCLUDE REGEX "/lamina/(json|huggingface)/")
 set(lamina_media_headers ${lamina_headers})
-list(FILTER lamina_media_headers INCLUDE REGEX "/lamina/media/")
-list(FILTER lamina_headers EXCLUDE REGEX "/lamina/(json|huggingface|media)/")
+list(FILTER lamina_media_headers INCLUDE REGEX "/lamina/(media|multimodal)/")
+list(FILTER lamina_headers EXCLUDE REGEX "/lamina/(json|huggingface|media|multimodal)/")
 
 # Headers that need something a plain consumer does not have: they are installed, but not compiled alone.
 #   interop/            adaptors to optional libraries

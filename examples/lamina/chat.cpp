@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -16,6 +19,7 @@
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "lines.hpp"
+#include "media.hpp"
 #include "output.hpp"
 #include "transcript.hpp"
 
@@ -34,10 +38,17 @@ struct ChatFlags {
 /// The conversation, and the commands that change it.
 class Commands {
  public:
-  Commands(lamina::Chat& chat, const CommonOptions& common) : chat_(chat), common_(common) {}
+  Commands(lamina::Chat& chat, const CommonOptions& common, Towers& towers)
+      : chat_(chat), common_(common), towers_(towers) {}
 
   /// Runs a line that begins with a slash. Returns false if it ends the chat.
   [[nodiscard]] lamina::Result<bool> run(std::string_view line);
+
+  /// Takes the pictures, sounds and videos that the next message is about, and forgets them.
+  [[nodiscard]] std::vector<lamina::ContentPart> take_parts() { return std::exchange(parts_, {}); }
+
+  /// Encodes what the next message is about. Errors: as `Towers::encode_parts`
+  [[nodiscard]] lamina::Status show(std::span<const MediaSource> sources);
 
   /// Whether a conversation could not be saved.
   [[nodiscard]] bool lost_output() const noexcept { return lost_output_; }
@@ -47,17 +58,32 @@ class Commands {
 
   lamina::Chat& chat_;
   const CommonOptions& common_;
+  Towers& towers_;
+  std::vector<lamina::ContentPart> parts_;
   bool lost_output_ = false;
 };
+
+lamina::Status Commands::show(std::span<const MediaSource> sources) {
+  auto parts = towers_.encode_parts(sources);
+  if (!parts) return parts.error();
+  std::move(parts->begin(), parts->end(), std::back_inserter(parts_));
+  return lamina::Done{};
+}
 
 lamina::Status Commands::load(const std::string& path) {
   auto loaded = load_transcript(path);
   if (!loaded) return loaded.error();
+  if (auto encoded = towers_.encode_conversation(*loaded); !encoded) {
+    Error error = encoded.error();
+    error.where = lamina::place(path, encoded.error().where);
+    return error;
+  }
   chat_.load(std::move(*loaded));
   return lamina::Done{};
 }
 
 constexpr std::string_view command_help =
+    "/image FILE  show a picture with the next message; /audio FILE and /video FILE likewise\n"
     "/think       switch thinking on or off\n"
     "/reset       forget the conversation\n"
     "/undo        take the last turn back\n"
@@ -98,7 +124,16 @@ lamina::Result<bool> Commands::run(std::string_view line) {
   } else if (name == "/load") {
     LAMINA_TRY(load(argument));
   } else if (name == "/image" || name == "/audio" || name == "/video") {
-    return not_in_this_version(name, "reading pictures and sounds", "use text only");
+    if (argument.empty()) {
+      return Error{ErrorCode::bad_argument, name,      "file is not named",
+                   "the name of a file",    "nothing", "/image photo.png"};
+    }
+    const lamina::Medium kind = name == "/image"   ? lamina::Medium::image
+                                : name == "/audio" ? lamina::Medium::audio
+                                                   : lamina::Medium::video;
+    const MediaSource source{kind, argument};
+    LAMINA_TRY(show({&source, 1}));
+    note(common_, "%s goes with the next message", argument.c_str());
   } else {
     return Error{ErrorCode::bad_argument,
                  "chat",
@@ -127,9 +162,10 @@ bool next_line(const CommonOptions& common, LineReader& lines, std::string& line
   }
 }
 
-int talk(lamina::Chat& chat, const ChatFlags& flags, double load_seconds) {
+int talk(lamina::Chat& chat, const ChatFlags& flags, Towers& towers, double load_seconds) {
   const bool json = flags.common.json;
-  Commands commands(chat, flags.common);
+  Commands commands(chat, flags.common, towers);
+  if (const auto status = commands.show(flags.media.sources); !status) return fail(status.error(), json);
   LineReader lines(stdin);
   std::string line;
   while (!output_failed() && next_line(flags.common, lines, line)) {
@@ -144,7 +180,9 @@ int talk(lamina::Chat& chat, const ChatFlags& flags, double load_seconds) {
       continue;
     }
     AnswerView view(flags.common, chat.session().options().chunk);
-    const auto answer = chat.say(line, view);
+    std::vector<lamina::ContentPart> parts = commands.take_parts();
+    if (!parts.empty()) parts.push_back(lamina::text_part(line));
+    const auto answer = parts.empty() ? chat.say(line, view) : chat.say(std::move(parts), view);
     view.finish();
     if (!answer) {
       fail(answer.error(), json);
@@ -160,12 +198,16 @@ int talk(lamina::Chat& chat, const ChatFlags& flags, double load_seconds) {
 
 int chat(const ChatFlags& flags) {
   const bool json = flags.common.json;
-  if (const auto status = check_media(flags.media); !status) return fail(status.error(), json);
   catch_interrupts();
   auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
   if (!file->tokenizer) return fail(file->tokenizer.error(), json);
-  auto engine = start(std::move(*file), flags.common);
+  // Where the rows of a picture see each other, one pass must hold them all.
+  SessionNeeds needs;
+  if (file->weights.description.per_layer_input == 0)
+    needs.chunk =
+        std::max(lamina::SessionOptions{}.chunk, static_cast<std::uint32_t>(flags.media.image_tokens));
+  auto engine = start(std::move(*file), flags.common, needs);
   if (!engine) return fail(engine.error(), json);
   lamina::ChatOptions options;
   options.generation = generation_options(*engine->model, flags.common, flags.generation);
@@ -174,7 +216,8 @@ int chat(const ChatFlags& flags) {
   auto chat = lamina::Chat::create(*engine->model, std::move(*engine->session), options);
   if (!chat) return fail(chat.error(), json);
   note_demo(flags.common);
-  return talk(*chat, flags, engine->load_seconds);
+  Towers towers(flags.common, flags.media);
+  return talk(*chat, flags, towers, engine->load_seconds);
 }
 
 }  // namespace
@@ -186,11 +229,15 @@ void add_chat(Program& program) {
   add_generation_flags(*command, flags->generation);
   add_media_flags(*command, flags->media);
   command->footer(
-      "Commands: /think switches thinking, /reset forgets all, /undo takes the last turn back, /save F and "
+      "Commands: /image F, /audio F and /video F show something with the next message, /think switches "
+      "thinking, /reset forgets all, /undo takes the last turn back, /save F and "
       "/load F keep\n"
       "the conversation as JSON, /help lists them, /quit ends. Ctrl-C stops an answer, not the chat.\n\n" +
       std::string(demo_exercises));
-  command->callback([&program, flags] { program.action = [flags] { return chat(*flags); }; });
+  command->callback([&program, command, flags] {
+    flags->media.put_in_order(*command);
+    program.action = [flags] { return chat(*flags); };
+  });
 }
 
 }  // namespace program

@@ -18,7 +18,6 @@ void add_later(Program& program) {
     const char* hint;
   };
   constexpr Later commands[] = {
-      {"media", "Show what an image, sound or video becomes (not in this version)", "use text only"},
       {"verify", "Compare a model with reference data (not in this version)",
        "`lamina logits` gives the numbers to compare"},
       {"serve", "Answer over HTTP (not in this version)",

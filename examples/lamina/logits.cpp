@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "machine.hpp"
+#include "media.hpp"
 #include "model.hpp"
 #include "numbers.hpp"
 #include "output.hpp"
@@ -42,24 +43,31 @@ std::uint32_t default_chunk(std::int32_t vocab) {
   return static_cast<std::uint32_t>(std::clamp((std::int32_t{1} << 26) / vocab, 1, 512));
 }
 
-lamina::Result<std::vector<lamina::TokenId>> prompt_ids(const LogitsFlags& flags, const OpenFile& file) {
-  if (!flags.has_prompt) return parse_ids(flags.tokens, "--tokens");
-  const auto& tokenizer = file.tokenizer;
-  if (!tokenizer) return tokenizer.error();
-  const lamina::TextSpan span{flags.prompt, lamina::Special::match};
-  std::vector<lamina::TokenId> ids;
-  LAMINA_TRY(tokenizer->encode(std::span(&span, 1), ids, lamina::Bos::once));
-  LAMINA_TRY(check_text_only(ids, *tokenizer, "--prompt"));
-  return ids;
+lamina::Result<lamina::EncodedPrompt> read_prompt(const LogitsFlags& flags, const OpenFile& file,
+                                                  Towers& towers) {
+  lamina::EncodedPrompt prompt;
+  if (!flags.has_prompt) {
+    auto ids = parse_ids(flags.tokens, "--tokens");
+    if (!ids) return ids.error();
+    prompt.ids = std::move(*ids);
+    return prompt;
+  }
+  if (!file.tokenizer) return file.tokenizer.error();
+  return encode_raw_prompt(flags.prompt, flags.media.sources, *file.tokenizer,
+                           static_cast<std::uint32_t>(file.weights.description.hidden), towers);
 }
 
-/// Feeds `ids` chunk by chunk; writes rows to `out` (if any) and collects each row's arg max.
-lamina::Status write_rows(lamina::Session& session, std::span<const lamina::TokenId> ids,
-                          const LogitsFlags& flags, OutputFile* out, std::vector<std::size_t>& best) {
-  ProgressBar bar("logits", ids.size(), flags.common.talks() && ids.size() > session.options().chunk);
-  while (best.size() < ids.size() && !interrupted()) {
-    const std::size_t count = std::min<std::size_t>(session.options().logits_rows, ids.size() - best.size());
-    const auto rows = session.logits_of(ids.subspan(best.size(), count));
+/// Feeds a prompt in pieces of `chunk` tokens, or of a picture that is larger; writes rows to `out` (if any)
+/// and collects each row's arg max.
+lamina::Status write_rows(lamina::Session& session, const lamina::PromptTokens& prompt, std::uint32_t chunk,
+                          bool keeps_blocks, const LogitsFlags& flags, OutputFile* out,
+                          std::vector<std::size_t>& best) {
+  ProgressBar bar("logits", prompt.size(), flags.common.talks() && prompt.size() > chunk);
+  while (best.size() < prompt.size() && !interrupted()) {
+    const lamina::PromptTokens rest = prompt.subspan(best.size());
+    const std::size_t whole = lamina::whole_blocks(rest, chunk, keeps_blocks);
+    const std::size_t count = whole > 0 ? whole : rest.soft_at(0)->count;
+    const auto rows = session.logits_of(rest.first(count));
     if (!rows) return rows.error();
     if (out != nullptr)
       LAMINA_TRY(out->write({reinterpret_cast<const char*>(rows->data()), rows->size_bytes()}));
@@ -74,26 +82,31 @@ lamina::Status write_rows(lamina::Session& session, std::span<const lamina::Toke
 
 int logits(const LogitsFlags& flags) {
   const bool json = flags.common.json;
-  if (const auto status = check_media(flags.media); !status) return fail(status.error(), json);
   if (flags.has_prompt == !flags.tokens.empty()) {
     return fail_usage("logits: either --tokens or --prompt is needed", "lamina logits --tokens 2,5,7", json);
   }
   catch_interrupts();
+  if (!flags.media.sources.empty() && !flags.has_prompt) {
+    return fail_usage("logits: pictures, sounds and videos need --prompt, which says where they go",
+                      "lamina logits --prompt \"<|image|>\" --image FILE", json);
+  }
   auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
-  const auto ids = prompt_ids(flags, *file);
-  if (!ids && !flags.has_prompt)
-    return fail_usage(describe(ids.error()).view(), "lamina logits --tokens 2,5,7", json);
-  if (!ids) return fail(ids.error(), json);
-  if (ids->empty()) return fail_usage("logits: no tokens", "lamina logits --tokens 2,5,7", json);
+  Towers towers(flags.common, flags.media);
+  const auto prompt = read_prompt(flags, *file, towers);
+  if (!prompt && !flags.has_prompt)
+    return fail_usage(describe(prompt.error()).view(), "lamina logits --tokens 2,5,7", json);
+  if (!prompt) return fail(prompt.error(), json);
+  if (prompt->ids.empty()) return fail_usage("logits: no tokens", "lamina logits --tokens 2,5,7", json);
 
   const lamina::ModelDescription& model = file->weights.description;
   const std::uint32_t context = context_for(flags.common, model.max_context);
-  if (const auto status = check_length(ids->size(), context, file->weights); !status)
+  if (const auto status = check_length(prompt->ids.size(), context, file->weights); !status)
     return fail(status.error(), json);
   std::uint32_t chunk = flags.chunk > 0 ? flags.chunk : default_chunk(model.vocab);
-  chunk = static_cast<std::uint32_t>(std::min<std::size_t>(chunk, ids->size()));
-  auto engine = start(std::move(*file), flags.common, {.chunk = chunk, .logits_rows = chunk});
+  chunk = static_cast<std::uint32_t>(std::min<std::size_t>(chunk, prompt->ids.size()));
+  const std::uint32_t rows = std::max(chunk, largest_block(prompt->owners));
+  auto engine = start(std::move(*file), flags.common, {.chunk = rows, .logits_rows = rows});
   if (!engine) return fail(engine.error(), json);
 
   std::optional<OutputFile> out;
@@ -103,7 +116,10 @@ int logits(const LogitsFlags& flags) {
     out.emplace(std::move(*made));
   }
   std::vector<std::size_t> best;
-  if (const auto status = write_rows(*engine->session, *ids, flags, out ? &*out : nullptr, best); !status) {
+  const bool keeps_blocks = engine->model->entry().sees_blocks;
+  if (const auto status = write_rows(*engine->session, prompt->tokens(), chunk, keeps_blocks, flags,
+                                     out ? &*out : nullptr, best);
+      !status) {
     return fail(status.error(), json);
   }
   const std::size_t vocab = engine->session->vocab();
@@ -129,7 +145,10 @@ void add_logits(Program& program) {
   command->add_option("--out", flags->out, "Write float32, little-endian, [tokens, vocabulary] to this file");
   add_number(*command, "--chunk", flags->chunk, 1U, 8192U,
              "Feed the prompt in chunks of this many tokens (at most 8192)");
-  command->callback([&program, flags] { program.action = [flags] { return logits(*flags); }; });
+  command->callback([&program, command, flags] {
+    flags->media.put_in_order(*command);
+    program.action = [flags] { return logits(*flags); };
+  });
 }
 
 }  // namespace program

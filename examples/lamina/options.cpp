@@ -105,22 +105,56 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options) {
 
 void add_media_flags(CLI::App& command, MediaOptions& options) {
   const std::string group = "Media";
-  command.add_option("--image", options.images, "Picture (repeatable, in order)")
+  command.add_option("--image", options.images, "Picture: PNG, JPEG, BMP, GIF, PPM (repeatable, in order)")
       ->allow_extra_args(false)
       ->group(group);
-  command.add_option("--audio", options.audios, "Sound (repeatable, in order)")
+  command
+      .add_option("--audio", options.audios,
+                  "Sound: WAV; FLAC, Ogg, MP3 with libsndfile (repeatable, in order)")
       ->allow_extra_args(false)
       ->group(group);
-  command.add_option("--video", options.videos, "Video (repeatable, in order)")
+  command
+      .add_option(
+          "--video", options.videos,
+          "Video: an animated GIF or a folder of pictures; other files with FFmpeg (repeatable, in order)")
       ->allow_extra_args(false)
       ->group(group);
-  add_number(command, "--image-tokens", options.image_tokens, std::int64_t{1}, std::int64_t{1} << 20,
-             "Soft tokens of a picture")
+  add_media_settings(command, options);
+}
+
+void add_media_settings(CLI::App& command, MediaOptions& options) {
+  const std::string group = "Media";
+  add_number(command, "--image-tokens", options.image_tokens, std::int64_t{70}, std::int64_t{1120},
+             "Soft tokens of a picture at most: 70, 140, 280 (default), 560 or 1120")
       ->group(group);
   command
       .add_flag("--image-as-is", options.image_as_is,
-                "Do not resize pictures whose sides are multiples of 48")
+                "Do not resize pictures; their sides must be multiples of 48")
       ->group(group);
+  command.add_flag("--audio-split", options.audio_split, "Cut sounds of more than 30 s into pieces")
+      ->group(group);
+  add_number(command, "--video-fps", options.video_rate, 0.001, 1000.0,
+             "Frames a second to take; of a folder of pictures: that it has")
+      ->group(group);
+  add_number(command, "--video-frames", options.video_frames, 1U, 4096U,
+             "Frames of a video at most (default 32)")
+      ->group(group);
+}
+
+void MediaOptions::put_in_order(const CLI::App& command) {
+  std::size_t image = 0;
+  std::size_t audio = 0;
+  std::size_t video = 0;
+  for (const CLI::Option* option : command.parse_order()) {
+    const std::string name = option->get_name();
+    if (name == "--image" && image < images.size()) {
+      sources.push_back({lamina::Medium::image, images[image++]});
+    } else if (name == "--audio" && audio < audios.size()) {
+      sources.push_back({lamina::Medium::audio, audios[audio++]});
+    } else if (name == "--video" && video < videos.size()) {
+      sources.push_back({lamina::Medium::video, videos[video++]});
+    }
+  }
 }
 
 Error not_in_this_version(std::string_view where, std::string_view what, std::string_view hint) {
@@ -131,30 +165,6 @@ Error not_in_this_version(std::string_view where, std::string_view what, std::st
   error.what.append(" is not in this version");
   error.hint = hint;
   return error;
-}
-
-lamina::Status check_media(const MediaOptions& media) {
-  constexpr std::string_view hint = text_only_hint;
-  if (!media.images.empty()) return not_in_this_version("--image", "reading pictures", hint);
-  if (!media.audios.empty()) return not_in_this_version("--audio", "reading sounds", hint);
-  if (!media.videos.empty()) return not_in_this_version("--video", "reading videos", hint);
-  if (media.image_tokens > 0) return not_in_this_version("--image-tokens", "reading pictures", hint);
-  if (media.image_as_is) return not_in_this_version("--image-as-is", "reading pictures", hint);
-  return lamina::Done{};
-}
-
-lamina::Status check_text_only(std::span<const lamina::TokenId> ids, const lamina::Tokenizer& tokenizer,
-                               std::string_view where) {
-  const lamina::SpecialTokens& special = tokenizer.special();
-  for (const lamina::TokenId id : ids) {
-    if (id != special.image_soft && id != special.audio_soft && id != special.video_soft) continue;
-    Error error =
-        not_in_this_version(where, "reading pictures, sounds and videos", "take its place out of the text");
-    error.expected = "text only";
-    error.found = tokenizer.piece(id);
-    return error;
-  }
-  return lamina::Done{};
 }
 
 std::uint32_t context_for(const CommonOptions& options, std::int32_t most) {

@@ -13,6 +13,7 @@
 #include <lamina/core/types.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/chat/conversation.hpp>
+#include <lamina/pass/soft_tokens.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 
 namespace CLI {
@@ -54,28 +55,33 @@ struct GenerationOptions {
   bool ignore_stop = false;
 };
 
-/// Flags for pictures, sounds and videos: read, so that they can be answered with a clear error.
+/// One picture, sound or video that a flag or a command names.
+struct MediaSource {
+  lamina::Medium kind = lamina::Medium::image;
+  std::string where;  ///< a path, or a data URL
+};
+
+/// Flags for pictures, sounds and videos.
 struct MediaOptions {
   std::vector<std::string> images;
   std::vector<std::string> audios;
   std::vector<std::string> videos;
-  std::int64_t image_tokens = 0;
+  std::int64_t image_tokens = 280;  ///< at most, of one picture
   bool image_as_is = false;
+  bool audio_split = false;
+  double video_rate = 0;               ///< frames a second that are taken; of a folder: that it has
+  std::uint32_t video_frames = 32;     ///< taken at most
+  std::vector<MediaSource> sources{};  ///< all of them as the command line has them: see `put_in_order`
+
+  /// Reads off `command`, once it is parsed, in which order media were given.
+  void put_in_order(const CLI::App& command);
 };
 
 void add_common_flags(CLI::App& command, CommonOptions& options);
 void add_generation_flags(CLI::App& command, GenerationOptions& options);
 void add_media_flags(CLI::App& command, MediaOptions& options);
-
-/// What to do instead of giving a flag for pictures or sounds.
-inline constexpr std::string_view text_only_hint = "leave the flag out and use text only";
-
-/// Refuses media. Errors: unsupported, as long as this version has no encoders.
-[[nodiscard]] lamina::Status check_media(const MediaOptions& media);
-
-/// Refuses a prompt that keeps a place for media. Errors: unsupported.
-[[nodiscard]] lamina::Status check_text_only(std::span<const lamina::TokenId> ids,
-                                             const lamina::Tokenizer& tokenizer, std::string_view where);
+/// Those of them that say how media are prepared.
+void add_media_settings(CLI::App& command, MediaOptions& options);
 
 /// The error "not in this version" for `what`, with what to use instead.
 [[nodiscard]] lamina::Error not_in_this_version(std::string_view where, std::string_view what,

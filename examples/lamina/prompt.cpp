@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina prompt`: conversations in the OpenAI shape to the exact prompt, as text or ids.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 
 #include "commands.hpp"
 #include "lines.hpp"
+#include "media.hpp"
 #include "numbers.hpp"
 #include "output.hpp"
 #include "report.hpp"
@@ -21,6 +23,7 @@ namespace {
 
 struct PromptFlags {
   CommonOptions common;
+  MediaOptions media;
   bool jsonl = false;
   bool ids = false;
   bool think = false;
@@ -34,30 +37,44 @@ lamina::TemplateSize size_for(const PromptFlags& flags, const TextParts& parts) 
 }
 
 /// One conversation to {"text": ...} or {"ids": [...]}.
-lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, const TextParts& parts) {
+lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, const TextParts& parts,
+                            Towers& towers) {
   auto conversation = lamina::read_chat_json(request);
   if (!conversation) return conversation.error();
   // Place holders for pictures are tokens; a vocabulary without them would spell them as words. A bare
   // tokenizer's ids are the template's, but those for a model must not hide what it cannot see.
-  if (parts.tokenizer.special().image_soft == lamina::no_token || (flags.ids && parts.has_model)) {
+  if (flags.ids && parts.has_model) LAMINA_TRY(towers.encode_conversation(*conversation));
+  if (parts.tokenizer.special().image_soft == lamina::no_token)
     LAMINA_TRY(lamina::check_encoded(*conversation));
-  }
   if (flags.think) conversation->enable_thinking = true;
   const auto prompt = lamina::render_chat(*conversation, size_for(flags, parts));
   if (!prompt) return prompt.error();
   if (!flags.ids) return Json{{"text", prompt->text()}};
   std::vector<lamina::TokenId> ids;
   LAMINA_TRY(parts.tokenizer.encode(prompt->spans(), ids, lamina::Bos::once));
-  return Json{{"ids", ids}};
+  if (prompt->media_pieces().empty()) return Json{{"ids", ids}};
+  auto encoded = lamina::place_media(ids, prompt->media_pieces(), parts.tokenizer,
+                                     prompt->media_pieces()[0][0].hidden());
+  if (!encoded) return encoded.error();
+  // Rows have ids of their own; who reads the output expects the vocabulary's.
+  const lamina::SpecialTokens& special = parts.tokenizer.special();
+  for (std::size_t i = 0; i < encoded->soft.size(); ++i) {
+    const lamina::Medium kind = encoded->owners[i].kind();
+    const lamina::TokenId id = kind == lamina::Medium::image   ? special.image_soft
+                               : kind == lamina::Medium::video ? special.video_soft
+                                                               : special.audio_soft;
+    std::fill_n(encoded->ids.begin() + encoded->soft[i].first, encoded->soft[i].count, id);
+  }
+  return Json{{"ids", encoded->ids}};
 }
 
-int render_lines(const PromptFlags& flags, const TextParts& parts) {
+int render_lines(const PromptFlags& flags, const TextParts& parts, Towers& towers) {
   int code = exit_done;
   LineReader lines(stdin);
   std::string line;
   for (std::size_t number = 1; !output_failed() && lines.next(line); ++number) {
     if (is_blank(line)) continue;
-    const auto result = render(line, flags, parts);
+    const auto result = render(line, flags, parts, towers);
     if (result) {
       print(*result);
       continue;
@@ -74,10 +91,11 @@ int render_lines(const PromptFlags& flags, const TextParts& parts) {
 int prompt(const PromptFlags& flags) {
   const auto parts = open_text_parts(flags.common.model);
   if (!parts) return fail(parts.error(), flags.common.json);
-  if (flags.jsonl) return render_lines(flags, *parts);
+  Towers towers(flags.common, flags.media);
+  if (flags.jsonl) return render_lines(flags, *parts, towers);
   const auto request = read_all(stdin, stdin_name);
   if (!request) return fail(request.error(), flags.common.json);
-  const auto result = render(*request, flags, *parts);
+  const auto result = render(*request, flags, *parts, towers);
   if (!result) return fail(result.error(), flags.common.json);
   if (flags.common.json) {
     print(*result);
@@ -97,6 +115,7 @@ void add_prompt(Program& program) {
   CLI::App* command = program.app.add_subcommand("prompt", "Conversation (JSON on stdin) to prompt");
   auto flags = std::make_shared<PromptFlags>();
   add_common_flags(*command, flags->common);
+  add_media_settings(*command, flags->media);
   command->add_flag("--jsonl", flags->jsonl,
                     "One conversation per line, answered by {\"text\":...} or {\"ids\":...}");
   command->add_flag("--ids", flags->ids, "Token ids instead of text");

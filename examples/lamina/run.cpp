@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina run`: one turn, streamed.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "lines.hpp"
+#include "media.hpp"
 #include "text_parts.hpp"
 
 namespace program {
@@ -27,15 +29,22 @@ struct RunFlags {
   std::string tokens;
 };
 
-/// What is asked, as ids.
+/// What is asked, as ids and soft rows.
 struct RunPrompt {
-  std::vector<lamina::TokenId> ids;
+  lamina::EncodedPrompt encoded;
   lamina::AnswerForm form = lamina::AnswerForm::parsed;
   lamina::ResponseStart start = lamina::ResponseStart::answer;
 };
 
-lamina::Result<RunPrompt> chat_prompt(const RunFlags& flags, const lamina::Tokenizer& tokenizer,
-                                      lamina::TemplateSize size) {
+/// What was opened, as far as prompts need it.
+struct PromptNeeds {
+  const lamina::Tokenizer& tokenizer;
+  lamina::TemplateSize size;
+  std::uint32_t hidden;
+  Towers& towers;
+};
+
+lamina::Result<RunPrompt> chat_prompt(const RunFlags& flags, const PromptNeeds& needs) {
   lamina::Conversation conversation;
   conversation.enable_thinking = flags.generation.think;
   lamina::Message message;
@@ -46,22 +55,29 @@ lamina::Result<RunPrompt> chat_prompt(const RunFlags& flags, const lamina::Token
   }
   message.role = "user";
   message.content = flags.text;
+  if (!flags.media.sources.empty()) {
+    auto parts = needs.towers.encode_parts(flags.media.sources);
+    if (!parts) return parts.error();
+    if (!is_blank(flags.text)) parts->push_back(lamina::text_part(flags.text));
+    message.content = std::move(*parts);
+  }
   conversation.messages.push_back(message);
-  const auto prompt = lamina::render_chat(conversation, size);
+  const auto prompt = lamina::render_chat(conversation, needs.size);
   if (!prompt) return prompt.error();
   RunPrompt result;
-  LAMINA_TRY(tokenizer.encode(prompt->spans(), result.ids, lamina::Bos::once));
+  auto encoded = lamina::encode_prompt(*prompt, needs.tokenizer, needs.hidden);
+  if (!encoded) return encoded.error();
+  result.encoded = std::move(*encoded);
   if (lamina::starts_in_thought(prompt->text())) result.start = lamina::ResponseStart::thought;
   return result;
 }
 
 /// Text without a template: special texts count, as in `lamina logits --prompt`.
-lamina::Result<RunPrompt> raw_prompt(const RunFlags& flags, const lamina::Tokenizer& tokenizer) {
-  RunPrompt result{{}, lamina::AnswerForm::raw};
-  const lamina::TextSpan span{flags.text, lamina::Special::match};
-  LAMINA_TRY(tokenizer.encode(std::span(&span, 1), result.ids, lamina::Bos::once));
-  LAMINA_TRY(check_text_only(result.ids, tokenizer, "--raw"));
-  return result;
+lamina::Result<RunPrompt> raw_prompt(const RunFlags& flags, const PromptNeeds& needs) {
+  auto encoded =
+      encode_raw_prompt(flags.text, flags.media.sources, needs.tokenizer, needs.hidden, needs.towers);
+  if (!encoded) return encoded.error();
+  return RunPrompt{std::move(*encoded), lamina::AnswerForm::raw};
 }
 
 int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& given) {
@@ -71,16 +87,20 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
   if (!file) return fail(file.error(), json);
   // Ids need no tokenizer: without one, the answer has ids only.
   if (!file->tokenizer && given.empty()) return fail(file->tokenizer.error(), json);
-  lamina::Result<RunPrompt> prompt = RunPrompt{given, lamina::AnswerForm::raw};
+  Towers towers(flags.common, flags.media);
+  lamina::Result<RunPrompt> prompt = RunPrompt{{given, {}, {}}, lamina::AnswerForm::raw};
   if (given.empty()) {
-    prompt = flags.raw ? raw_prompt(flags, *file->tokenizer)
-                       : chat_prompt(flags, *file->tokenizer, file->weights.description.template_size());
+    const PromptNeeds needs{*file->tokenizer, file->weights.description.template_size(),
+                            static_cast<std::uint32_t>(file->weights.description.hidden), towers};
+    prompt = flags.raw ? raw_prompt(flags, needs) : chat_prompt(flags, needs);
   }
   if (!prompt) return fail(prompt.error(), json);
   const std::uint32_t context = context_for(flags.common, file->weights.description.max_context);
-  if (const auto status = check_length(prompt->ids.size(), context, file->weights); !status)
+  if (const auto status = check_length(prompt->encoded.ids.size(), context, file->weights); !status)
     return fail(status.error(), json);
-  auto engine = start(std::move(*file), flags.common);
+  // Where the rows of a picture see each other, one pass must hold them all.
+  const std::uint32_t rows = std::max(lamina::SessionOptions{}.chunk, largest_block(prompt->encoded.owners));
+  auto engine = start(std::move(*file), flags.common, {.chunk = rows});
   if (!engine) return fail(engine.error(), json);
   auto generator = lamina::Generator::create(
       *engine->model, generation_options(*engine->model, flags.common, flags.generation));
@@ -88,7 +108,8 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
 
   note_demo(flags.common);
   AnswerView view(flags.common, engine->session->options().chunk);
-  const auto answer = generator->answer(*engine->session, {prompt->ids, prompt->form, prompt->start}, view);
+  const auto answer =
+      generator->answer(*engine->session, {prompt->encoded.tokens(), prompt->form, prompt->start}, view);
   view.finish();
   if (!answer) return fail(answer.error(), json);
   if (json) print(answer_json(*answer, engine->load_seconds));
@@ -98,9 +119,12 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
 
 int run(RunFlags& flags) {
   const bool json = flags.common.json;
-  if (const auto status = check_media(flags.media); !status) return fail(status.error(), json);
   constexpr std::string_view example = "lamina run \"Reverse lamina.\"";
   if (!flags.tokens.empty()) {
+    if (!flags.media.sources.empty()) {
+      return fail_usage("run: pictures, sounds and videos go with a text, not with --tokens",
+                        "lamina run --image FILE \"What is this?\"", json);
+    }
     if (flags.has_text) return fail_usage("run: --tokens stands instead of a text", example, json);
     const auto ids = parse_ids(flags.tokens, "--tokens");
     if (!ids) return fail_usage(describe(ids.error()).view(), "lamina run --tokens 2,5,7", json);
@@ -131,7 +155,10 @@ void add_run(Program& program) {
                     "No chat template: the text as it is, special tokens match, <bos> added once");
   command->add_option("--tokens", flags->tokens, "Token ids instead of a text, no template: 2,5,7");
   command->footer(std::string(demo_exercises));
-  command->callback([&program, flags] { program.action = [flags] { return run(*flags); }; });
+  command->callback([&program, command, flags] {
+    flags->media.put_in_order(*command);
+    program.action = [flags] { return run(*flags); };
+  });
 }
 
 }  // namespace program

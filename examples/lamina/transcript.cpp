@@ -55,7 +55,9 @@ Json content_json(const lamina::Content& content) {
     if (part.kind == Kind::text) {
       parts.push_back({{"type", "text"}, {"text", part.text}});
     } else {
-      parts.push_back({{"type", part.type_name()}});
+      Json entry{{"type", part.type_name()}};
+      if (!part.source.empty()) entry["url"] = part.source;
+      parts.push_back(std::move(entry));
     }
   }
   return parts;
@@ -106,11 +108,9 @@ lamina::Result<lamina::Conversation> load_transcript(const std::string& path) {
   const auto text = read_all(file.get(), path);
   if (!text) return text.error();
   auto conversation = lamina::read_chat_json(*text);
-  const lamina::Status readable =
-      conversation ? lamina::check_encoded(*conversation) : lamina::Status(conversation.error());
-  if (readable) return conversation;
-  lamina::Error error = readable.error();
-  error.where = lamina::place(path, readable.error().where);
+  if (conversation) return conversation;
+  lamina::Error error = conversation.error();
+  error.where = lamina::place(path, conversation.error().where);
   return error;
 }
 

@@ -48,10 +48,10 @@ struct ContentPart {
 /// A part that was encoded: a picture, a sound or a video.
 [[nodiscard]] inline ContentPart media_part(EncodedMedia media) {
   ContentPart part;
-  const SoftKind kind = media.pieces.empty() ? SoftKind::image : media.pieces.front().kind();
-  part.kind = kind == SoftKind::image   ? ContentPart::Kind::image
-              : kind == SoftKind::video ? ContentPart::Kind::video
-                                        : ContentPart::Kind::audio;
+  const Medium kind = media.pieces.empty() ? Medium::image : media.pieces.front().kind();
+  part.kind = kind == Medium::image   ? ContentPart::Kind::image
+              : kind == Medium::video ? ContentPart::Kind::video
+                                      : ContentPart::Kind::audio;
   part.media = std::move(media);
   return part;
 }

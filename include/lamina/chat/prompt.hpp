@@ -26,11 +26,12 @@ class Prompt {
   /// Appends text of the caller, which can never become a special token.
   void untrusted(std::string_view text) { append(text, Special::ignore); }
 
-  /// Appends the place of a picture, sound or video as the template marks it, `mark`, and what belongs there:
-  /// videos frame by frame, with their times.
+  /// Appends the place of a picture, sound or video as the template marks it, `mark`, and what belongs there.
+  /// Of a video every frame has the mark of a picture, since some vocabularies have none for videos, behind
+  /// its time.
   void media(std::string_view mark, const EncodedMedia& media) {
     if (media.pieces.empty()) return trusted(mark);  // a place that stays empty
-    if (media.pieces.front().kind() != SoftKind::video) {
+    if (media.pieces.front().kind() != Medium::video) {
       trusted(mark);
       media_.push_back(media.pieces);
       return;
@@ -39,7 +40,7 @@ class Prompt {
       const auto whole = static_cast<std::uint64_t>(i < media.seconds.size() ? media.seconds[i] : 0.0);
       trusted(lamina::text("%s%02llu:%02llu ", i > 0 ? " " : "", static_cast<unsigned long long>(whole / 60),
                            static_cast<unsigned long long>(whole % 60)));
-      trusted(mark);
+      trusted("<|image|>");
       media_.push_back({media.pieces[i]});
     }
   }
@@ -116,7 +117,7 @@ struct EncodedPrompt {
     const std::vector<SoftTokens>& pieces = media[used++];
     prompt.ids.push_back(marks_sound ? special.audio_open : special.image_open);
     for (const SoftTokens& piece : pieces) {
-      if ((piece.kind() == SoftKind::audio) != marks_sound) {
+      if ((piece.kind() == Medium::audio) != marks_sound) {
         return Error{ErrorCode::unsupported,
                      "prompt",
                      "another kind of media stands where this one belongs",

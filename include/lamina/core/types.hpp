@@ -53,6 +53,9 @@ enum class BlockMask : std::uint8_t {
   all_layers,    ///< everywhere and whatever the window, as some versions of the reference do for 12B
 };
 
+/// What is shown or played to a model.
+enum class Medium : std::uint8_t { image, video, audio };
+
 /// Which of the two published chat templates a model was trained with: they differ in the empty thought block
 /// that keeps large models from thinking.
 enum class TemplateSize : std::uint8_t {
@@ -80,6 +83,9 @@ enum class TemplateSize : std::uint8_t {
   return m == BlockMask::local_layers || m == BlockMask::all_layers;
 }
 
+[[nodiscard]] constexpr std::string_view name_of(Medium medium) noexcept {
+  return medium == Medium::image ? "image" : medium == Medium::video ? "video" : "audio";
+}
 [[nodiscard]] constexpr std::string_view name_of(Precision p) noexcept {
   return p == Precision::fast ? "fast" : "exact";
 }

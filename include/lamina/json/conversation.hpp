@@ -68,6 +68,26 @@ template <class Read>
   return Done{};
 }
 
+/// Where a picture, sound or video is: {"image_url": {"url": …}} or {"image_url": …}, {"input_audio":
+/// {"data": base64, "format": …}}, or a string under the name of its kind, "url" or "path". May be missing.
+[[nodiscard]] inline Status read_source(const Value& item, ContentPart& part) {
+  for (const std::string_view key :
+       {"image_url", "audio_url", "video_url", "input_audio", "image", "audio", "video", "url", "path"}) {
+    const Value* value = find_set(item, key);
+    if (value == nullptr) continue;
+    if (!value->is(Value::Kind::object)) return read_text(item, key, part.source);
+    const Value* data = find_set(*value, "data");
+    if (data == nullptr) return read_text(*value, "url", part.source);
+    std::string base64;
+    std::string format;
+    LAMINA_TRY(read_text(*value, "data", base64));
+    LAMINA_TRY(read_text(*value, "format", format));
+    part.source = "data:audio/" + (format.empty() ? std::string("wav") : format) + ";base64," + base64;
+    return Done{};
+  }
+  return Done{};
+}
+
 /// One part of a message. Where the template needs a text, in what the model or a tool said, it may not be
 /// missing.
 [[nodiscard]] inline Status read_part(const Value& item, std::string_view role,
@@ -87,6 +107,7 @@ template <class Read>
     return wrong_kind("text", "a string", text == nullptr ? Value{} : *text);
   }
   if (text != nullptr) part.text = text->text;
+  if (part.kind != Kind::text && part.kind != Kind::other) LAMINA_TRY(read_source(item, part));
   parts.push_back(std::move(part));
   return Done{};
 }

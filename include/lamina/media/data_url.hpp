@@ -9,15 +9,14 @@
 #include <utility>
 
 #include <lamina/core/file_error.hpp>
+#include <lamina/core/types.hpp>
 #include <lamina/media/buffer.hpp>
 
 namespace lamina {
 
-enum class MediaKind : std::uint8_t { image, audio, video };
-
 /// Bytes that a data URL holds.
 struct DataUrl {
-  MediaKind kind = MediaKind::image;
+  Medium kind = Medium::image;
   std::string_view media_type;  ///< as written, "image/png": a view of the URL. What the bytes are, they say.
   Buffer<std::byte> bytes;
 };
@@ -123,9 +122,9 @@ inline constexpr std::array<std::uint8_t, 256> base64_values = [] {
   DataUrl result;
   result.media_type = media_type;
   if (detail::begins_with(media_type, "audio/")) {
-    result.kind = MediaKind::audio;
+    result.kind = Medium::audio;
   } else if (detail::begins_with(media_type, "video/")) {
-    result.kind = MediaKind::video;
+    result.kind = Medium::video;
   } else if (!detail::begins_with(media_type, "image/")) {
     return file_error(ErrorCode::unsupported, where, "type of a data URL", "image/, audio/ or video/",
                       media_type);

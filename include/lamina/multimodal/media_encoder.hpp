@@ -101,7 +101,7 @@ class MediaEncoder {
   [[nodiscard]] static Status bind(const MediaFile& file, MediaKind input,
                                    std::span<const EncoderEntry* const> entries, Tower& tower);
   [[nodiscard]] Status check_tower(const Tower& tower, std::string_view what) const noexcept;
-  [[nodiscard]] Result<SoftTokens> encode(const Tower& tower, const MediaInput& input, SoftKind kind,
+  [[nodiscard]] Result<SoftTokens> encode(const Tower& tower, const MediaInput& input, Medium kind,
                                           const EncodeOptions& options) const;
 
   Counted<Owned> owned_;
@@ -159,7 +159,7 @@ inline Status MediaEncoder::check_tower(const Tower& tower, std::string_view wha
                     text("the model has no tower for %s", what.data()), {}, {}, "leave them out");
 }
 
-inline Result<SoftTokens> MediaEncoder::encode(const Tower& tower, const MediaInput& input, SoftKind kind,
+inline Result<SoftTokens> MediaEncoder::encode(const Tower& tower, const MediaInput& input, Medium kind,
                                                const EncodeOptions& options) const {
   const auto shape = tower.entry->shape_of(input);
   if (!shape) return shape.error();
@@ -182,7 +182,7 @@ inline Result<EncodedMedia> MediaEncoder::see(Picture picture, const PictureOpti
   }
   const auto input = MediaInput::picture(picture.rgb(), static_cast<std::uint32_t>(picture.width()),
                                          static_cast<std::uint32_t>(picture.height()));
-  auto soft = encode(owned_->vision, input, SoftKind::image, encoding);
+  auto soft = encode(owned_->vision, input, Medium::image, encoding);
   if (!soft) return soft.error();
   EncodedMedia media;
   media.pieces.push_back(std::move(*soft));
@@ -196,7 +196,7 @@ inline Result<EncodedMedia> MediaEncoder::watch(const Video& video, const Encode
     const Picture& picture = frame.picture;
     const auto input = MediaInput::picture(picture.rgb(), static_cast<std::uint32_t>(picture.width()),
                                            static_cast<std::uint32_t>(picture.height()));
-    auto soft = encode(owned_->vision, input, SoftKind::video, encoding);
+    auto soft = encode(owned_->vision, input, Medium::video, encoding);
     if (!soft) return soft.error();
     media.pieces.push_back(std::move(*soft));
     media.seconds.push_back(frame.seconds);
@@ -215,10 +215,10 @@ inline Result<EncodedMedia> MediaEncoder::hear(const Sound& sound, TooLong too_l
     LAMINA_TRY(check_samples(clip));
     Result<SoftTokens> soft = [&]() -> Result<SoftTokens> {
       if (kind == AudioFrontEnd::frames)
-        return encode(owned_->audio, MediaInput::samples(clip), SoftKind::audio, encoding);
+        return encode(owned_->audio, MediaInput::samples(clip), Medium::audio, encoding);
       const auto features = log_mel(clip);
       if (!features) return features.error();
-      return encode(owned_->audio, MediaInput::log_mel(features->values.span()), SoftKind::audio, encoding);
+      return encode(owned_->audio, MediaInput::log_mel(features->values.span()), Medium::audio, encoding);
     }();
     if (!soft) return soft.error();
     media.pieces.push_back(std::move(*soft));

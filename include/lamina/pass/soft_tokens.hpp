@@ -18,13 +18,6 @@
 
 namespace lamina {
 
-/// What soft tokens were made of.
-enum class SoftKind : std::uint8_t { image, video, audio };
-
-[[nodiscard]] constexpr std::string_view name_of(SoftKind kind) noexcept {
-  return kind == SoftKind::image ? "image" : kind == SoftKind::video ? "video" : "audio";
-}
-
 /// Rows of embeddings, made once by an encoder. Immutable; a copy is another owner of the same rows.
 ///
 /// Every row has an id, made of its bits, that no vocabulary has: equal ids stand for equal rows. So a prompt
@@ -33,8 +26,7 @@ enum class SoftKind : std::uint8_t { image, video, audio };
 class SoftTokens {
  public:
   /// Takes `rows` [count, hidden]. Errors: bad_argument (no whole rows), out_of_memory
-  [[nodiscard]] static Result<SoftTokens> create(SoftKind kind, std::vector<float> rows,
-                                                 std::uint32_t hidden) {
+  [[nodiscard]] static Result<SoftTokens> create(Medium kind, std::vector<float> rows, std::uint32_t hidden) {
     if (hidden == 0 || rows.empty() || rows.size() % hidden != 0) {
       return Error{ErrorCode::bad_argument,  "soft tokens",
                    "are no whole rows",      text("a multiple of %u numbers", hidden),
@@ -49,7 +41,7 @@ class SoftTokens {
     return made;
   }
 
-  [[nodiscard]] SoftKind kind() const noexcept { return shared_->kind; }
+  [[nodiscard]] Medium kind() const noexcept { return shared_->kind; }
   [[nodiscard]] std::uint32_t count() const noexcept {
     return static_cast<std::uint32_t>(shared_->ids.size());
   }
@@ -58,12 +50,12 @@ class SoftTokens {
   [[nodiscard]] std::span<const TokenId> ids() const noexcept { return shared_->ids; }  ///< [count]
   /// Where they stand in a prompt; views this object's rows.
   [[nodiscard]] SoftRows at(std::uint32_t first) const noexcept {
-    return {first, count(), shared_->rows.data(), kind() != SoftKind::audio};
+    return {first, count(), shared_->rows.data(), kind() != Medium::audio};
   }
 
  private:
   struct Shared {
-    SoftKind kind;
+    Medium kind;
     std::uint32_t hidden;
     std::vector<float> rows;
     std::vector<TokenId> ids;

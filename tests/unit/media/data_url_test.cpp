@@ -14,7 +14,7 @@
 namespace {
 
 using lamina::ErrorCode;
-using lamina::MediaKind;
+using lamina::Medium;
 
 std::string decoded(std::string_view digits) {
   const auto bytes = lamina::decode_base64(digits, 1000, "test");
@@ -69,16 +69,16 @@ TEST_CASE("data URLs: pictures, sounds and videos, with and without parameters")
   const std::string_view url = "data:image/png;base64,Zm9v";
   const auto image = lamina::decode_data_url(url, 100);
   REQUIRE_MESSAGE(static_cast<bool>(image), message_of(image));
-  CHECK(image->kind == MediaKind::image);
+  CHECK(image->kind == Medium::image);
   CHECK(image->media_type == "image/png");
   CHECK(image->bytes.size() == 3);
   const auto audio = lamina::decode_data_url("DATA:Audio/WAV;codecs=1;BASE64,Zg==", 100);
   REQUIRE_MESSAGE(static_cast<bool>(audio), message_of(audio));
-  CHECK(audio->kind == MediaKind::audio);
+  CHECK(audio->kind == Medium::audio);
   CHECK(audio->media_type == "Audio/WAV");
   const auto video = lamina::decode_data_url("data:video/mp4;base64,Zg==", 100);
   REQUIRE_MESSAGE(static_cast<bool>(video), message_of(video));
-  CHECK(video->kind == MediaKind::video);
+  CHECK(video->kind == Medium::video);
 }
 
 TEST_CASE("data URLs: what is none, or of another kind, is named") {
