@@ -12,8 +12,10 @@
 #define LAMINA_LAYERS_ATTENTION_STEPS_INL_HPP
 #endif
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 
 #include <lamina/attention/attend-inl.hpp>
@@ -33,15 +35,54 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 template <class Kind>
 struct AttentionSizes {
   static constexpr AttnShape shape = Kind::shape;
-  static constexpr std::uint32_t heads = shape.heads;        ///< H
-  static constexpr std::uint32_t kv_heads = shape.kv_heads;  ///< G
-  static constexpr std::uint32_t head_dim = shape.head_dim;  ///< d
+  static constexpr std::uint32_t heads = shape.heads;          ///< H
+  static constexpr std::uint32_t kv_heads = shape.kv_heads;    ///< G
+  static constexpr std::uint32_t head_dim = shape.head_dim;    ///< d
+  static constexpr std::uint32_t slot = head_slot_of<Kind>();  ///< a head with the zeros behind it
   static constexpr std::uint32_t query_width = heads * head_dim;
   static constexpr std::uint32_t kv_width = kv_heads * head_dim;
+  static constexpr std::uint32_t query_stride = heads * slot;  ///< floats from row to row
+  static constexpr std::uint32_t kv_stride = kv_heads * slot;
   static constexpr std::uint32_t axes = rope_axes_of<Kind>();
   static constexpr std::uint32_t pairs = rotary_pairs_of<Kind>();  ///< on each axis
   static constexpr HeadNorms norms = head_norms_of<Kind>();
 };
+
+// --- Slots: heads with zeros behind them ---
+
+namespace detail {
+
+/// Moves the heads of one row [heads, d] apart, to [heads, slot] with zeros; in place.
+template <class Kind>
+HWY_INLINE void open_slots(float* row, std::uint32_t heads) noexcept {
+  using Sizes = AttentionSizes<Kind>;
+  if constexpr (Sizes::slot != Sizes::head_dim) {
+    for (std::uint32_t head = heads; head-- > 0;) {
+      float* slot = row + std::size_t{head} * Sizes::slot;
+      std::memmove(slot, row + std::size_t{head} * Sizes::head_dim, Sizes::head_dim * sizeof(float));
+      std::fill_n(slot + Sizes::head_dim, Sizes::slot - Sizes::head_dim, 0.0F);
+    }
+  }
+}
+
+/// The reverse for the query heads of all rows [T, H, slot].
+template <class Kind>
+void close_slots(const Pass& pass, float* rows) noexcept {
+  using Sizes = AttentionSizes<Kind>;
+  if constexpr (Sizes::slot != Sizes::head_dim) {
+    pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
+      for (std::size_t i = range.first; i < range.first + range.count; ++i) {
+        float* row = rows + i * Sizes::query_stride;
+        for (std::uint32_t head = 1; head < Sizes::heads; ++head) {
+          std::memmove(row + std::size_t{head} * Sizes::head_dim, row + std::size_t{head} * Sizes::slot,
+                       Sizes::head_dim * sizeof(float));
+        }
+      }
+    });
+  }
+}
+
+}  // namespace detail
 
 // --- Project ---
 
@@ -55,8 +96,10 @@ inline void project(const Pass& pass, std::initializer_list<Product> products) n
 /// branch [T, D] = W_o attended, with W_o [D, H d].
 template <class Kind>
 void project_attended(const Pass& pass, const Linear& output) noexcept {
-  constexpr std::uint32_t width = AttentionSizes<Kind>::query_width;
-  ProductInput attended(pass, pass.work.codes, pass.work.attended, pass.rows, width, width);
+  using Sizes = AttentionSizes<Kind>;
+  detail::close_slots<Kind>(pass, pass.work.attended);
+  ProductInput attended(pass, pass.work.codes, pass.work.attended, pass.rows, Sizes::query_width,
+                        Sizes::query_stride);
   multiply(pass, attended, {{output, pass.work.branch, pass.hidden}});
 }
 
@@ -139,7 +182,7 @@ HWY_INLINE bool finish_query(const Pass& pass, const RotaryRows& rotary, std::si
   return finite;
 }
 
-/// Writes key and value of one row [G, d] to its place in the cache.
+/// Writes key and value of one row [G, slot] to its place in the cache.
 template <class Kind>
 HWY_INLINE void store_row(const Pass& pass, std::size_t row, const float* key, const float* value) noexcept {
   const PassRow& place = pass.row(row);
@@ -157,7 +200,8 @@ HWY_INLINE void store_row(const Pass& pass, std::size_t row, const float* key, c
 /// Effects   reports numbers that are not finite
 template <class Kind>
 void store_keys_and_values(const Pass& pass, const float* k_norm, const RotaryRows& rotary) noexcept {
-  constexpr std::uint32_t width = AttentionSizes<Kind>::kv_width;
+  using Sizes = AttentionSizes<Kind>;
+  constexpr std::uint32_t width = Sizes::kv_stride;
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
     bool finite = true;
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
@@ -165,6 +209,8 @@ void store_keys_and_values(const Pass& pass, const float* k_norm, const RotaryRo
       float* value = pass.work.value + row * width;
       finite &= finish_value<Kind>(pass, Kind::shape.key_is_value ? key : value, value);
       finite &= finish_key<Kind>(pass, rotary, row, key, k_norm);
+      detail::open_slots<Kind>(key, Sizes::kv_heads);
+      detail::open_slots<Kind>(value, Sizes::kv_heads);
       store_row<Kind>(pass, row, key, value);
     }
     if (!finite) pass.report_not_finite(PassFault::inside);
@@ -179,11 +225,13 @@ void store_keys_and_values(const Pass& pass, const float* k_norm, const RotaryRo
 /// Effects   reports numbers that are not finite
 template <class Kind>
 void finish_queries(const Pass& pass, const float* q_norm, const RotaryRows& rotary) noexcept {
-  constexpr std::uint32_t width = AttentionSizes<Kind>::query_width;
+  using Sizes = AttentionSizes<Kind>;
+  constexpr std::uint32_t width = Sizes::query_stride;
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
     bool finite = true;
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
       finite &= finish_query<Kind>(pass, rotary, row, pass.work.query + row * width, q_norm);
+      detail::open_slots<Kind>(pass.work.query + row * width, Sizes::heads);
     }
     if (!finite) pass.report_not_finite(PassFault::inside);
   });
@@ -280,9 +328,11 @@ void attend_all(const Pass& pass) noexcept {
   }
   const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended, pass.rows, Sizes::heads};
   with_cache_format(pass.cache, [&](auto format) noexcept {
-    detail::attend_rows<LayoutOf<Kind, format()>>(pass, rows, Sizes::kv_heads);
+    // Rows that see their block are an encoder's, which keeps no int8.
+    if constexpr (!sees_block_of<Kind>() || format() != CacheFormat::int8)
+      detail::attend_rows<LayoutOf<Kind, format()>>(pass, rows, Sizes::kv_heads);
   });
-  pass.show(PassValue::attended, pass.work.attended, Sizes::query_width);
+  pass.show(PassValue::attended, pass.work.attended, Sizes::query_stride);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
