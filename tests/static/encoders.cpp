@@ -91,8 +91,11 @@ static_assert(la::AttentionKind<Attention>);
 static_assert(la::rope_axes_of<Attention>() == 2 && la::rotary_pairs_of<Attention>() == 16 &&
               la::rope_base_of<Attention>() == 100.0F && la::sees_block_of<Attention>() &&
               la::clamps_inputs_of<Attention>() && la::query_scale_of<Attention>() == 1.0F);
+static_assert(la::head_slot_of<Attention>() == 64 &&
+              la::head_slot_of<la::Gemma4VisionLarge::Attention>() == 96);
 using Local = la::LocalAttention<la::AttnShape{.heads = 2, .kv_heads = 1, .head_dim = 8, .window = 4}>;
-static_assert(la::rope_axes_of<Local>() == 1 && !la::sees_block_of<Local>());
+static_assert(la::rope_axes_of<Local>() == 1 && la::head_slot_of<Local>() == 8 &&
+              !la::sees_block_of<Local>());
 static_assert(la::FfnKind<la::PatchFfn<8>> && la::clamps_inputs_of<la::PatchFfn<8, true>>());
 
 }  // namespace

@@ -34,6 +34,9 @@ struct PassWidths {
     using Attention = typename LayerType::attention;
     using Layout = LayoutOf<Attention, CacheFormat::f32>;  // scratch does not depend on the cache's format
     constexpr AttnShape shape = Attention::shape;
+    static_assert(
+        head_slot_of<Attention>() == shape.head_dim && !sees_block_of<Attention>(),
+        "lamina: AttentionKind: head_slot and sees_block are facts of encoders' kinds; leave them out");
     constexpr std::uint32_t group = shape.heads / shape.kv_heads;
     query = std::max(query, static_cast<std::size_t>(shape.heads * shape.head_dim));
     kv = std::max(kv, static_cast<std::size_t>(shape.kv_heads * shape.head_dim));

@@ -65,13 +65,13 @@ struct AttentionKernel {
   }
 
   static Product query_of(const Pass& pass, const AttentionWeights& w) noexcept {
-    return {w.q, pass.work.query, Sizes::query_width};
+    return {w.q, pass.work.query, Sizes::query_stride};
   }
   static Product key_of(const Pass& pass, const AttentionWeights& w) noexcept {
-    return {w.k, pass.work.key, Sizes::kv_width};
+    return {w.k, pass.work.key, Sizes::kv_stride};
   }
   static Product value_of(const Pass& pass, const AttentionWeights& w) noexcept {
-    return {w.v, pass.work.value, Sizes::kv_width};  // absent where V is the raw key: multiplies nothing
+    return {w.v, pass.work.value, Sizes::kv_stride};  // absent where V is the raw key: multiplies nothing
   }
 };
 

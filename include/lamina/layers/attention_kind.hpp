@@ -18,7 +18,7 @@ namespace lamina {
 /// a).
 template <AttentionKind Kind, CacheFormat Format>
 using LayoutOf =
-    KvRowLayout<Kind::shape.head_dim, Format, Kind::shape.key_is_value ? rotary_pairs_of<Kind>() : 0>;
+    KvRowLayout<head_slot_of<Kind>(), Format, Kind::shape.key_is_value ? rotary_pairs_of<Kind>() : 0>;
 
 /// Whether a row at `position` may see `keys` in a layer whose cache keeps `window` tokens (0: all): nothing
 /// later than itself, for a later token may belong to a pass that has not run, and nothing that the ring may

@@ -23,26 +23,13 @@
 #include <lamina/rows/norm-inl.hpp>
 #include <lamina/rows/rope-inl.hpp>
 #include <lamina/layers/attention_kind.hpp>
+#include <lamina/layers/attention_sizes-inl.hpp>
 #include <lamina/pass/pass.hpp>
 #include <lamina/pass/products.hpp>
 #include <lamina/pass/rows.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
-
-/// The numbers of a kind's shape, as sizes.
-template <class Kind>
-struct AttentionSizes {
-  static constexpr AttnShape shape = Kind::shape;
-  static constexpr std::uint32_t heads = shape.heads;        ///< H
-  static constexpr std::uint32_t kv_heads = shape.kv_heads;  ///< G
-  static constexpr std::uint32_t head_dim = shape.head_dim;  ///< d
-  static constexpr std::uint32_t query_width = heads * head_dim;
-  static constexpr std::uint32_t kv_width = kv_heads * head_dim;
-  static constexpr std::uint32_t axes = rope_axes_of<Kind>();
-  static constexpr std::uint32_t pairs = rotary_pairs_of<Kind>();  ///< on each axis
-  static constexpr HeadNorms norms = head_norms_of<Kind>();
-};
 
 // --- Project ---
 
@@ -56,8 +43,10 @@ inline void project(const Pass& pass, std::initializer_list<Product> products) n
 /// branch [T, D] = W_o attended, with W_o [D, H d].
 template <class Kind>
 void project_attended(const Pass& pass, const Linear& output) noexcept {
-  constexpr std::uint32_t width = AttentionSizes<Kind>::query_width;
-  ProductInput attended(pass, pass.work.codes, pass.work.attended, pass.rows, width, width);
+  using Sizes = AttentionSizes<Kind>;
+  detail::close_slots<Kind>(pass, pass.work.attended);
+  ProductInput attended(pass, pass.work.codes, pass.work.attended, pass.rows, Sizes::query_width,
+                        Sizes::query_stride);
   multiply(pass, attended, {{output, pass.work.branch, pass.hidden}});
 }
 
@@ -140,7 +129,7 @@ HWY_INLINE bool finish_query(const Pass& pass, const RotaryRows& rotary, std::si
   return finite;
 }
 
-/// Writes key and value of one row [G, d] to its place in the cache.
+/// Writes key and value of one row [G, slot] to its place in the cache.
 template <class Kind>
 HWY_INLINE void store_row(const Pass& pass, std::size_t row, const float* key, const float* value) noexcept {
   const PassRow& place = pass.row(row);
@@ -158,7 +147,8 @@ HWY_INLINE void store_row(const Pass& pass, std::size_t row, const float* key, c
 /// Effects   reports numbers that are not finite
 template <class Kind>
 void store_keys_and_values(const Pass& pass, const float* k_norm, const RotaryRows& rotary) noexcept {
-  constexpr std::uint32_t width = AttentionSizes<Kind>::kv_width;
+  using Sizes = AttentionSizes<Kind>;
+  constexpr std::uint32_t width = Sizes::kv_stride;
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
     bool finite = true;
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
@@ -166,6 +156,8 @@ void store_keys_and_values(const Pass& pass, const float* k_norm, const RotaryRo
       float* value = pass.work.value + row * width;
       finite &= finish_value<Kind>(pass, Kind::shape.key_is_value ? key : value, value);
       finite &= finish_key<Kind>(pass, rotary, row, key, k_norm);
+      detail::open_slots<Kind>(key, Sizes::kv_heads);
+      detail::open_slots<Kind>(value, Sizes::kv_heads);
       store_row<Kind>(pass, row, key, value);
     }
     if (!finite) pass.report_not_finite(PassFault::inside);
@@ -180,11 +172,13 @@ void store_keys_and_values(const Pass& pass, const float* k_norm, const RotaryRo
 /// Effects   reports numbers that are not finite
 template <class Kind>
 void finish_queries(const Pass& pass, const float* q_norm, const RotaryRows& rotary) noexcept {
-  constexpr std::uint32_t width = AttentionSizes<Kind>::query_width;
+  using Sizes = AttentionSizes<Kind>;
+  constexpr std::uint32_t width = Sizes::query_stride;
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) HWY_ATTR {
     bool finite = true;
     for (std::size_t row = range.first; row < range.first + range.count; ++row) {
       finite &= finish_query<Kind>(pass, rotary, row, pass.work.query + row * width, q_norm);
+      detail::open_slots<Kind>(pass.work.query + row * width, Sizes::heads);
     }
     if (!finite) pass.report_not_finite(PassFault::inside);
   });
@@ -288,9 +282,11 @@ void attend_all(const Pass& pass) noexcept {
   }
   const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended, pass.rows, Sizes::heads};
   with_cache_format(pass.cache, [&](auto format) noexcept {
-    detail::attend_rows<LayoutOf<Kind, format()>>(pass, rows, Sizes::kv_heads);
+    // Rows that see their block are an encoder's, which keeps no int8.
+    if constexpr (!sees_block_of<Kind>() || format() != CacheFormat::int8)
+      detail::attend_rows<LayoutOf<Kind, format()>>(pass, rows, Sizes::kv_heads);
   });
-  pass.show(PassValue::attended, pass.work.attended, Sizes::query_width);
+  pass.show(PassValue::attended, pass.work.attended, Sizes::query_stride);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

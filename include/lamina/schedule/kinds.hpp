@@ -93,6 +93,17 @@ constexpr bool sees_block_of() {
   }
 }
 
+/// Elements that a head takes while attention works on it: what the kind states as `head_slot`, else its
+/// head_dim. Those beyond head_dim are zeros: vectors divide a slot where they do not divide the head.
+template <class Kind>
+constexpr int head_slot_of() {
+  if constexpr (requires { Kind::head_slot; }) {
+    return Kind::head_slot;
+  } else {
+    return Kind::shape.head_dim;
+  }
+}
+
 /// Sliding-window attention, all pairs rotated; owns keys and values of the last `window` tokens.
 template <AttnShape S>
 struct LocalAttention {

@@ -38,8 +38,8 @@ struct EncoderWidths {
     using Attention = typename LayerType::attention;
     using Layout = LayoutOf<Attention, CacheFormat::f32>;  // scratch does not depend on the format
     constexpr AttnShape shape = Attention::shape;
-    query = std::max(query, static_cast<std::size_t>(shape.heads * shape.head_dim));
-    kv = std::max(kv, static_cast<std::size_t>(shape.kv_heads * shape.head_dim));
+    query = std::max(query, static_cast<std::size_t>(shape.heads * head_slot_of<Attention>()));
+    kv = std::max(kv, static_cast<std::size_t>(shape.kv_heads * head_slot_of<Attention>()));
     ffn = std::max(ffn, static_cast<std::size_t>(LayerType::ffn::width));
     if constexpr (requires { LayerType::more_width; })
       ffn = std::max(ffn, static_cast<std::size_t>(LayerType::more_width));

@@ -54,6 +54,8 @@ struct PatchAttention {
   static constexpr int rotary_pairs = S.head_dim / 4;  ///< on each axis
   static constexpr float rope_base = 100.0F;
   static constexpr bool sees_block = true;
+  /// Of 72 elements two vectors of four are the widest that divide them; 96 take whole ones.
+  static constexpr int head_slot = S.head_dim <= 32 ? S.head_dim : (S.head_dim + 31) / 32 * 32;
   static constexpr bool clamps_inputs = Clipped;
 };
 
