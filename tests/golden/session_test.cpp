@@ -17,11 +17,6 @@ namespace {
 
 using lamina::TokenId;
 
-std::string first_file(const std::string& name) {
-  const std::string directory = golden_path("text/" + name);
-  return std::filesystem::exists(directory + "/model.gguf") ? directory + "/model.gguf" : directory;
-}
-
 lamina::SessionOptions small_options() {
   lamina::SessionOptions options;
   options.context = 128;
