@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/json/reader.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/weights/gguf/metadata.hpp>
@@ -69,16 +70,18 @@ class JsonBuilder : public TreeBuilder<nlohmann::json, JsonBuilder> {
 
 /// Parses a small JSON file into a document.
 ///
-/// Errors   bad_file (too long, no JSON text, nested too deeply); names `source` and the byte
+/// Errors   bad_file (too long, no JSON text, nested too deeply), out_of_memory; names `source` and the byte
 [[nodiscard]] inline Result<nlohmann::json> parse_json(std::span<const std::byte> bytes,
                                                        std::string_view source, JsonLimits limits = {}) {
-  if (bytes.size() > limits.bytes) {
-    return bad_file(place(source), "JSON file is too long", text("at most %zu bytes", limits.bytes),
-                    text("%zu", bytes.size()));
-  }
-  detail::JsonBuilder builder(source, limits.depth);
-  LAMINA_TRY(detail::run_json(bytes, source, builder));
-  return std::move(builder.root());
+  return guard_memory(source, [&]() -> Result<nlohmann::json> {
+    if (bytes.size() > limits.bytes) {
+      return bad_file(place(source), "JSON file is too long", text("at most %zu bytes", limits.bytes),
+                      text("%zu", bytes.size()));
+    }
+    detail::JsonBuilder builder(source, limits.depth);
+    LAMINA_TRY(detail::run_json(bytes, source, builder));
+    return std::move(builder.root());
+  });
 }
 
 /// An object of a parsed file, read field by field; null counts as absent, and a field with two values is an
