@@ -140,8 +140,8 @@ class ConfigReader {
       bool global = (i + 1) % pattern == 0;
       if (types != nullptr) {
         const nlohmann::json& type = (*types)[i];
-        global = type == "full_attention";
-        if (!global && type != "sliding_attention") {
+        global = is_string(type, "full_attention");
+        if (!global && !is_string(type, "sliding_attention")) {
           return unsupported_field(
               text_, "layer_types", "layer type is not supported", "sliding_attention or full_attention",
               type.is_string() ? std::string_view(type.get_ref<const std::string&>()) : type.type_name());
