@@ -202,10 +202,30 @@ def licence_errors(project):
     return errors
 
 
+def shared_name_errors(project):
+    """Functions of one name in several test files of a program, which are compiled together: one would hide the other."""
+    function = re.compile(r"^(?!using|return|namespace|TEST_CASE|struct|class|enum)[A-Za-z_][\w:<>,.&*\[\] ]*[ &*>](\w+)\(", re.M)
+    errors = []
+    tests = project / "tests"
+    for folder in sorted(path for path in [tests / "golden", *tests.glob("unit/*")] if path.is_dir()):
+        seen = {}
+        for path in sorted(folder.glob("*.cpp")):
+            text = path.read_text(encoding="utf-8")
+            if "HWY_BEFORE_NAMESPACE" in text:  # compiled once per target, and alone
+                continue
+            for name in sorted(set(function.findall(text)) - {"main"}):
+                if name in seen:
+                    errors.append(f"{path.relative_to(project).as_posix()}:1: {name} is a function of {seen[name]}, too: "
+                                  "the files of a test program are compiled together, name it differently")
+                seen.setdefault(name, path.name)
+    return errors
+
+
 def check(project):
     """(errors, warnings, number of headers) of a whole project."""
     root = project / "include"
     errors, warnings = licence_errors(project) + citation_errors(project) + folder_errors(project), []
+    errors += shared_name_errors(project)
     headers = sorted(root.rglob("*.hpp"))
     for folder, files in sorted(Counter(path.parent for path in headers).items()):
         if files > MOST_FILES:
