@@ -3,6 +3,7 @@
 option(LAMINA_INSTALL "Make the install target" ${PROJECT_IS_TOP_LEVEL})
 option(LAMINA_NATIVE "Compile lamina's own programs for this machine's CPU" ${PROJECT_IS_TOP_LEVEL})
 option(LAMINA_DISPATCH "Compile the models of lamina's own programs once per CPU level and choose at run time" OFF)
+set(LAMINA_LEVELS sse4 avx2 avx512_vnni avx512_bf16 CACHE STRING "CPU levels of LAMINA_DISPATCH, lowest first")
 option(LAMINA_FFMPEG "Read video files through FFmpeg's libraries where they are found" ON)
 option(LAMINA_SNDFILE "Read FLAC, Ogg and MP3 through libsndfile where it is found" ON)
 option(LAMINA_BUILD_EXAMPLES "Build the program `lamina` and the examples" ${PROJECT_IS_TOP_LEVEL})

@@ -48,10 +48,13 @@ ONLY_IN = {
 # Intrinsics bridge what the oldest Highway lacks, in one header.
 INTRINSIC = r"\b_mm(256|512)?_\w+\s*\("
 INTRINSICS_IN = "simd/compat-inl.hpp"
+# The one place where exceptions of standard containers become errors.
+TRY = r"\btry\s*\{"
+TRY_IN = "core/guard.hpp"
 # words that must not occur in code (comments and strings aside), and what to do instead
 FORBIDDEN_WORDS = {
     r"\bthrow\b": "return an Error",
-    r"\btry\s*\{": "return an Error",
+    TRY: "return an Error: refused memory becomes one through core/guard.hpp",
     r"\b(dynamic_cast|typeid)\b": "the library builds with -fno-rtti",
     r"\b(std::)?(abort|exit|terminate|_Exit|quick_exit)\s*\(": "return an Error",
     r"(?<![A-Za-z_])(std::)?(printf|puts|fprintf|fputs|perror)\s*\(": "the library prints nothing",
@@ -138,7 +141,7 @@ def header_errors(root, path):
             errors.append((number, "unfinished work belongs in an issue, not in a comment"))
     for number, line in enumerate(code_only(text).split("\n"), 1):
         for pattern, remedy in FORBIDDEN_WORDS.items():
-            if pattern == INTRINSIC and name == INTRINSICS_IN:
+            if (pattern, name) in ((INTRINSIC, INTRINSICS_IN), (TRY, TRY_IN)):
                 continue
             match = re.search(pattern, line)
             if match and not line.lstrip().startswith("#"):
@@ -203,10 +206,30 @@ def licence_errors(project):
     return errors
 
 
+def shared_name_errors(project):
+    """Functions of one name in several test files of a program, which are compiled together: one would hide the other."""
+    function = re.compile(r"^(?!using|return|namespace|TEST_CASE|struct|class|enum)[A-Za-z_][\w:<>,.&*\[\] ]*[ &*>](\w+)\(", re.M)
+    errors = []
+    tests = project / "tests"
+    for folder in sorted(path for path in [tests / "golden", *tests.glob("unit/*")] if path.is_dir()):
+        seen = {}
+        for path in sorted(folder.glob("*.cpp")):
+            text = path.read_text(encoding="utf-8")
+            if "HWY_BEFORE_NAMESPACE" in text:  # compiled once per target, and alone
+                continue
+            for name in sorted(set(function.findall(text)) - {"main"}):
+                if name in seen:
+                    errors.append(f"{path.relative_to(project).as_posix()}:1: {name} is a function of {seen[name]}, too: "
+                                  "the files of a test program are compiled together, name it differently")
+                seen.setdefault(name, path.name)
+    return errors
+
+
 def check(project):
     """(errors, warnings, number of headers) of a whole project."""
     root = project / "include"
     errors, warnings = licence_errors(project) + citation_errors(project) + folder_errors(project), []
+    errors += shared_name_errors(project)
     headers = sorted(root.rglob("*.hpp"))
     for folder, files in sorted(Counter(path.parent for path in headers).items()):
         if files > MOST_FILES:

@@ -135,6 +135,15 @@ class CheckHeaders(unittest.TestCase):
         errors, _, _ = check_headers.check(self.project)
         self.assertIn("tests/a.cpp:1: no SPDX", "\n".join(errors))
 
+    def test_one_function_name_in_two_files_of_a_test_program(self):
+        folder = self.project / "tests" / "unit" / "core"
+        folder.mkdir(parents=True)
+        source = "// SPDX-License-Identifier: Apache-2.0\nnamespace {\n"
+        (folder / "a_test.cpp").write_text(source + "template <class V>\nResult<int> read(V v) {}\n", encoding="utf-8")
+        (folder / "b_test.cpp").write_text(source + "const std::string& read(int i) {}\n", encoding="utf-8")
+        errors, _, _ = check_headers.check(self.project)
+        self.assertIn("b_test.cpp:1: read is a function of a_test.cpp, too", "\n".join(errors))
+
     def test_no_headers_is_an_error(self):
         with tempfile.TemporaryDirectory() as empty:
             errors, _, headers = check_headers.check(Path(empty))

@@ -31,12 +31,6 @@ using lamina::ModelSource;
 using lamina::OpenStep;
 using lamina::ResponseEvent;
 
-template <class T>
-T must(lamina::Result<T> result) {
-  REQUIRE_MESSAGE(static_cast<bool>(result), message_of(result));
-  return std::move(*result);
-}
-
 std::string content_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
@@ -46,11 +40,11 @@ std::span<const std::byte> bytes_of(const std::string& text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
 
-const lamina::ChatOptions plain{.context = 256,
-                                .generation = {.sampling = lamina::SamplingOptions::greedy()}};
+const lamina::ChatOptions greedy_chat{.context = 256,
+                                      .generation = {.sampling = lamina::SamplingOptions::greedy()}};
 
 std::string answer_of(const Model& model, std::string_view words) {
-  auto chat = must(lamina::Chat::create(model, plain));
+  auto chat = must(lamina::Chat::create(model, greedy_chat));
   return must(chat.say(words)).text;
 }
 
@@ -176,7 +170,7 @@ TEST_CASE("open: a memory budget is kept, and the refusal has the numbers") {
 }
 
 TEST_CASE("chat: events add up to the answer, and turns read only what is new") {
-  auto chat = must(lamina::Chat::create(demo(), plain));
+  auto chat = must(lamina::Chat::create(demo(), greedy_chat));
   std::string events;
   const auto first =
       must(chat.say("Reverse lamina.", [&](const ResponseEvent& event) { events += event.text; }));
@@ -191,7 +185,7 @@ TEST_CASE("chat: events add up to the answer, and turns read only what is new") 
   CHECK(chat.conversation().messages[1].content.text == "animal");
 
   // The same conversation, read at once.
-  auto again = must(lamina::Chat::create(demo(), plain));
+  auto again = must(lamina::Chat::create(demo(), greedy_chat));
   lamina::Conversation told = chat.conversation();
   told.messages.resize(2);
   again.load(told);
@@ -205,7 +199,7 @@ TEST_CASE("chat: events add up to the answer, and turns read only what is new") 
 }
 
 TEST_CASE("chat: it can be moved, stopped by its listener, by another thread and by limits") {
-  auto made = must(lamina::Chat::create(demo(), plain));
+  auto made = must(lamina::Chat::create(demo(), greedy_chat));
   lamina::Chat chat = std::move(made);
   const auto stopped = must(chat.say("Reverse lamina.", [](const ResponseEvent&) { return false; }));
   CHECK(stopped.stop == lamina::StopReason::interrupted);
@@ -216,7 +210,7 @@ TEST_CASE("chat: it can be moved, stopped by its listener, by another thread and
       chat.say("Reverse lamina.", [&](const ResponseEvent&) { std::thread([&] { chat.stop(); }).join(); }));
   CHECK(from_outside.stop == lamina::StopReason::interrupted);
 
-  lamina::ChatOptions two = plain;
+  lamina::ChatOptions two = greedy_chat;
   two.generation.max_tokens = 2;
   auto limited = must(lamina::Chat::create(demo(), two));
   const auto cut = must(limited.say("Reverse lamina."));
@@ -225,7 +219,7 @@ TEST_CASE("chat: it can be moved, stopped by its listener, by another thread and
 }
 
 TEST_CASE("chat: a turn that does not fit is refused, and the conversation goes on") {
-  lamina::ChatOptions small = plain;
+  lamina::ChatOptions small = greedy_chat;
   small.context = 40;
   auto chat = must(lamina::Chat::create(demo(), small));
   expect_error(chat.say(std::string(400, 'a')), ErrorCode::context_full, "prompt", "longer than the context");
@@ -257,7 +251,7 @@ TEST_CASE("chat: drawn answers repeat with their seed, other draws come without 
 }
 
 TEST_CASE("chat: the system's instruction, thinking and tools reach the prompt") {
-  lamina::ChatOptions options = plain;
+  lamina::ChatOptions options = greedy_chat;
   options.system = "Be brief.";
   options.thinking = true;
   auto chat = must(lamina::Chat::create(demo(), options));
@@ -265,7 +259,7 @@ TEST_CASE("chat: the system's instruction, thinking and tools reach the prompt")
   CHECK(chat.conversation().messages[0].role == "system");
   CHECK(chat.conversation().enable_thinking);
   const auto answer = must(chat.say("Reverse lamina."));
-  auto without = must(lamina::Chat::create(demo(), plain));
+  auto without = must(lamina::Chat::create(demo(), greedy_chat));
   CHECK(answer.prompt_tokens > must(without.say("Reverse lamina.")).prompt_tokens);
   chat.reset();
   CHECK(chat.conversation().messages.size() == 1);

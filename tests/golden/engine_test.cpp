@@ -24,18 +24,7 @@ using lamina::Feed;
 using lamina::TokenId;
 using lamina::Want;
 
-std::string first_file(const std::string& name) {
-  const std::string directory = golden_path("text/" + name);
-  return std::filesystem::exists(directory + "/model.gguf") ? directory + "/model.gguf" : directory;
-}
-
 const std::vector<std::string> models{"tiny-e2b", "tiny-12b", "tiny-26b-a4b", "tiny-31b"};
-
-template <class T>
-T must(lamina::Result<T> result) {
-  REQUIRE_MESSAGE(static_cast<bool>(result), message_of(result));
-  return std::move(*result);
-}
 
 /// A model that owns its file.
 lamina::Model shared_model(const std::string& name) {

@@ -32,7 +32,7 @@ using lamina::Precision;
 using lamina::TokenId;
 
 constexpr CacheFormat cache_formats[] = {CacheFormat::bf16, CacheFormat::int8, CacheFormat::f32};
-const std::vector<TokenId> prompt{2, 95, 35, 29, 7, 35, 260, 17, 3, 95, 41};
+const std::vector<TokenId> damaged_prompt{2, 95, 35, 29, 7, 35, 260, 17, 3, 95, 41};
 
 /// A model whose tensors can be changed one at a time, as the file stores them or packed.
 class Patient {
@@ -100,7 +100,7 @@ Outcome outcome_of(const lamina::ModelEntry& entry, const lamina::WeightFile& fi
     return outcome;
   }
   outcome.loaded = true;
-  outcome.status = session->prompt(prompt);
+  outcome.status = session->prompt(damaged_prompt);
   if (!outcome.status) return outcome;
   outcome.logits.assign(session->logits().begin(), session->logits().end());
   const auto next = session->step(9);
@@ -324,8 +324,8 @@ TEST_CASE("a pass that failed leaves the session as it was before it") {
       CHECK(same());
       made->reset();
       other->reset();
-      REQUIRE(static_cast<bool>(made->prompt(prompt)));
-      REQUIRE(static_cast<bool>(other->prompt(prompt)));
+      REQUIRE(static_cast<bool>(made->prompt(damaged_prompt)));
+      REQUIRE(static_cast<bool>(other->prompt(damaged_prompt)));
       CHECK(same());
     }
   }

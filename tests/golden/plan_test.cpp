@@ -23,8 +23,9 @@ namespace {
 using lamina::CacheFormat;
 using lamina::SessionOptions;
 
-const std::vector<std::string> models{demo_path, golden_path("text/tiny-e2b"), golden_path("text/tiny-31b"),
-                                      golden_path("text/tiny-26b-a4b/model.gguf")};
+const std::vector<std::string> planned_models{demo_path, golden_path("text/tiny-e2b"),
+                                              golden_path("text/tiny-31b"),
+                                              golden_path("text/tiny-26b-a4b/model.gguf")};
 
 std::vector<SessionOptions> plans() {
   std::vector<SessionOptions> all;
@@ -59,7 +60,7 @@ class Memory {
 }  // namespace
 
 TEST_CASE("plan: a session takes exactly what was planned, and a byte less is refused") {
-  for (const std::string& path : models) {
+  for (const std::string& path : planned_models) {
     CAPTURE(path);
     const LoadedModel model(path);
     for (const SessionOptions& options : plans()) {
@@ -81,7 +82,7 @@ TEST_CASE("plan: a session takes exactly what was planned, and a byte less is re
 }
 
 TEST_CASE("plan: engines and sequences take what is counted for them") {
-  for (const std::string& path : models) {
+  for (const std::string& path : planned_models) {
     CAPTURE(path);
     LoadedModel loaded(path);
     const lamina::ModelEntry& entry = *loaded.entry;
@@ -99,7 +100,7 @@ TEST_CASE("plan: engines and sequences take what is counted for them") {
 }
 
 TEST_CASE("plan: its rows are the facts of the type, and add up") {
-  for (const std::string& path : models) {
+  for (const std::string& path : planned_models) {
     CAPTURE(path);
     const LoadedModel model(path);
     for (const SessionOptions& options : plans()) {

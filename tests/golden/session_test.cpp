@@ -17,12 +17,7 @@ namespace {
 
 using lamina::TokenId;
 
-std::string first_file(const std::string& name) {
-  const std::string directory = golden_path("text/" + name);
-  return std::filesystem::exists(directory + "/model.gguf") ? directory + "/model.gguf" : directory;
-}
-
-lamina::SessionOptions small_options() {
+lamina::SessionOptions short_context_options() {
   lamina::SessionOptions options;
   options.context = 128;
   options.chunk = 16;
@@ -36,7 +31,7 @@ TEST_CASE("nothing is allocated after a session is made") {
     const LoadedModel model(first_file(name));
     const auto pool = make_pool(2);
     for (const auto precision : {lamina::Precision::fast, lamina::Precision::exact}) {
-      lamina::SessionOptions options = small_options();
+      lamina::SessionOptions options = short_context_options();
       options.precision = precision;
       options.executor = pool.get();
       lamina::Session session = model.session(options);
@@ -58,7 +53,7 @@ TEST_CASE("nothing is allocated after a session is made") {
 
 TEST_CASE("a session lives in the caller's memory, of exactly the size that was announced") {
   const LoadedModel model(first_file("tiny-26b-a4b"));
-  lamina::SessionOptions options = small_options();
+  lamina::SessionOptions options = short_context_options();
   const std::size_t bytes = lamina::Session::bytes(*model.entry, options);
   // At an odd address: the arena aligns for itself.
   const std::unique_ptr<std::byte[]> block(new std::byte[bytes + 1]);
@@ -78,7 +73,7 @@ TEST_CASE("a session lives in the caller's memory, of exactly the size that was 
 
 TEST_CASE("wrong use of a session is an error that changes nothing") {
   const LoadedModel model(first_file("tiny-e2b"));
-  lamina::Session session = model.session(small_options());
+  lamina::Session session = model.session(short_context_options());
   REQUIRE(static_cast<bool>(session.prompt(std::vector<TokenId>{2, 3})));
   const std::vector<float> before(session.logits().begin(), session.logits().end());
 
@@ -97,17 +92,17 @@ TEST_CASE("wrong use of a session is an error that changes nothing") {
   CHECK(session.position() == 2);
   CHECK(std::equal(before.begin(), before.end(), session.logits().begin(), session.logits().end()));
 
-  lamina::SessionOptions options = small_options();
+  lamina::SessionOptions options = short_context_options();
   for (const std::uint32_t context : {0U, 1U << 20}) {
     options.context = context;
     const auto made = lamina::Session::create(*model.entry, model.file, options);
     REQUIRE(!made);
     CHECK(made.error().code == lamina::ErrorCode::bad_argument);
   }
-  options = small_options();
+  options = short_context_options();
   options.chunk = 0;
   CHECK(!lamina::Session::create(*model.entry, model.file, options));
-  options = small_options();
+  options = short_context_options();
   options.logits_rows = 17;
   CHECK(!lamina::Session::create(*model.entry, model.file, options));
 }
@@ -115,14 +110,14 @@ TEST_CASE("wrong use of a session is an error that changes nothing") {
 TEST_CASE("a file of another structure is refused by a model type") {
   const LoadedModel one(first_file("tiny-e2b"));
   const LoadedModel other(first_file("tiny-31b"));
-  const auto made = lamina::Session::create(*one.entry, other.file, small_options());
+  const auto made = lamina::Session::create(*one.entry, other.file, short_context_options());
   REQUIRE(!made);
   CHECK(made.error().code == lamina::ErrorCode::mismatch);
 }
 
 TEST_CASE("a context that is filled to the last token works, one more token is refused") {
   const LoadedModel model(first_file("tiny-12b"));
-  lamina::Session session = model.session(small_options());
+  lamina::Session session = model.session(short_context_options());
   REQUIRE(static_cast<bool>(session.prompt(std::vector<TokenId>(127, 9))));
   REQUIRE(static_cast<bool>(session.step(9)));
   CHECK(session.position() == session.context());

@@ -22,7 +22,11 @@ using lamina::PassValue;
 using lamina::Precision;
 using lamina::TokenId;
 
+#if defined(LAMINA_SANITIZED)  // one model per kind of layer
+const char* const model_names[] = {"tiny-e2b", "tiny-12b", "tiny-26b-a4b", "tiny-31b"};
+#else
 const char* const model_names[] = {"tiny-e2b", "tiny-e4b", "tiny-12b", "tiny-26b-a4b", "tiny-31b"};
+#endif
 
 TEST_CASE("exact logits and greedy continuations equal the reference") {
   for (const char* name : model_names) {

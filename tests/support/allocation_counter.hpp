@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts every heap allocation of a test program: operator new in all its forms and malloc, calloc, realloc.
 //
-// Include it in exactly one source file of a program: it replaces the global allocation functions. Under
+// It replaces the global allocation functions of the program (weakly: several source files may include it). Under
 // AddressSanitizer, which owns malloc, it counts through the sanitizer's hook instead.
 #pragma once
 
@@ -67,27 +67,27 @@ void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 
-void* malloc(std::size_t bytes) noexcept {
+[[gnu::weak]] void* malloc(std::size_t bytes) noexcept {
   lamina_test::count_allocation(bytes);
   return __libc_malloc(bytes);
 }
-void* calloc(std::size_t count, std::size_t bytes) noexcept {
+[[gnu::weak]] void* calloc(std::size_t count, std::size_t bytes) noexcept {
   lamina_test::count_allocation(count * bytes);
   return __libc_calloc(count, bytes);
 }
-void* realloc(void* block, std::size_t bytes) noexcept {
+[[gnu::weak]] void* realloc(void* block, std::size_t bytes) noexcept {
   lamina_test::count_allocation(bytes);
   return __libc_realloc(block, bytes);
 }
-void* memalign(std::size_t alignment, std::size_t bytes) noexcept {
+[[gnu::weak]] void* memalign(std::size_t alignment, std::size_t bytes) noexcept {
   lamina_test::count_allocation(bytes);
   return __libc_memalign(alignment, bytes);
 }
-void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
+[[gnu::weak]] void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
   lamina_test::count_allocation(bytes);
   return __libc_memalign(alignment, bytes);
 }
-int posix_memalign(void** block, std::size_t alignment, std::size_t bytes) noexcept {
+[[gnu::weak]] int posix_memalign(void** block, std::size_t alignment, std::size_t bytes) noexcept {
   lamina_test::count_allocation(bytes);
   *block = __libc_memalign(alignment, bytes);
   return *block != nullptr ? 0 : ENOMEM;

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -26,4 +27,11 @@ void expect_error(const lamina::Result<T>& result, lamina::ErrorCode code, std::
 template <class T>
 std::string message_of(const lamina::Result<T>& result) {
   return result ? std::string() : std::string(lamina::describe(result.error()).view());
+}
+
+/// The value of a result; the test stops without one.
+template <class T>
+T must(lamina::Result<T> result) {
+  REQUIRE_MESSAGE(static_cast<bool>(result), message_of(result));
+  return std::move(*result);
 }

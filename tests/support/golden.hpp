@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -15,6 +16,12 @@ inline std::string golden_path(std::string_view relative) {
   path += '/';
   path += relative;
   return path;
+}
+
+/// A weight file of the text model `name`: its GGUF file, or its directory where it has none.
+inline std::string first_file(const std::string& name) {
+  const std::string directory = golden_path("text/" + name);
+  return std::filesystem::exists(directory + "/model.gguf") ? directory + "/model.gguf" : directory;
 }
 
 /// All bytes of a file; empty if it cannot be read (tests check for that).

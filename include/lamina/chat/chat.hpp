@@ -20,6 +20,7 @@
 #include <lamina/chat/generator.hpp>
 #include <lamina/chat/prompt.hpp>
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/options.hpp>
 #include <lamina/engine/session.hpp>
@@ -61,15 +62,15 @@ class Chat {
   /// Says `words` and returns the answer. `on_event` is called with every `ResponseEvent` of it while it
   /// comes; if it returns a bool, false ends the answer.
   ///
-  /// Errors   context_full, unsupported (a tool schema), not_finite
+  /// Errors   context_full, unsupported (a tool schema), not_finite, out_of_memory
   template <class OnEvent = NoEvents>
   requires std::is_invocable_v<OnEvent&, const ResponseEvent&>
   [[nodiscard]] Result<Answer> say(std::string_view words, OnEvent&& on_event = {}) {
-    return ask(with_user_message(words), on_event);
+    return guard_memory("chat", [&] { return ask(with_user_message(words), on_event); });
   }
   /// As above, for observers that want to know more.
   [[nodiscard]] Result<Answer> say(std::string_view words, AnswerObserver& observer) {
-    return ask(with_user_message(words), observer);
+    return guard_memory("chat", [&] { return ask(with_user_message(words), observer); });
   }
 
   /// Says a message of several parts: words (`text_part`), and pictures, sounds and videos that were encoded
@@ -93,15 +94,18 @@ class Chat {
     if (conversation_.messages.empty() || conversation_.messages.back().tool_calls.empty()) {
       return Error{ErrorCode::bad_argument, "results", "the last answer made no calls", "", "", ""};
     }
-    Conversation asked = conversation_;
-    asked.messages.back().tool_responses = std::move(results);
-    return ask(std::move(asked), on_event);
+    return guard_memory("chat", [&] {
+      Conversation asked = conversation_;
+      asked.messages.back().tool_responses = std::move(results);
+      return ask(std::move(asked), on_event);
+    });
   }
 
   /// Ends the answer that comes now, if one does, after its current token.
   void stop() noexcept { stopped_->store(true, std::memory_order_relaxed); }
 
-  /// Forgets everything but the system's instruction and the tools.
+  /// Forgets everything but the system's instruction and the tools. If memory for these is refused, the
+  /// container's exception passes and nothing is forgotten.
   void reset();
   /// Takes the last turn of the user and what followed back. Errors: bad_argument (there is none).
   [[nodiscard]] Status undo();
@@ -178,33 +182,35 @@ inline Result<Chat> Chat::create(const Model& model, const ChatOptions& options)
 }
 
 inline Result<Chat> Chat::create(const Model& model, Session session, const ChatOptions& options) {
-  if (model.tokenizer() == nullptr) {
-    return Error{ErrorCode::unsupported,
-                 "model",
-                 "has no tokenizer",
-                 "",
-                 "",
-                 "open a file with a tokenizer, or use Session with token ids"};
-  }
-  auto generator = Generator::create(model, options.generation);
-  if (!generator) return generator.error();
-  std::unique_ptr<std::atomic<bool>> stopped(new (std::nothrow) std::atomic<bool>(false));
-  if (stopped == nullptr)
-    return Error{ErrorCode::out_of_memory, "chat", "the system refused memory", "", "", ""};
-  Chat chat(model, std::move(session), std::move(*generator), options.system, std::move(stopped));
-  chat.conversation_.tools = options.tools;
-  chat.conversation_.enable_thinking = options.thinking;
-  chat.reset();
-  return chat;
+  return guard_memory("chat", [&]() -> Result<Chat> {
+    if (model.tokenizer() == nullptr) {
+      return Error{ErrorCode::unsupported,
+                   "model",
+                   "has no tokenizer",
+                   "",
+                   "",
+                   "open a file with a tokenizer, or use Session with token ids"};
+    }
+    auto generator = Generator::create(model, options.generation);
+    if (!generator) return generator.error();
+    std::unique_ptr<std::atomic<bool>> stopped(new (std::nothrow) std::atomic<bool>(false));
+    if (stopped == nullptr)
+      return Error{ErrorCode::out_of_memory, "chat", "the system refused memory", "", "", ""};
+    Chat chat(model, std::move(session), std::move(*generator), options.system, std::move(stopped));
+    chat.conversation_.tools = options.tools;
+    chat.conversation_.enable_thinking = options.thinking;
+    chat.reset();
+    return chat;
+  });
 }
 
 inline void Chat::reset() {
-  conversation_.messages.clear();
-  if (system_.empty()) return;
-  Message message;
-  message.role = "system";
-  message.content = system_;
-  conversation_.messages.push_back(std::move(message));
+  std::vector<Message> messages;
+  if (!system_.empty()) {
+    messages.emplace_back().role = "system";
+    messages.back().content = system_;
+  }
+  conversation_.messages = std::move(messages);
 }
 
 inline Status Chat::undo() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/chat/conversation.hpp>
 #include <lamina/chat/prompt.hpp>
@@ -21,7 +22,8 @@ namespace lamina {
 
 /// Renders a conversation exactly as the published template does.
 ///
-/// Errors   bad_argument where the published template fails too (arguments that are no object, schemas that
+/// Errors   out_of_memory;
+///          bad_argument where the published template fails too (arguments that are no object, schemas that
 ///          `write_declaration` refuses), and for values nested deeper than `deepest_value`
 [[nodiscard]] Result<Prompt> render_chat(const Conversation& conversation, TemplateSize size);
 
@@ -293,7 +295,8 @@ class ChatRenderer {
 }  // namespace detail
 
 inline Result<Prompt> render_chat(const Conversation& conversation, TemplateSize size) {
-  return detail::ChatRenderer(conversation, size).render();
+  return guard_memory("prompt",
+                      [&]() -> Result<Prompt> { return detail::ChatRenderer(conversation, size).render(); });
 }
 
 /// Whether the answer to a prompt begins inside a thinking channel that the prompt opened.

@@ -16,6 +16,7 @@
 #include <lamina/chat/answer.hpp>
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/engine/check_options.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/session.hpp>
@@ -37,13 +38,15 @@ struct Question {
 /// Threads   one at a time; generators of one model are independent
 class Generator {
  public:
-  /// Errors   bad_argument (sampling values)
+  /// Errors   bad_argument (sampling values), out_of_memory
   /// Cost     takes 24 bytes a token of the vocabulary
   [[nodiscard]] static Result<Generator> create(const Model& model, const GenerationOptions& options = {}) {
-    auto sampler = Sampler::create(options.sampling ? *options.sampling : sampling_of(model.generation()),
-                                   model.vocab(), model.suppressed_tokens());
-    if (!sampler) return sampler.error();
-    return Generator(model, options, std::move(*sampler));
+    return guard_memory("generator", [&]() -> Result<Generator> {
+      auto sampler = Sampler::create(options.sampling ? *options.sampling : sampling_of(model.generation()),
+                                     model.vocab(), model.suppressed_tokens());
+      if (!sampler) return sampler.error();
+      return Generator(model, options, std::move(*sampler));
+    });
   }
 
   /// Reads the part of the prompt that `session` has not read, then draws tokens until something ends the
@@ -51,8 +54,11 @@ class Generator {
   /// Penalties and draws follow from the question and the seed alone, not from what was answered before.
   ///
   /// Without a tokenizer the answer has ids only.
-  /// Errors   context_full, bad_argument (ids outside the vocabulary; an empty prompt), not_finite
-  [[nodiscard]] Result<Answer> answer(Session& session, const Question& question, AnswerObserver& observer);
+  /// Errors   context_full, bad_argument (ids outside the vocabulary; an empty prompt), not_finite,
+  ///          out_of_memory
+  [[nodiscard]] Result<Answer> answer(Session& session, const Question& question, AnswerObserver& observer) {
+    return guard_memory("answer", [&] { return generate(session, question, observer); });
+  }
 
   [[nodiscard]] const SamplingOptions& sampling() const noexcept { return sampler_.options(); }
 
@@ -70,6 +76,7 @@ class Generator {
   [[nodiscard]] static double seconds_since(std::chrono::steady_clock::time_point begin) noexcept {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
+  [[nodiscard]] Result<Answer> generate(Session& session, const Question& question, AnswerObserver& observer);
   [[nodiscard]] Status read_prompt(Session& session, const PromptTokens& prompt, Answer& answer,
                                    AnswerObserver& observer);
   [[nodiscard]] Status decode(Session& session, const Question& question, AnswerObserver& observer,
@@ -194,8 +201,8 @@ inline Status Generator::decode(Session& session, const Question& question, Answ
   }
 }
 
-inline Result<Answer> Generator::answer(Session& session, const Question& question,
-                                        AnswerObserver& observer) {
+inline Result<Answer> Generator::generate(Session& session, const Question& question,
+                                          AnswerObserver& observer) {
   Answer answer;
   const auto prompt_begin = std::chrono::steady_clock::now();
   LAMINA_TRY(read_prompt(session, question.prompt, answer, observer));

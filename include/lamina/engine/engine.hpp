@@ -10,7 +10,6 @@
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/block.hpp>
-#include <lamina/core/counted.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/attention/kv_rows.hpp>

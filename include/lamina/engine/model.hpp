@@ -12,7 +12,6 @@
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/block.hpp>
-#include <lamina/core/counted.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/engine/open_options.hpp>

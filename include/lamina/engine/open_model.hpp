@@ -15,6 +15,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/file_error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/engine/open_options.hpp>
@@ -30,13 +31,16 @@
 
 namespace lamina {
 
-/// Finds the compiled-in type whose structure is the file's. Errors: mismatch, with the numbers that differ.
+/// Finds the compiled-in type whose structure is the file's. Errors: mismatch, with the numbers that differ;
+/// out_of_memory.
 [[nodiscard]] inline Result<const ModelEntry*> entry_of(const WeightFile& file, const ModelEntries& entries) {
-  std::vector<Candidate> candidates;
-  for (const ModelEntry* entry : entries.list()) candidates.push_back({entry->name, &entry->describe()});
-  const auto index = recognise(file.description, candidates, file.path);
-  if (!index) return index.error();
-  return entries.list()[*index];
+  return guard_memory(file.path, [&]() -> Result<const ModelEntry*> {
+    std::vector<Candidate> candidates;
+    for (const ModelEntry* entry : entries.list()) candidates.push_back({entry->name, &entry->describe()});
+    const auto index = recognise(file.description, candidates, file.path);
+    if (!index) return index.error();
+    return entries.list()[*index];
+  });
 }
 
 /// Builds the tokenizer of a vocabulary that may not have been read. Errors: the reader's; as
@@ -48,20 +52,20 @@ namespace lamina {
 
 /// Builds the tokenizer that a file carries.
 ///
-/// Errors   unsupported (the file has none, or one that `directories` would have to read); bad_file
+/// Errors   unsupported (the file has none, or one that `directories` would have to read); bad_file;
+///          out_of_memory
 [[nodiscard]] inline Result<Tokenizer> tokenizer_of(const WeightFile& file,
                                                     const DirectoryReader* directories = nullptr) {
-  if (!file.tokenizer_json.empty() && directories != nullptr)
-    return make_tokenizer(directories->read_vocabulary(file.tokenizer_json, file.path + "/tokenizer.json"));
-  if (!file.metadata.empty()) return make_tokenizer(read_gguf_vocabulary(file.metadata));
-  return file_error(ErrorCode::unsupported, place(file.path), "model has no tokenizer",
-                    "tokenizer.json beside config.json", "nothing", "give token ids instead of text");
+  return guard_memory(file.path, [&]() -> Result<Tokenizer> {
+    if (!file.tokenizer_json.empty() && directories != nullptr)
+      return make_tokenizer(directories->read_vocabulary(file.tokenizer_json, file.path + "/tokenizer.json"));
+    if (!file.metadata.empty()) return make_tokenizer(read_gguf_vocabulary(file.metadata));
+    return file_error(ErrorCode::unsupported, place(file.path), "model has no tokenizer",
+                      "tokenizer.json beside config.json", "nothing", "give token ids instead of text");
+  });
 }
 
 namespace detail {
-
-/// Bytes a token takes in a tokenizer's tables, about: 32 MB for the published vocabulary of 262 144.
-inline constexpr std::uint64_t tokenizer_bytes_per_token = 128;
 
 /// Whether there is anything of a tokenizer in a file; if so it must be whole.
 [[nodiscard]] inline bool carries_tokenizer(const WeightFile& file) {
@@ -116,7 +120,7 @@ inline constexpr std::uint64_t tokenizer_bytes_per_token = 128;
   const std::uint64_t matrices = matrix_bytes(entry, file);
   const std::uint64_t vectors = entry.model_bytes();
   const std::uint64_t tokenizer =
-      has_tokenizer ? static_cast<std::uint64_t>(file.description.vocab) * tokenizer_bytes_per_token : 0;
+      has_tokenizer ? static_cast<std::uint64_t>(file.description.vocab) * Tokenizer::bytes_per_token : 0;
   const std::uint64_t needed = matrices + vectors + tokenizer;
   if (needed <= budget) return Done{};
   const auto number = [](std::uint64_t bytes) { return static_cast<unsigned long long>(bytes); };
@@ -171,35 +175,37 @@ template <OpenStep step>
 
 inline Result<Model> Model::open(const ModelSource& source, ModelEntries entries,
                                  const OpenOptions& options) {
-  detail::OpenReporter reporter(options.progress, source.path());
-  reporter.at(OpenStep::parsing, 0, 1);
-  LAMINA_TRY(reporter.check());
-  auto file = detail::open_source(source, options.directories);
-  if (!file) return file.error();
-  const auto entry = entry_of(*file, entries);
-  if (!entry) return entry.error();
-  const bool has_tokenizer = options.tokenizer && detail::carries_tokenizer(*file);
-  LAMINA_TRY(detail::check_budget(**entry, *file, has_tokenizer, options.memory_budget));
+  return guard_memory(source.path(), [&]() -> Result<Model> {
+    detail::OpenReporter reporter(options.progress, source.path());
+    reporter.at(OpenStep::parsing, 0, 1);
+    LAMINA_TRY(reporter.check());
+    auto file = detail::open_source(source, options.directories);
+    if (!file) return file.error();
+    const auto entry = entry_of(*file, entries);
+    if (!entry) return entry.error();
+    const bool has_tokenizer = options.tokenizer && detail::carries_tokenizer(*file);
+    LAMINA_TRY(detail::check_budget(**entry, *file, has_tokenizer, options.memory_budget));
 
-  std::optional<Tokenizer> tokenizer;
-  if (has_tokenizer) {
-    reporter.at(OpenStep::vocabulary, 0, 1);
-    LAMINA_TRY(reporter.check());
-    auto made = tokenizer_of(*file, options.directories);
-    if (!made) return made.error();
-    tokenizer.emplace(std::move(*made));
-  }
-  std::size_t packed_bytes = 0;
-  if (options.pack) {
-    const auto packed = detail::pack_at_opening(**entry, *file, options, reporter);
-    if (!packed) return packed.error();
-    packed_bytes = *packed;
-  }
-  if (options.read_ahead) {
-    read_ahead(**entry, *file, packed_bytes > 0, detail::progress_of<OpenStep::reading>(reporter));
-    LAMINA_TRY(reporter.check());
-  }
-  return create(**entry, std::move(*file), std::move(tokenizer));
+    std::optional<Tokenizer> tokenizer;
+    if (has_tokenizer) {
+      reporter.at(OpenStep::vocabulary, 0, 1);
+      LAMINA_TRY(reporter.check());
+      auto made = tokenizer_of(*file, options.directories);
+      if (!made) return made.error();
+      tokenizer.emplace(std::move(*made));
+    }
+    std::size_t packed_bytes = 0;
+    if (options.pack) {
+      const auto packed = detail::pack_at_opening(**entry, *file, options, reporter);
+      if (!packed) return packed.error();
+      packed_bytes = *packed;
+    }
+    if (options.read_ahead) {
+      read_ahead(**entry, *file, packed_bytes > 0, detail::progress_of<OpenStep::reading>(reporter));
+      LAMINA_TRY(reporter.check());
+    }
+    return create(**entry, std::move(*file), std::move(tokenizer));
+  });
 }
 
 inline Result<Model> Model::open(const ModelSource& source, ModelEntries entries) {

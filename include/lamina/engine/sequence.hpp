@@ -10,7 +10,6 @@
 #include <utility>
 
 #include <lamina/core/block.hpp>
-#include <lamina/core/counted.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/attention/kv_rows.hpp>
 #include <lamina/engine/page_pool.hpp>

@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/huggingface/config_support.hpp>
 #include <lamina/json/json.hpp>
@@ -48,7 +49,8 @@ struct HuggingFaceConfig {
 /// change what is computed are applied or refused, those of earlier Gemma models too; keys that no version
 /// reads are ignored.
 ///
-/// Errors   bad_file (JSON, a missing field, a number out of range), unsupported (another model type, a
+/// Errors   out_of_memory;
+///          bad_file (JSON, a missing field, a number out of range), unsupported (another model type, a
 ///          quantised checkpoint, an activation, rotation or attention this library has no kind for); names
 ///          the field
 [[nodiscard]] Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
@@ -138,8 +140,8 @@ class ConfigReader {
       bool global = (i + 1) % pattern == 0;
       if (types != nullptr) {
         const nlohmann::json& type = (*types)[i];
-        global = type == "full_attention";
-        if (!global && type != "sliding_attention") {
+        global = is_string(type, "full_attention");
+        if (!global && !is_string(type, "sliding_attention")) {
           return unsupported_field(
               text_, "layer_types", "layer type is not supported", "sliding_attention or full_attention",
               type.is_string() ? std::string_view(type.get_ref<const std::string&>()) : type.type_name());
@@ -351,9 +353,11 @@ class ConfigReader {
 
 inline Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
                                              std::span<const TensorView> tensors) {
-  const auto root = parse_json(json, source);
-  if (!root) return root.error();
-  return detail::ConfigReader(*root, source, tensors).read();
+  return guard_memory(source, [&]() -> Result<HuggingFaceConfig> {
+    const auto root = parse_json(json, source);
+    if (!root) return root.error();
+    return detail::ConfigReader(*root, source, tensors).read();
+  });
 }
 
 }  // namespace lamina

@@ -121,7 +121,8 @@ namespace lamina::detail {
   }
   constexpr std::string_view both_ways = "use_bidirectional_attention";
   const nlohmann::json* direction = text_config.find(both_ways);
-  if (direction == nullptr || *direction == false || *direction == "" || *direction == "vision")
+  if (direction == nullptr || *direction == false || is_string(*direction, "") ||
+      is_string(*direction, "vision"))
     return Done{};
   if (!direction->is_string() && !direction->is_boolean())
     return text_config.wrong(both_ways, "null or a string", *direction);

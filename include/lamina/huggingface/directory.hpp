@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/huggingface/config.hpp>
 #include <lamina/huggingface/generation_config.hpp>
 #include <lamina/json/json.hpp>
@@ -192,11 +193,12 @@ namespace detail {
 ///
 /// Effects   tokenizer.json is mapped (`WeightFile::tokenizer_json`), not read; K/V of shared layers, media
 ///           towers and copies of a tied head are ignored
-/// Errors    io, bad_file, unsupported (quantised checkpoints and adapters among them), mismatch; names the file
-///           and the thing in it
+/// Errors    io, bad_file, unsupported (quantised checkpoints and adapters among them), mismatch,
+///           out_of_memory; names the file and the thing in it
 /// Cost      reads config.json and the headers, and a stored copy of a tied head; maps the rest
 [[nodiscard]] inline Result<WeightFile> open_huggingface(const std::string& directory) {
-  return detail::open_directory(directory, {});
+  return guard_memory(directory,
+                      [&]() -> Result<WeightFile> { return detail::open_directory(directory, {}); });
 }
 
 /// Opens a model by what lies at `path`: a directory, a GGUF file (any shard), or a safetensors file (its
@@ -204,13 +206,15 @@ namespace detail {
 ///
 /// Errors   as `open_gguf` and `open_huggingface`
 [[nodiscard]] inline Result<WeightFile> open_model(const std::string& path) {
-  if (path_kind(path) == PathKind::directory) return open_huggingface(path);
-  const auto mapped = open_mapped(path);
-  if (!mapped) return mapped.error();
-  if (!looks_like_safetensors((*mapped)->bytes())) return open_gguf(path);
-  const std::size_t slash = path.rfind('/');
-  return detail::open_directory(slash == std::string::npos ? "." : path.substr(0, slash + 1),
-                                file_name_of(path));
+  return guard_memory(path, [&]() -> Result<WeightFile> {
+    if (path_kind(path) == PathKind::directory) return open_huggingface(path);
+    const auto mapped = open_mapped(path);
+    if (!mapped) return mapped.error();
+    if (!looks_like_safetensors((*mapped)->bytes())) return open_gguf(path);
+    const std::size_t slash = path.rfind('/');
+    return detail::open_directory(slash == std::string::npos ? "." : path.substr(0, slash + 1),
+                                  file_name_of(path));
+  });
 }
 
 }  // namespace lamina

@@ -119,7 +119,7 @@ class RopeReader {
     if (scaling->node()->contains("full_attention") || scaling->node()->contains("sliding_attention"))
       return read_kinds(*scaling);
     for (const auto& [key, value] : scaling->node()->items()) {
-      if (!JsonObject::says_something(&value) || value == "default") continue;
+      if (!JsonObject::says_something(&value) || is_string(value, "default")) continue;
       LAMINA_TRY(expect_neutral(*scaling, key));
     }
     return Done{};

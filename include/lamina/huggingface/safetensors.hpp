@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/json/reader.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/weights/safetensors.hpp>
@@ -192,16 +193,18 @@ class SafetensorsHeader {
 /// Parses and checks a safetensors file; all rules of §6.2.
 ///
 /// Shapes    entries and data view nothing but `bytes`, which must outlive the result
-/// Errors    bad_file, naming the tensor (or the byte of the header)
+/// Errors    out_of_memory; bad_file, naming the tensor (or the byte of the header)
 /// Cost      proportional to the header; tensor data is not touched
 [[nodiscard]] inline Result<SafetensorsContents> parse_safetensors(std::span<const std::byte> bytes,
                                                                    std::string_view source) {
-  const auto parts = split_safetensors(bytes, source);
-  if (!parts) return parts.error();
-  detail::SafetensorsHeader header(source);
-  LAMINA_TRY(detail::run_json(parts->header, source, header, IllFormed::refuse));
-  LAMINA_TRY(check_safetensors_layout(header.entries, parts->data.size(), source));
-  return SafetensorsContents{std::move(header.entries), parts->data};
+  return guard_memory(source, [&]() -> Result<SafetensorsContents> {
+    const auto parts = split_safetensors(bytes, source);
+    if (!parts) return parts.error();
+    detail::SafetensorsHeader header(source);
+    LAMINA_TRY(detail::run_json(parts->header, source, header, IllFormed::refuse));
+    LAMINA_TRY(check_safetensors_layout(header.entries, parts->data.size(), source));
+    return SafetensorsContents{std::move(header.entries), parts->data};
+  });
 }
 
 }  // namespace lamina

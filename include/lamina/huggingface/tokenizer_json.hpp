@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/json/json.hpp>
 #include <lamina/json/reader.hpp>
 #include <lamina/huggingface/tokenizer_json_rules.hpp>
@@ -26,7 +27,8 @@ namespace lamina {
 
 /// Reads a tokenizer.json. Merges may be pairs or "left right" strings; keys may come in any order.
 ///
-/// Errors   bad_file (no JSON or more than that, ids that repeat or leave holes, merges of unknown pieces,
+/// Errors   out_of_memory;
+///          bad_file (no JSON or more than that, ids that repeat or leave holes, merges of unknown pieces,
 ///          merges or control tokens missing), unsupported (a setting that would give other ids or other
 ///          text: tokenizer_json_rules.hpp; added tokens that swallow white space); `name` is the file in
 ///          messages
@@ -396,12 +398,15 @@ class TokenizerJsonReader {
 }  // namespace detail
 
 inline Result<VocabularyData> read_tokenizer_json(std::span<const std::byte> bytes, std::string_view name) {
-  if (bytes.size() > most_vocabulary_bytes) {
-    return Error{ErrorCode::bad_file, name, "file is too large for a tokenizer", "at most 1 GiB", "more", ""};
-  }
-  detail::TokenizerJsonReader reader(name);
-  LAMINA_TRY(detail::run_json(bytes, name, reader));
-  return reader.finish();
+  return guard_memory(name, [&]() -> Result<VocabularyData> {
+    if (bytes.size() > most_vocabulary_bytes) {
+      return Error{ErrorCode::bad_file, name,   "file is too large for a tokenizer",
+                   "at most 1 GiB",     "more", ""};
+    }
+    detail::TokenizerJsonReader reader(name);
+    LAMINA_TRY(detail::run_json(bytes, name, reader));
+    return reader.finish();
+  });
 }
 
 }  // namespace lamina

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/json/value.hpp>
 #include <lamina/chat/conversation.hpp>
 
@@ -17,7 +18,8 @@ namespace lamina {
 /// Reads {"messages":[…], "tools":[…], "enable_thinking":…, "preserve_thinking":…,
 /// "add_generation_prompt":…}; all but the messages may be missing or null. Other keys are ignored.
 ///
-/// Errors   bad_argument, naming the field: no JSON, a field of another type, arguments given as a string, a
+/// Errors   out_of_memory;
+///          bad_argument, naming the field: no JSON, a field of another type, arguments given as a string, a
 ///          mapping as content
 [[nodiscard]] Result<Conversation> read_chat_json(std::string_view json);
 
@@ -194,26 +196,30 @@ template <class Read>
 }  // namespace detail
 
 inline Result<Conversation> read_chat_value(const Value& request) {
-  if (!request.is(Value::Kind::object)) return detail::wrong_kind("request", "an object", request);
-  Conversation chat;
-  const Value* messages = request.find("messages");
-  if (messages == nullptr || !messages->is(Value::Kind::list)) {
-    return detail::wrong_kind("messages", "a list", messages == nullptr ? Value{} : *messages);
-  }
-  LAMINA_TRY(detail::read_list(request, "messages",
-                               [&](const Value& item) { return detail::read_message(item, chat.messages); }));
-  LAMINA_TRY(detail::read_list(request, "tools",
-                               [&](const Value& item) { return detail::read_tool(item, chat.tools); }));
-  LAMINA_TRY(detail::read_flag(request, "enable_thinking", chat.enable_thinking));
-  LAMINA_TRY(detail::read_flag(request, "preserve_thinking", chat.preserve_thinking));
-  LAMINA_TRY(detail::read_flag(request, "add_generation_prompt", chat.add_generation_prompt));
-  return chat;
+  return guard_memory("request", [&]() -> Result<Conversation> {
+    if (!request.is(Value::Kind::object)) return detail::wrong_kind("request", "an object", request);
+    Conversation chat;
+    const Value* messages = request.find("messages");
+    if (messages == nullptr || !messages->is(Value::Kind::list)) {
+      return detail::wrong_kind("messages", "a list", messages == nullptr ? Value{} : *messages);
+    }
+    LAMINA_TRY(detail::read_list(
+        request, "messages", [&](const Value& item) { return detail::read_message(item, chat.messages); }));
+    LAMINA_TRY(detail::read_list(request, "tools",
+                                 [&](const Value& item) { return detail::read_tool(item, chat.tools); }));
+    LAMINA_TRY(detail::read_flag(request, "enable_thinking", chat.enable_thinking));
+    LAMINA_TRY(detail::read_flag(request, "preserve_thinking", chat.preserve_thinking));
+    LAMINA_TRY(detail::read_flag(request, "add_generation_prompt", chat.add_generation_prompt));
+    return chat;
+  });
 }
 
 inline Result<Conversation> read_chat_json(std::string_view json) {
-  auto request = parse_json_value(json);
-  if (!request) return request.error();
-  return read_chat_value(*request);
+  return guard_memory("request", [&]() -> Result<Conversation> {
+    auto request = parse_json_value(json);
+    if (!request) return request.error();
+    return read_chat_value(*request);
+  });
 }
 
 }  // namespace lamina

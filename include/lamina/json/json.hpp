@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/json/reader.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/weights/gguf/metadata.hpp>
@@ -28,31 +29,60 @@ struct JsonLimits {
   int depth = 16;  ///< objects and arrays inside each other
 };
 
+/// A parsed document. Unlike nlohmann's, its end takes no memory: theirs gathers the children of a container
+/// first, and ends the program where that is refused.
+class JsonDocument : public nlohmann::json {
+ public:
+  using json = nlohmann::json;
+
+  JsonDocument() noexcept = default;
+  JsonDocument(json&& value) noexcept : json(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  JsonDocument(JsonDocument&&) noexcept = default;
+  JsonDocument& operator=(JsonDocument&& other) noexcept {
+    empty_out(*this);
+    json::operator=(static_cast<json&&>(other));
+    return *this;
+  }
+  JsonDocument(const JsonDocument&) = delete;
+  JsonDocument& operator=(const JsonDocument&) = delete;
+  ~JsonDocument() { empty_out(*this); }
+
+  /// Removes what a container holds, from the inside out.
+  static void empty_out(json& value) noexcept {
+    if (!value.is_structured()) return;
+    for (json& child : value) empty_out(child);
+    value.clear();
+  }
+};
+
 namespace detail {
 
 /// Builds a document; refuses deep nesting.
 ///
 /// A key that occurs twice with one value counts once. With two values it becomes a binary value, which no
 /// JSON text has: whoever reads the field gets an error, and a field that nobody reads refuses no file.
-class JsonBuilder : public TreeBuilder<nlohmann::json, JsonBuilder> {
+class JsonBuilder : public TreeBuilder<JsonDocument, JsonBuilder> {
  public:
   using json = nlohmann::json;
   JsonBuilder(std::string_view source, int depth)
       : TreeBuilder(static_cast<std::size_t>(depth)), source_(source) {}
 
-  bool null() { return add(nullptr); }
-  bool boolean(bool value) { return add(value); }
-  bool number_integer(std::int64_t value) { return add(value); }
-  bool number_unsigned(std::uint64_t value) { return add(value); }
-  bool number_float(double value, const std::string&) { return add(value); }
-  bool string(std::string& value) { return add(value); }
+  bool null() { return add(json(nullptr)); }
+  bool boolean(bool value) { return add(json(value)); }
+  bool number_integer(std::int64_t value) { return add(json(value)); }
+  bool number_unsigned(std::uint64_t value) { return add(json(value)); }
+  bool number_float(double value, const std::string&) { return add(json(value)); }
+  bool string(std::string& value) { return add(json(value)); }
   bool start_object() { return open(json::object()); }
   bool start_array() { return open(json::array()); }
 
-  static void put(json& container, const std::string& key, json value) {
-    if (container.is_array()) return container.push_back(std::move(value));
-    const auto [member, is_new] = container.emplace(key, std::move(value));
-    if (!is_new && *member != value) *member = json::binary(json::binary_t::container_type());
+  static void put(json& container, const std::string& key, JsonDocument value) {
+    json& plain = value;
+    if (container.is_array()) return container.push_back(std::move(plain));
+    const auto [member, is_new] = container.emplace(key, std::move(plain));
+    if (is_new || *member == plain) return;
+    JsonDocument::empty_out(*member);
+    *member = json::binary(json::binary_t::container_type());
   }
   [[nodiscard]] Error too_deep(std::size_t levels) const {
     return bad_file(place(source_), "JSON is nested too deeply", text("at most %zu levels", levels), "more");
@@ -62,6 +92,12 @@ class JsonBuilder : public TreeBuilder<nlohmann::json, JsonBuilder> {
   std::string_view source_;
 };
 
+/// Whether a value is this string. nlohmann's `==` makes a value of the string first, and is noexcept.
+[[nodiscard]] inline bool is_string(const nlohmann::json& value, std::string_view text) noexcept {
+  const auto* string = value.get_ptr<const std::string*>();
+  return string != nullptr && *string == text;
+}
+
 /// True for a key that a text holds twice, with two values.
 [[nodiscard]] inline bool is_ambiguous(const nlohmann::json& value) noexcept { return value.is_binary(); }
 
@@ -69,16 +105,18 @@ class JsonBuilder : public TreeBuilder<nlohmann::json, JsonBuilder> {
 
 /// Parses a small JSON file into a document.
 ///
-/// Errors   bad_file (too long, no JSON text, nested too deeply); names `source` and the byte
-[[nodiscard]] inline Result<nlohmann::json> parse_json(std::span<const std::byte> bytes,
-                                                       std::string_view source, JsonLimits limits = {}) {
-  if (bytes.size() > limits.bytes) {
-    return bad_file(place(source), "JSON file is too long", text("at most %zu bytes", limits.bytes),
-                    text("%zu", bytes.size()));
-  }
-  detail::JsonBuilder builder(source, limits.depth);
-  LAMINA_TRY(detail::run_json(bytes, source, builder));
-  return std::move(builder.root());
+/// Errors   bad_file (too long, no JSON text, nested too deeply), out_of_memory; names `source` and the byte
+[[nodiscard]] inline Result<JsonDocument> parse_json(std::span<const std::byte> bytes,
+                                                     std::string_view source, JsonLimits limits = {}) {
+  return guard_memory(source, [&]() -> Result<JsonDocument> {
+    if (bytes.size() > limits.bytes) {
+      return bad_file(place(source), "JSON file is too long", text("at most %zu bytes", limits.bytes),
+                      text("%zu", bytes.size()));
+    }
+    detail::JsonBuilder builder(source, limits.depth);
+    LAMINA_TRY(detail::run_json(bytes, source, builder));
+    return std::move(builder.root());
+  });
 }
 
 /// An object of a parsed file, read field by field; null counts as absent, and a field with two values is an

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/json/reader.hpp>
 #include <lamina/chat/value.hpp>
 
@@ -59,15 +60,17 @@ class ValueBuilder : public TreeBuilder<Value, ValueBuilder> {
 
 }  // namespace detail
 
-/// Parses a JSON text. Errors: bad_argument (no JSON, a number that is not finite, nested more than 128
-/// levels deep).
+/// Parses a JSON text. Errors: out_of_memory, bad_argument (no JSON, a number that is not finite, nested more
+/// than 128 levels deep).
 [[nodiscard]] inline Result<Value> parse_json_value(std::string_view json) {
-  detail::ValueBuilder builder;
-  auto status = detail::run_json(std::as_bytes(std::span(json)), "JSON", builder);
-  if (status) return std::move(builder.root());
-  Error error = status.error();
-  error.code = ErrorCode::bad_argument;  // the caller's text, no file
-  return error;
+  return guard_memory("JSON", [&]() -> Result<Value> {
+    detail::ValueBuilder builder;
+    auto status = detail::run_json(std::as_bytes(std::span(json)), "JSON", builder);
+    if (status) return std::move(builder.root());
+    Error error = status.error();
+    error.code = ErrorCode::bad_argument;  // the caller's text, no file
+    return error;
+  });
 }
 
 }  // namespace lamina

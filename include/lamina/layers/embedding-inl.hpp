@@ -24,7 +24,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// stream = E[token] · scale, or the embedding that stands in its place as it is (vision.md §5.3), all rows.
+/// x = E[token] · scale, or the embedding that stands in its place as it is (vision.md §5.3), in `work.stream` [T, D]: T rows,
+/// D hidden.
 inline void embed_tokens(const Pass& pass, const WeightMatrix& embedding, float scale) noexcept {
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
     for (std::size_t i = range.first; i < range.first + range.count; ++i) {
@@ -39,14 +40,14 @@ inline void embed_tokens(const Pass& pass, const WeightMatrix& embedding, float 
   });
 }
 
-/// ple_l = (RMS(W_p x0 · D^(-1/2); g) + T[token]_l · sqrt(P)) · 2^(-1/2), [rows, layers, P], of the first
-/// `rows` rows and of the layers whose floats are `part` of each row.
+/// ple_l = (RMS(W_p x · D^(-1/2); g) + E_l[token] · sqrt(P)) · 2^(-1/2) [T, L, P]: of T = `rows` rows, of the
+/// L layers whose floats are `part` of each row, P = `width`.
 inline void embed_per_layer_part(const Pass& pass, const GlobalWeights& weights, std::uint32_t rows,
                                  IndexRange part, std::uint32_t width) noexcept {
   float* out = pass.work.per_layer + part.first;
   ProductInput input(pass, pass.work.codes, pass.work.stream, rows, pass.hidden, pass.hidden);
-  multiply(pass, input,
-           {{weights.per_layer_projection.slice(part.first, part.count), out, pass.per_layer_floats}});
+  const Linear projection = weights.per_layer_projection.slice(part.first, part.count);
+  multiply(pass, input, {{projection, out, pass.per_layer_floats}});  // c = W_p x [T, L P]
 
   const float context_scale = 1.0F / std::sqrt(static_cast<float>(pass.hidden));
   const float token_scale = std::sqrt(static_cast<float>(width));
@@ -57,13 +58,14 @@ inline void embed_per_layer_part(const Pass& pass, const GlobalWeights& weights,
     for (std::size_t i = range.first; i < range.first + range.count; ++i) {
       float* row = out + i * pass.per_layer_floats;
       pass.linear.embed_row(weights.per_layer_embedding, pass.row(i).token, part.first, part.count,
-                            token_scale, token_row);
-      scale(row, part.count, context_scale);
+                            token_scale, token_row);  // e = E_l[token] · sqrt(P) [L P]
+      scale(row, part.count, context_scale);          // c · D^(-1/2) [L P]
       for (std::size_t at = 0; at < part.count; at += width) {
+        // RMS(·) [P]
         finite &= rms_norm(row + at, weights.per_layer_norm.f32(), row + at, width, pass.epsilon);
       }
-      add(row, token_row, part.count);
-      scale(row, part.count, half_root);
+      add(row, token_row, part.count);    // · + e [L P]
+      scale(row, part.count, half_root);  // ple = (·) · 2^(-1/2) [L P]
     }
     if (!finite) pass.report_not_finite(PassFault::inside);
   });

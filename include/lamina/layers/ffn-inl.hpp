@@ -46,24 +46,25 @@ inline void geglu_rows(const Pass& pass, StridedRows gate, StridedRows up, std::
   });
 }
 
-/// out = W_down(gelu(W_gate n) ⊙ W_up n) with n in `work.normed`.
+/// out = W_down(gelu(W_gate n) ⊙ W_up n) with n in `work.normed`. T rows, D hidden, F = `width`.
 inline void dense_mlp(const Pass& pass, const Linear& gate, const Linear& up, const Linear& down,
                       std::uint32_t width, float* out) noexcept {
   Workspace& work = pass.work;
   ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
-  multiply(pass, input, {{gate, work.gate, width}, {up, work.up, width}});
-  geglu_rows(pass, {work.gate, width}, {work.up, width}, width, pass.rows);
+  multiply(pass, input, {{gate, work.gate, width}, {up, work.up, width}});  // g = W_gate n, u = W_up n [T, F]
+  geglu_rows(pass, {work.gate, width}, {work.up, width}, width, pass.rows);  // h = gelu(g) ⊙ u [T, F]
   ProductInput hidden(pass, work.codes, work.gate, pass.rows, width, width);
-  multiply(pass, hidden, {{down, out, pass.hidden}});
+  multiply(pass, hidden, {{down, out, pass.hidden}});  // W_down h [T, D]
   pass.show(PassValue::feed_forward, out, pass.hidden);
 }
 
+/// x += RMS(W_down(gelu(W_gate n) ⊙ W_up n)), n = RMS(x). T rows, D hidden.
 template <int Width>
 struct FfnKernel<DenseFfn<Width>> {
-  static void run(Pass& pass, const DenseFfnWeights& weights) noexcept {
-    normalise_stream(pass, weights.norm.f32());
-    dense_mlp(pass, weights.gate, weights.up, weights.down, Width, pass.work.branch);
-    add_branch(pass, weights.post_norm.f32());
+  static void run(Pass& pass, const DenseFfnWeights& w) noexcept {
+    normalise_stream(pass, w.norm.f32());                            // n [T, D]
+    dense_mlp(pass, w.gate, w.up, w.down, Width, pass.work.branch);  // W_down(gelu(W_gate n) ⊙ W_up n) [T, D]
+    add_branch(pass, w.post_norm.f32());                             // x += RMS(·) [T, D]
   }
 };
 

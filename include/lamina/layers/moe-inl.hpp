@@ -27,32 +27,43 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
+/// n1 = RMS(x), n2 = RMS(x), r = W_r RMS0(x), x += RMS(RMS(mlp(n1)) + RMS(Σ g_e expert_e(n2))). T rows, D
+/// hidden, E experts of which every row has K, each F wide; an entry is one row at one of its experts.
 template <MoeShape S>
 struct FfnKernel<MoeFfn<S>> {
   static constexpr std::uint32_t experts = S.experts;
   static constexpr std::uint32_t active = S.active;
   static constexpr std::uint32_t width = S.expert_width;
 
-  static void run(Pass& pass, const MoeFfnWeights& weights) noexcept {
-    normalise_stream(pass, weights.norm.f32());
-    dense_mlp(pass, weights.gate, weights.up, weights.down, S.shared_width, pass.work.branch);
+  static void run(Pass& pass, const MoeFfnWeights& w) noexcept {
+    normalise_stream(pass, w.norm.f32());                                     // n1 [T, D]
+    dense_mlp(pass, w.gate, w.up, w.down, S.shared_width, pass.work.branch);  // mlp(n1) [T, D]
 
-    choose_experts(pass, weights);
-    group_by_expert(pass.work, pass.rows, experts, active);
-    normalise_stream(pass, weights.expert_norm.f32());
-    run_experts(pass, weights);
-    combine(pass, weights);
+    score_experts(pass, w);                                  // r [T, E]
+    choose_experts(pass, w);                                 // the K largest of r, their weights g [T, K]
+    group_by_expert(pass.work, pass.rows, experts, active);  // entries by expert [T K]
+
+    normalise_stream(pass, w.expert_norm.f32());  // n2 [T, D]
+    gather_inputs(pass);                          // n2 of the row of each entry [T K, D]
+    run_experts(pass, w);                         // expert_e(n2) [T K, D]
+    combine(pass, w);                             // RMS(mlp(n1)) + RMS(Σ g_e expert_e(n2)) [T, D]
+    add_branch(pass, w.post_norm.f32());          // x += RMS(·) [T, D]
   }
 
  private:
-  /// r = W_r (RMS0(x) ⊙ scale · D^(-1/2)), then the best experts of every row; always in float32.
+  /// r = W_r (RMS0(x) ⊙ scale · D^(-1/2)); always in float32.
+  static void score_experts(const Pass& pass, const MoeFfnWeights& w) noexcept {
+    Workspace& work = pass.work;
+    normalise_stream(pass, w.router_scale.f32());  // RMS0(x) ⊙ scale [T, D]
+    scale_rows(pass, work.normed, 1.0F / std::sqrt(static_cast<float>(pass.hidden)));  // · D^(-1/2) [T, D]
+    ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
+    multiply(pass, input, {{w.router, work.router_logits, experts}});  // W_r · [T, E]
+    pass.show(PassValue::router_logits, work.router_logits, experts);
+  }
+
+  /// The best experts of every row.
   static void choose_experts(const Pass& pass, const MoeFfnWeights& weights) noexcept {
     Workspace& work = pass.work;
-    normalise_stream(pass, weights.router_scale.f32());
-    scale_rows(pass, work.normed, 1.0F / std::sqrt(static_cast<float>(pass.hidden)));
-    ProductInput input(pass, work.codes, work.normed, pass.rows, pass.hidden, pass.hidden);
-    multiply(pass, input, {{weights.router, work.router_logits, experts}});
-    pass.show(PassValue::router_logits, work.router_logits, experts);
     const float* expert_scale = weights.expert_scale ? weights.expert_scale.f32() : nullptr;
     pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
@@ -71,29 +82,35 @@ struct FfnKernel<MoeFfn<S>> {
     });
   }
 
-  /// output[entry] = W_down,e(gelu(W_gate,e n2) ⊙ W_up,e n2) for every (row, expert) entry.
-  static void run_experts(const Pass& pass, const MoeFfnWeights& weights) noexcept {
+  /// Copies the normalised row of every entry, in the order of experts.
+  static void gather_inputs(const Pass& pass) noexcept {
     Workspace& work = pass.work;
-    const std::uint32_t entries = pass.rows * active;
-    pass.team.split(entries, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
+    pass.team.split(pass.rows * active, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
       for (std::size_t entry = range.first; entry < range.first + range.count; ++entry) {
         std::copy_n(work.normed + std::size_t{work.entry_row[entry]} * pass.hidden, pass.hidden,
                     work.expert_input + entry * pass.hidden);
       }
     });
+  }
+
+  /// output = W_down,e(gelu(W_gate,e n2) ⊙ W_up,e n2) of every entry.
+  static void run_experts(const Pass& pass, const MoeFfnWeights& weights) noexcept {
+    Workspace& work = pass.work;
+    const std::uint32_t entries = pass.rows * active;
+    const StridedRows gate{work.expert_hidden, 2 * width};        // left half of [T K, 2 F]
+    const StridedRows up{work.expert_hidden + width, 2 * width};  // right half
     const std::span<const std::uint32_t> groups(work.expert_begin, experts + 1);
     ProductInput input(pass, work.codes, work.expert_input, entries, pass.hidden, pass.hidden, groups);
-    if (weights.expert_gate_up) {
-      run_each(pass, input, {{weights.expert_gate_up, work.expert_hidden, 2 * width}});
+    if (weights.expert_gate_up) {                                                  // one matrix [2 F, D]
+      run_each(pass, input, {{weights.expert_gate_up, gate.first, gate.stride}});  // g | u [T K, 2 F]
     } else {
       run_each(pass, input,
-               {{weights.expert_gate, work.expert_hidden, 2 * width},
-                {weights.expert_up, work.expert_hidden + width, 2 * width}});
+               {{weights.expert_gate, gate.first, gate.stride},  // g = W_gate,e n2 [T K, F]
+                {weights.expert_up, up.first, up.stride}});      // u = W_up,e n2 [T K, F]
     }
-    geglu_rows(pass, {work.expert_hidden, 2 * width}, {work.expert_hidden + width, 2 * width}, width,
-               entries);
-    ProductInput hidden(pass, work.codes, work.expert_hidden, entries, width, 2 * width, groups);
-    run_each(pass, hidden, {{weights.expert_down, work.expert_output, pass.hidden}});
+    geglu_rows(pass, gate, up, width, entries);  // h = gelu(g) ⊙ u [T K, F]
+    ProductInput hidden(pass, work.codes, gate.first, entries, width, gate.stride, groups);
+    run_each(pass, hidden, {{weights.expert_down, work.expert_output, pass.hidden}});  // W_down,e h [T K, D]
   }
 
   /// Every expert multiplies its own entries of `input`; one hand-over for all experts. Requires stacks
@@ -115,7 +132,7 @@ struct FfnKernel<MoeFfn<S>> {
     run_products(pass, {work.expert_products, count});
   }
 
-  /// x += RMS(RMS(dense) + RMS(Σ weight · output)); a row adds its experts by rising index.
+  /// branch = RMS(dense) + RMS(Σ weight · output); a row adds its experts by rising index.
   static void combine(const Pass& pass, const MoeFfnWeights& weights) noexcept {
     Workspace& work = pass.work;
     float* sums = work.normed;  // its rows have entered the experts
@@ -124,18 +141,18 @@ struct FfnKernel<MoeFfn<S>> {
       for (std::size_t row = range.first; row < range.first + range.count; ++row) {
         float* sum = sums + row * pass.hidden;
         float* dense = work.branch + row * pass.hidden;
-        std::fill_n(sum, pass.hidden, 0.0F);
+        std::fill_n(sum, pass.hidden, 0.0F);  // [D]
         for (std::size_t i = row * active; i < (row + 1) * active; ++i) {
           multiply_add(sum, work.expert_output + std::size_t{work.row_entries[i]} * pass.hidden,
-                       work.row_weights[i], pass.hidden);
+                       work.row_weights[i], pass.hidden);  // += g_e expert_e(n2) [D]
         }
+        // RMS(mlp(n1)) [D], then that + RMS(sum) [D]
         finite &= rms_norm(dense, weights.dense_post_norm.f32(), dense, pass.hidden, pass.epsilon);
         finite &= add_rms_norm(dense, sum, weights.expert_post_norm.f32(), pass.hidden, pass.epsilon);
       }
       if (!finite) pass.report_not_finite(PassFault::inside);
     });
     pass.show(PassValue::expert_sum, sums, pass.hidden);
-    add_branch(pass, weights.post_norm.f32());
   }
 };
 

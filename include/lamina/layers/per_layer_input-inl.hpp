@@ -34,17 +34,19 @@ struct PerLayerKernel<NoPerLayerInput> {
   static void run(Pass&, const NoWeights&) noexcept {}
 };
 
+/// x += RMS(W_proj(gelu(W_g x) ⊙ ple_l)) in layer l of L. T rows, D hidden, P = Width.
 template <int Width>
 struct PerLayerKernel<PerLayerInput<Width>> {
-  static void run(Pass& pass, const PerLayerInputWeights& weights) noexcept {
+  static void run(Pass& pass, const PerLayerInputWeights& w) noexcept {
     Workspace& work = pass.work;
+    const StridedRows ple{work.per_layer + std::size_t{pass.layer} * Width,
+                          pass.per_layer_floats};  // ple_l [T, P], of [T, L, P]
     ProductInput stream(pass, work.codes, work.stream, pass.rows, pass.hidden, pass.hidden);
-    multiply(pass, stream, {{weights.gate, work.gate, Width}});
-    geglu_rows(pass, {work.gate, Width},
-               {work.per_layer + std::size_t{pass.layer} * Width, pass.per_layer_floats}, Width, pass.rows);
+    multiply(pass, stream, {{w.gate, work.gate, Width}});         // g = W_g x [T, P]
+    geglu_rows(pass, {work.gate, Width}, ple, Width, pass.rows);  // h = gelu(g) ⊙ ple_l [T, P]
     ProductInput gated(pass, work.codes, work.gate, pass.rows, Width, Width);
-    multiply(pass, gated, {{weights.projection, work.branch, pass.hidden}});
-    add_branch(pass, weights.post_norm.f32());
+    multiply(pass, gated, {{w.projection, work.branch, pass.hidden}});  // W_proj h [T, D]
+    add_branch(pass, w.post_norm.f32());                                // x += RMS(·) [T, D]
   }
 };
 

@@ -13,6 +13,7 @@
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/core/executor.hpp>
 #include <lamina/packing/check_interleaving.hpp>
 #include <lamina/core/team.hpp>
@@ -77,43 +78,45 @@ struct PackList {
 [[nodiscard]] inline Result<std::size_t> pack_weights(const PackTarget& target, WeightFile& file,
                                                       Executor* executor = nullptr,
                                                       PackProgress progress = {}) {
-  const LinearKernels& kernels = target.kernels();
-  LAMINA_TRY(check_interleaving(file, kernels));
-  const detail::PackList list = detail::list_packable(target, file);
-  if (list.bytes == 0) return std::size_t{0};
-  std::unique_ptr<HugeBlock> block = HugeBlock::create(list.bytes);
-  if (block == nullptr) {
-    return Error{ErrorCode::out_of_memory,
-                 file.path.c_str(),
-                 "no memory to pack the weights",
-                 text("%zu bytes", list.bytes),
-                 "none",
-                 "use the weights as they are"};
-  }
-  file.interleave_height = list.height;
-  std::byte* to = block->bytes().data();
-  file.owners.push_back(std::move(block));
-  const Team team(executor);
-  std::size_t done = 0;
-  for (TensorView* tensor : list.tensors) {
-    if (progress.report != nullptr && !progress.report(progress.context, done, list.bytes)) break;
-    WeightMatrix from;
-    from.data = tensor->bytes.data();
-    from.format = tensor->format;
-    from.columns = static_cast<std::uint32_t>(tensor->dims[0]);
-    const std::size_t rows = tensor->bytes.size() / from.bytes_per_row();
-    const auto groups = static_cast<std::uint32_t>(rows / list.height);
-    team.split(groups, 1, [&](IndexRange range, std::uint32_t) noexcept {
-      kernels.interleave(from, std::size_t{range.first} * list.height, std::size_t{range.count} * list.height,
-                         to);
-    });
-    for (const auto& owner : file.owners) owner->release(tensor->bytes);
-    tensor->bytes = {to, tensor->bytes.size()};
-    tensor->packing = Packing::interleaved;
-    to += aligned_size(tensor->bytes.size());
-    done += aligned_size(tensor->bytes.size());
-  }
-  return done;
+  return guard_memory(file.path, [&]() -> Result<std::size_t> {
+    const LinearKernels& kernels = target.kernels();
+    LAMINA_TRY(check_interleaving(file, kernels));
+    const detail::PackList list = detail::list_packable(target, file);
+    if (list.bytes == 0) return std::size_t{0};
+    std::unique_ptr<HugeBlock> block = HugeBlock::create(list.bytes);
+    if (block == nullptr) {
+      return Error{ErrorCode::out_of_memory,
+                   file.path.c_str(),
+                   "no memory to pack the weights",
+                   text("%zu bytes", list.bytes),
+                   "none",
+                   "use the weights as they are"};
+    }
+    std::byte* to = block->bytes().data();
+    file.owners.push_back(std::move(block));  // the last that may be refused memory
+    file.interleave_height = list.height;
+    const Team team(executor);
+    std::size_t done = 0;
+    for (TensorView* tensor : list.tensors) {
+      if (progress.report != nullptr && !progress.report(progress.context, done, list.bytes)) break;
+      WeightMatrix from;
+      from.data = tensor->bytes.data();
+      from.format = tensor->format;
+      from.columns = static_cast<std::uint32_t>(tensor->dims[0]);
+      const std::size_t rows = tensor->bytes.size() / from.bytes_per_row();
+      const auto groups = static_cast<std::uint32_t>(rows / list.height);
+      team.split(groups, 1, [&](IndexRange range, std::uint32_t) noexcept {
+        kernels.interleave(from, std::size_t{range.first} * list.height,
+                           std::size_t{range.count} * list.height, to);
+      });
+      for (const auto& owner : file.owners) owner->release(tensor->bytes);
+      tensor->bytes = {to, tensor->bytes.size()};
+      tensor->packing = Packing::interleaved;
+      to += aligned_size(tensor->bytes.size());
+      done += aligned_size(tensor->bytes.size());
+    }
+    return done;
+  });
 }
 
 }  // namespace lamina

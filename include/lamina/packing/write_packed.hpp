@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/core/executor.hpp>
 #include <lamina/formats/weight_matrix.hpp>
 #include <lamina/core/team.hpp>
@@ -221,30 +222,33 @@ class PackedWriter {
 [[nodiscard]] inline Result<PackedFile> write_packed(const PackTarget& target, const std::string& from,
                                                      const std::string& to, Executor* executor = nullptr,
                                                      PackProgress progress = {}) {
-  if (path_kind(from) == PathKind::directory) {
-    return file_error(ErrorCode::unsupported, place(from), "only GGUF files can be packed into a file",
-                      "a GGUF file", "a directory",
-                      "use the directory as it is, or convert it to GGUF first");
-  }
-  if (same_file(from, to)) {
-    return file_error(ErrorCode::bad_argument, place(to), "would replace the model itself",
-                      "the name of another file", file_name_of(from));
-  }
-  auto source = open_mapped(from);
-  if (!source) return source.error();
-  auto contents = parse_gguf((*source)->bytes(), file_name_of(from));
-  if (!contents) return contents.error();
-  LAMINA_TRY(detail::check_packable(from, *contents));
-  GgufFile file;
-  file.path = from;
-  file.metadata = contents->metadata;
-  file.tensors = contents->tensors;
-  LAMINA_TRY(sort_tensors(file.tensors, file_name_of(from)));
-  auto weights = make_weight_file(std::move(file));
-  if (!weights) return weights.error();
-  LAMINA_TRY(check_structure(*weights, target.describe(), target.name));
-  return detail::PackedWriter(target, **source, std::move(*contents), std::move(*weights), executor, progress)
-      .write(to);
+  return guard_memory(from, [&]() -> Result<PackedFile> {
+    if (path_kind(from) == PathKind::directory) {
+      return file_error(ErrorCode::unsupported, place(from), "only GGUF files can be packed into a file",
+                        "a GGUF file", "a directory",
+                        "use the directory as it is, or convert it to GGUF first");
+    }
+    if (same_file(from, to)) {
+      return file_error(ErrorCode::bad_argument, place(to), "would replace the model itself",
+                        "the name of another file", file_name_of(from));
+    }
+    auto source = open_mapped(from);
+    if (!source) return source.error();
+    auto contents = parse_gguf((*source)->bytes(), file_name_of(from));
+    if (!contents) return contents.error();
+    LAMINA_TRY(detail::check_packable(from, *contents));
+    GgufFile file;
+    file.path = from;
+    file.metadata = contents->metadata;
+    file.tensors = contents->tensors;
+    LAMINA_TRY(sort_tensors(file.tensors, file_name_of(from)));
+    auto weights = make_weight_file(std::move(file));
+    if (!weights) return weights.error();
+    LAMINA_TRY(check_structure(*weights, target.describe(), target.name));
+    return detail::PackedWriter(target, **source, std::move(*contents), std::move(*weights), executor,
+                                progress)
+        .write(to);
+  });
 }
 
 }  // namespace lamina

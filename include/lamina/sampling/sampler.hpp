@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/sampling/random.hpp>
 
@@ -54,7 +55,8 @@ class Sampler {
   /// greedily; those outside the vocabulary are ignored, for models may have fewer logits than the tokenizer
   /// has tokens.
   ///
-  /// Errors   bad_argument (an option outside its range, an empty vocabulary, all of it suppressed)
+  /// Errors   bad_argument (an option outside its range, an empty vocabulary, all of it suppressed),
+  ///          out_of_memory
   /// Cost     takes 24 bytes a token
   [[nodiscard]] static Result<Sampler> create(const SamplingOptions& options, std::uint32_t vocabulary,
                                               std::span<const TokenId> suppressed);
@@ -138,47 +140,51 @@ class Sampler {
 
 inline Result<Sampler> Sampler::create(const SamplingOptions& options, std::uint32_t vocabulary,
                                        std::span<const TokenId> suppressed) {
-  const auto wrong = [](std::string_view where, std::string_view expected, double found) {
-    return Error{ErrorCode::bad_argument, where, "sampling option out of range", expected,
-                 text("%g", found),       ""};
-  };
-  // Written so that NaN fails too.
-  if (!(options.temperature >= 0 && options.temperature <= 1000)) {
-    return wrong("temperature", "0 to 1000", double{options.temperature});
-  }
-  if (!(options.top_p > 0 && options.top_p <= 1))
-    return wrong("top_p", "above 0, at most 1", double{options.top_p});
-  if (!(options.min_p >= 0 && options.min_p <= 1)) return wrong("min_p", "0 to 1", double{options.min_p});
-  if (!(options.repetition_penalty > 0 && options.repetition_penalty <= 1000)) {
-    return wrong("repetition_penalty", "above 0, at most 1000", double{options.repetition_penalty});
-  }
-  if (options.repetition_window > (1U << 20)) {
-    return wrong("repetition_window", "at most 1048576", double(options.repetition_window));
-  }
-  if (vocabulary == 0 || vocabulary > (1U << 24))
-    return wrong("vocabulary", "1 to 16777216", double(vocabulary));
+  return guard_memory("sampler", [&]() -> Result<Sampler> {
+    const auto wrong = [](std::string_view where, std::string_view expected, double found) {
+      return Error{ErrorCode::bad_argument, where, "sampling option out of range", expected,
+                   text("%g", found),       ""};
+    };
+    // Written so that NaN fails too.
+    if (!(options.temperature >= 0 && options.temperature <= 1000)) {
+      return wrong("temperature", "0 to 1000", double{options.temperature});
+    }
+    if (!(options.top_p > 0 && options.top_p <= 1))
+      return wrong("top_p", "above 0, at most 1", double{options.top_p});
+    if (!(options.min_p >= 0 && options.min_p <= 1)) return wrong("min_p", "0 to 1", double{options.min_p});
+    if (!(options.repetition_penalty > 0 && options.repetition_penalty <= 1000)) {
+      return wrong("repetition_penalty", "above 0, at most 1000", double{options.repetition_penalty});
+    }
+    if (options.repetition_window > (1U << 20)) {
+      return wrong("repetition_window", "at most 1048576", double(options.repetition_window));
+    }
+    if (vocabulary == 0 || vocabulary > (1U << 24))
+      return wrong("vocabulary", "1 to 16777216", double(vocabulary));
 
-  Sampler made(options);
-  for (const TokenId id : suppressed) {
-    if (id < vocabulary) made.suppressed_.push_back(id);
-  }
-  std::sort(made.suppressed_.begin(), made.suppressed_.end());
-  made.suppressed_.erase(std::unique(made.suppressed_.begin(), made.suppressed_.end()),
-                         made.suppressed_.end());
-  while (made.fallback_ < made.suppressed_.size() && made.suppressed_[made.fallback_] == made.fallback_)
-    ++made.fallback_;
-  if (made.fallback_ == vocabulary) {
-    return Error{ErrorCode::bad_argument, "suppressed", "every token is suppressed",
-                 "at least one other",    "none",       ""};
-  }
-  made.logits_.resize(vocabulary);
-  const bool all = options.top_k == 0 || options.top_k > vocabulary;
-  made.pool_.resize(all ? vocabulary : options.top_k);
-  if (options.repetition_penalty != 1.0F) {
-    made.recent_.resize(options.repetition_window);
-    made.penalised_.resize(vocabulary);
-  }
-  return made;
+    if (!memory_is_there(std::size_t{vocabulary} * (sizeof(float) + sizeof(TokenCandidate))))
+      return refused_memory("sampler");
+    Sampler made(options);
+    for (const TokenId id : suppressed) {
+      if (id < vocabulary) made.suppressed_.push_back(id);
+    }
+    std::sort(made.suppressed_.begin(), made.suppressed_.end());
+    made.suppressed_.erase(std::unique(made.suppressed_.begin(), made.suppressed_.end()),
+                           made.suppressed_.end());
+    while (made.fallback_ < made.suppressed_.size() && made.suppressed_[made.fallback_] == made.fallback_)
+      ++made.fallback_;
+    if (made.fallback_ == vocabulary) {
+      return Error{ErrorCode::bad_argument, "suppressed", "every token is suppressed",
+                   "at least one other",    "none",       ""};
+    }
+    made.logits_.resize(vocabulary);
+    const bool all = options.top_k == 0 || options.top_k > vocabulary;
+    made.pool_.resize(all ? vocabulary : options.top_k);
+    if (options.repetition_penalty != 1.0F) {
+      made.recent_.resize(options.repetition_window);
+      made.penalised_.resize(vocabulary);
+    }
+    return made;
+  });
 }
 
 // --- Choosing ---

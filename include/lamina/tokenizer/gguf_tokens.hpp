@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/tokenizer/special_tokens.hpp>
 #include <lamina/tokenizer/token_table.hpp>
@@ -126,77 +127,80 @@ inline void add_gguf_tokens(const GgufVocabulary& source, VocabularyData& data) 
 ///
 /// Of Gemma 4's vocabularies, scores are not asked for either.
 ///
-/// Errors   unsupported (another tokenizer model), bad_file (empty, texts not unique, merges unknown or
+/// Errors   out_of_memory;
+///          unsupported (another tokenizer model), bad_file (empty, texts not unique, merges unknown or
 ///          missing, control tokens missing, ids out of range)
 /// Cost     about 0.2 s for 262 144 tokens and 514 906 merges; copies the texts (about 2 MB)
 [[nodiscard]] inline Result<VocabularyData> vocabulary_from_gguf(const GgufVocabulary& source) {
-  const bool is_older = detail::is_older_gemma(source);
-  if (!is_older) LAMINA_TRY(detail::check_gguf_model(source));
-  VocabularyData data;
-  std::size_t bytes = 0;
-  for (const std::string_view text : source.tokens) bytes += text.size();
-  if (source.tokens.empty() || source.tokens.size() > most_tokens || bytes > most_vocabulary_bytes) {
-    return Error{ErrorCode::bad_file,
-                 "tokenizer.ggml.tokens",
-                 "size of the vocabulary",
-                 text("1 to %zu tokens", most_tokens),
-                 text("%zu (%zu bytes)", source.tokens.size(), bytes),
-                 ""};
-  }
-  if (!source.token_types.empty() && source.token_types.size() != source.tokens.size()) {
-    return Error{ErrorCode::bad_file,
-                 "tokenizer.ggml.token_type",
-                 "list has another length than the tokens",
-                 text("%zu", source.tokens.size()),
-                 text("%zu", source.token_types.size()),
-                 ""};
-  }
-  data.tokens.reserve(source.tokens.size(), bytes);
-  for (const std::string_view text : source.tokens) LAMINA_TRY(data.tokens.append(text));
-  LAMINA_TRY(data.tokens.index());
-
-  if (source.merges.size() > most_merges) {
-    return Error{ErrorCode::bad_file,
-                 "tokenizer.ggml.merges",
-                 "list is too long",
-                 text("at most %zu", most_merges),
-                 text("%zu", source.merges.size()),
-                 ""};
-  }
-  const auto halves = [&source](std::size_t rank) { return detail::split_merge(source.merges[rank]); };
-  LAMINA_TRY(detail::resolve_merges(data.tokens, source.merges.size(), halves, data.merges));
-
-  detail::add_gguf_tokens(source, data);
-  const auto is_of_another_kind = [&source](TokenId id) {
-    return !source.token_types.empty() && source.token_types[id] != detail::gguf_normal_token;
-  };
-  if (is_older) {
-    LAMINA_TRY(detail::take_scores(source, data));
-  } else {
-    LAMINA_TRY(check_complete(data, "tokenizer.ggml.merges", is_of_another_kind));
-  }
-
-  const auto add_ids = [&](std::string_view key, std::span<const std::int32_t> ids,
-                           std::vector<TokenId>& list) -> Status {
-    for (const std::int32_t id : ids) {
-      auto checked = detail::checked_id(key, id, data.tokens.size());
-      if (!checked) return checked.error();
-      list.push_back(*checked);
+  return guard_memory("tokenizer", [&]() -> Result<VocabularyData> {
+    const bool is_older = detail::is_older_gemma(source);
+    if (!is_older) LAMINA_TRY(detail::check_gguf_model(source));
+    VocabularyData data;
+    std::size_t bytes = 0;
+    for (const std::string_view text : source.tokens) bytes += text.size();
+    if (source.tokens.empty() || source.tokens.size() > most_tokens || bytes > most_vocabulary_bytes) {
+      return Error{ErrorCode::bad_file,
+                   "tokenizer.ggml.tokens",
+                   "size of the vocabulary",
+                   text("1 to %zu tokens", most_tokens),
+                   text("%zu (%zu bytes)", source.tokens.size(), bytes),
+                   ""};
     }
-    return Done{};
-  };
-  LAMINA_TRY(add_ids("tokenizer.ggml.suppress_tokens", source.suppress, data.suppressed));
-  LAMINA_TRY(add_ids("tokenizer.ggml.eos_token_ids", source.eos_token_ids, data.stop));
-  const std::optional<std::int64_t> stops[] = {source.eos_token_id, source.eot_token_id};
-  constexpr std::string_view stop_keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (!stops[i]) continue;
-    auto checked = detail::checked_id(stop_keys[i], *stops[i], data.tokens.size());
-    if (!checked) return checked.error();
-    data.stop.push_back(*checked);
-  }
-  data.chat_template = source.chat_template;
-  return data;
+    if (!source.token_types.empty() && source.token_types.size() != source.tokens.size()) {
+      return Error{ErrorCode::bad_file,
+                   "tokenizer.ggml.token_type",
+                   "list has another length than the tokens",
+                   text("%zu", source.tokens.size()),
+                   text("%zu", source.token_types.size()),
+                   ""};
+    }
+    data.tokens.reserve(source.tokens.size(), bytes);
+    for (const std::string_view text : source.tokens) LAMINA_TRY(data.tokens.append(text));
+    LAMINA_TRY(data.tokens.index());
+
+    if (source.merges.size() > most_merges) {
+      return Error{ErrorCode::bad_file,
+                   "tokenizer.ggml.merges",
+                   "list is too long",
+                   text("at most %zu", most_merges),
+                   text("%zu", source.merges.size()),
+                   ""};
+    }
+    const auto halves = [&source](std::size_t rank) { return detail::split_merge(source.merges[rank]); };
+    LAMINA_TRY(detail::resolve_merges(data.tokens, source.merges.size(), halves, data.merges));
+
+    detail::add_gguf_tokens(source, data);
+    const auto is_of_another_kind = [&source](TokenId id) {
+      return !source.token_types.empty() && source.token_types[id] != detail::gguf_normal_token;
+    };
+    if (is_older) {
+      LAMINA_TRY(detail::take_scores(source, data));
+    } else {
+      LAMINA_TRY(check_complete(data, "tokenizer.ggml.merges", is_of_another_kind));
+    }
+
+    const auto add_ids = [&](std::string_view key, std::span<const std::int32_t> ids,
+                             std::vector<TokenId>& list) -> Status {
+      for (const std::int32_t id : ids) {
+        auto checked = detail::checked_id(key, id, data.tokens.size());
+        if (!checked) return checked.error();
+        list.push_back(*checked);
+      }
+      return Done{};
+    };
+    LAMINA_TRY(add_ids("tokenizer.ggml.suppress_tokens", source.suppress, data.suppressed));
+    LAMINA_TRY(add_ids("tokenizer.ggml.eos_token_ids", source.eos_token_ids, data.stop));
+    const std::optional<std::int64_t> stops[] = {source.eos_token_id, source.eot_token_id};
+    constexpr std::string_view stop_keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
+    for (std::size_t i = 0; i < 2; ++i) {
+      if (!stops[i]) continue;
+      auto checked = detail::checked_id(stop_keys[i], *stops[i], data.tokens.size());
+      if (!checked) return checked.error();
+      data.stop.push_back(*checked);
+    }
+    data.chat_template = source.chat_template;
+    return data;
+  });
 }
 
 }  // namespace lamina

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/tokenizer/merge_table.hpp>
 #include <lamina/tokenizer/merge_word.hpp>
@@ -60,9 +61,12 @@ class Tokenizer {
   /// Builds the tables; the vocabulary's merges are released.
   ///
   /// Errors   bad_file (repeated merges; neither byte tokens nor `<unk>` for characters without a token);
-  ///          what readers of files check (`check_complete`) is not asked again
+  ///          out_of_memory; what readers of files check (`check_complete`) is not asked again
   /// Cost     about 0.1 s and 32 MB for the published vocabulary
   [[nodiscard]] static Result<Tokenizer> create(VocabularyData data);
+
+  /// Bytes that a token takes in the tables, about: 32 MB for the published vocabulary of 262 144.
+  static constexpr std::size_t bytes_per_token = 128;
 
   // --- Encoding ---
 
@@ -72,7 +76,7 @@ class Tokenizer {
   /// part.
   ///
   /// Errors   bad_argument (text of more than 1 GiB), unsupported (trusted text with a control token that the
-  ///          vocabulary has not); `out` is unchanged then
+  ///          vocabulary has not), out_of_memory; `out` is unchanged then
   /// Cost     O(n log n) however long words are; allocates only while `out` and `scratch` grow
   [[nodiscard]] Status encode(std::string_view text, Special special, std::vector<TokenId>& out,
                               MergeScratch& scratch) const {
@@ -157,6 +161,8 @@ class Tokenizer {
   void check_borders_of_scored();
   void write_pieces();
   [[nodiscard]] Status check_text(std::span<const TextSpan> spans) const;
+  void append_ids(std::span<const TextSpan> spans, std::vector<TokenId>& out, MergeScratch& scratch,
+                  Bos bos) const;
   void feed(std::string_view text, Fragment& fragment) const;
   void feed_bytes(std::string_view character, std::size_t begin, std::vector<TokenId>& word) const;
   void flush(Fragment& fragment) const;
@@ -180,36 +186,41 @@ class Tokenizer {
 // --- Building ---
 
 inline Result<Tokenizer> Tokenizer::create(VocabularyData data) {
-  Tokenizer made;
-  auto merges = MergeTable::create(data.merges);
-  if (!merges) return detail::located(merges.error(), data.source);
-  made.merges_ = std::move(*merges);
-  made.tokens_ = std::move(data.tokens);
-  made.special_ = find_special_tokens(made.tokens_);
-  made.check_borders(data.merges);
-  auto kinds = TokenKinds::create(made.tokens_, made.special_, data.added);
-  if (!kinds) return detail::located(kinds.error(), data.source);
-  made.kinds_ = std::move(*kinds);
-  if (!data.scores.empty()) {
-    const auto is_text = [&](TokenId id) { return !made.kinds_.is_byte(id) && !made.kinds_.is_special(id); };
-    made.scores_ = ScoreMerges(made.tokens_, data.scores, is_text);
-    made.add_space_prefix_ = data.add_space_prefix;
-    made.check_borders_of_scored();
-  }
-  made.index_characters();
-  made.write_pieces();
+  return guard_memory("tokenizer", [&]() -> Result<Tokenizer> {
+    if (!memory_is_there(data.tokens.size() * bytes_per_token)) return refused_memory("tokenizer");
+    Tokenizer made;
+    auto merges = MergeTable::create(data.merges);
+    if (!merges) return detail::located(merges.error(), data.source);
+    made.merges_ = std::move(*merges);
+    made.tokens_ = std::move(data.tokens);
+    made.special_ = find_special_tokens(made.tokens_);
+    made.check_borders(data.merges);
+    auto kinds = TokenKinds::create(made.tokens_, made.special_, data.added);
+    if (!kinds) return detail::located(kinds.error(), data.source);
+    made.kinds_ = std::move(*kinds);
+    if (!data.scores.empty()) {
+      const auto is_text = [&](TokenId id) {
+        return !made.kinds_.is_byte(id) && !made.kinds_.is_special(id);
+      };
+      made.scores_ = ScoreMerges(made.tokens_, data.scores, is_text);
+      made.add_space_prefix_ = data.add_space_prefix;
+      made.check_borders_of_scored();
+    }
+    made.index_characters();
+    made.write_pieces();
 
-  made.stop_ = std::move(data.stop);
-  for (const auto member : stop_token_members) made.stop_.push_back(made.special_.*member);
-  made.suppressed_ = std::move(data.suppressed);
-  for (const auto member : media_token_members) made.suppressed_.push_back(made.special_.*member);
-  for (std::vector<TokenId>* list : {&made.stop_, &made.suppressed_}) {
-    std::sort(list->begin(), list->end());
-    list->erase(std::unique(list->begin(), list->end()), list->end());
-    if (!list->empty() && list->back() == no_token) list->pop_back();
-  }
-  made.chat_template_ = std::move(data.chat_template);
-  return made;
+    made.stop_ = std::move(data.stop);
+    for (const auto member : stop_token_members) made.stop_.push_back(made.special_.*member);
+    made.suppressed_ = std::move(data.suppressed);
+    for (const auto member : media_token_members) made.suppressed_.push_back(made.special_.*member);
+    for (std::vector<TokenId>* list : {&made.stop_, &made.suppressed_}) {
+      std::sort(list->begin(), list->end());
+      list->erase(std::unique(list->begin(), list->end()), list->end());
+      if (!list->empty() && list->back() == no_token) list->pop_back();
+    }
+    made.chat_template_ = std::move(data.chat_template);
+    return made;
+  });
 }
 
 inline void Tokenizer::index_characters() {
@@ -269,6 +280,18 @@ inline void Tokenizer::write_pieces() {
 inline Status Tokenizer::encode(std::span<const TextSpan> spans, std::vector<TokenId>& out,
                                 MergeScratch& scratch, Bos bos) const {
   LAMINA_TRY(check_text(spans));
+  const std::size_t before = out.size();
+  const Status status = guard_memory("text", [&]() -> Status {
+    append_ids(spans, out, scratch, bos);
+    return Done{};
+  });
+  if (status) return Done{};
+  out.resize(before);
+  return status.error();
+}
+
+inline void Tokenizer::append_ids(std::span<const TextSpan> spans, std::vector<TokenId>& out,
+                                  MergeScratch& scratch, Bos bos) const {
   const std::size_t begin = out.size();
   scratch.word.clear();
   Fragment fragment{scratch, out};
@@ -288,7 +311,6 @@ inline Status Tokenizer::encode(std::span<const TextSpan> spans, std::vector<Tok
   if (bos == Bos::once && special_.bos != no_token && (out.size() == begin || out[begin] != special_.bos)) {
     out.insert(out.begin() + static_cast<std::ptrdiff_t>(begin), special_.bos);
   }
-  return Done{};
 }
 
 /// Text of a possible size; and trusted text must not lose the meaning that only a control token gives it.

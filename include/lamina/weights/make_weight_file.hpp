@@ -12,6 +12,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/file_error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/schedule/describe.hpp>
 #include <lamina/schedule/facts.hpp>
 #include <lamina/schedule/variant.hpp>
@@ -156,20 +157,22 @@ class ArchitectureKeys {
 /// as in `make_weight_file`.
 ///
 /// Errors   mismatch (a tensor is missing or has another shape; heads, layers or window differ), unsupported
-///          (an encoding; scaled rotation), bad_file (metadata)
+///          (an encoding; scaled rotation), bad_file (metadata), out_of_memory
 template <Variant V>
 [[nodiscard]] Result<WeightFile> make_weight_file(GgufFile file) {
-  const auto architecture = file.metadata.string("general.architecture");
-  if (!architecture) return architecture.error();
-  const detail::ArchitectureKeys keys(file.metadata, *architecture);
-  LAMINA_TRY(keys.check_structure(describe<V>()));
-  const auto scalars = keys.scalars();
-  if (!scalars) return scalars.error();
-  const std::string source(file.metadata.source());
-  WeightFile weights;
-  LAMINA_TRY(detail::take_gguf_parts(std::move(file), V::dims.vocab, weights));
-  LAMINA_TRY(detail::complete_weight_file<V>(*scalars, source, weights));
-  return weights;
+  return guard_memory(place(file.metadata.source()), [&]() -> Result<WeightFile> {
+    const auto architecture = file.metadata.string("general.architecture");
+    if (!architecture) return architecture.error();
+    const detail::ArchitectureKeys keys(file.metadata, *architecture);
+    LAMINA_TRY(keys.check_structure(describe<V>()));
+    const auto scalars = keys.scalars();
+    if (!scalars) return scalars.error();
+    const std::string source(file.metadata.source());
+    WeightFile weights;
+    LAMINA_TRY(detail::take_gguf_parts(std::move(file), V::dims.vocab, weights));
+    LAMINA_TRY(detail::complete_weight_file<V>(*scalars, source, weights));
+    return weights;
+  });
 }
 
 /// Makes the weight file of a user's own model `V` from tensors in memory, whose bytes must outlive it.
@@ -178,24 +181,27 @@ template <Variant V>
 /// Dimensions are columns, rows, stack. `name` stands in messages.
 ///
 /// Errors   mismatch (a tensor is missing, or has another shape), bad_file (a name twice, bytes that are not
-///          what format and dimensions ask for, scalars that are not usable), unsupported (an encoding)
+///          what format and dimensions ask for, scalars that are not usable), unsupported (an encoding),
+///          out_of_memory
 template <Variant V>
 [[nodiscard]] Result<WeightFile> make_weight_file(std::vector<TensorView> tensors, std::string_view name,
                                                   const ModelScalars& scalars) {
-  WeightFile weights;
-  weights.path = name;
-  weights.tensors = std::move(tensors);
-  LAMINA_TRY(sort_tensors(weights.tensors, name));
-  for (const TensorView& tensor : weights.tensors) {
-    std::uint64_t bytes = 0;
-    if (tensor_bytes(tensor, bytes) && bytes == tensor.bytes.size() && tensor.packing == Packing::rows)
-      continue;
-    return bad_file(place(name, tensor.name), "bytes do not fit the format and the dimensions",
-                    text("%llu bytes in rows of whole blocks", static_cast<unsigned long long>(bytes)),
-                    text("%zu bytes", tensor.bytes.size()));
-  }
-  LAMINA_TRY(detail::complete_weight_file<V>(scalars, name, weights));
-  return weights;
+  return guard_memory(name, [&]() -> Result<WeightFile> {
+    WeightFile weights;
+    weights.path = name;
+    weights.tensors = std::move(tensors);
+    LAMINA_TRY(sort_tensors(weights.tensors, name));
+    for (const TensorView& tensor : weights.tensors) {
+      std::uint64_t bytes = 0;
+      if (tensor_bytes(tensor, bytes) && bytes == tensor.bytes.size() && tensor.packing == Packing::rows)
+        continue;
+      return bad_file(place(name, tensor.name), "bytes do not fit the format and the dimensions",
+                      text("%llu bytes in rows of whole blocks", static_cast<unsigned long long>(bytes)),
+                      text("%zu bytes", tensor.bytes.size()));
+    }
+    LAMINA_TRY(detail::complete_weight_file<V>(scalars, name, weights));
+    return weights;
+  });
 }
 
 }  // namespace lamina

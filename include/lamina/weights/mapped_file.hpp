@@ -24,6 +24,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/file_error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {
@@ -112,7 +113,7 @@ enum class PathKind : std::uint8_t { absent, file, directory, other, broken_link
 /// Maps a regular file read-only. Symbolic links are followed (the Hugging Face cache is made of them).
 ///
 /// Errors   io (the operating system refused; `found` says why), bad_file (empty, or no regular file),
-///          bad_argument (a path with a NUL byte), unsupported (a platform without mmap)
+///          bad_argument (a path with a NUL byte), unsupported (a platform without mmap), out_of_memory
 /// Cost     one mapping; no byte is read
 [[nodiscard]] inline Result<std::unique_ptr<MappedFile>> open_mapped(const std::string& path) {
   if (path.empty() || path.find('\0') != std::string::npos) {
@@ -147,7 +148,12 @@ enum class PathKind : std::uint8_t { absent, file, directory, other, broken_link
   if (first == MAP_FAILED) {
     return file_error(ErrorCode::io, place(path), "cannot map", "a mapping", std::strerror(reason));
   }
-  return std::make_unique<MappedFile>(static_cast<std::byte*>(first), size);
+  std::unique_ptr<MappedFile> file(new (std::nothrow) MappedFile(static_cast<std::byte*>(first), size));
+  if (file == nullptr) {
+    ::munmap(first, size);
+    return refused_memory(path);
+  }
+  return file;
 #else
   return file_error(ErrorCode::unsupported, place(path), "this platform has no mmap", "", "",
                     "read the file into memory and use read_gguf");

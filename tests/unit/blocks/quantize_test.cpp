@@ -26,7 +26,7 @@ Bytes quantize(Format format, const std::vector<float>& values) {
   return row;
 }
 
-std::vector<float> decode(Format format, const Bytes& row, std::size_t columns) {
+std::vector<float> decode_back(Format format, const Bytes& row, std::size_t columns) {
   std::vector<float> values(columns);
   lamina::decode_row(format, row.data(), columns, values.data());
   return values;
@@ -49,7 +49,7 @@ std::vector<float> random_values(std::size_t count, float scale) {
 
 /// Root mean square of the error of a round trip, relative to that of the values.
 double relative_error(Format format, const std::vector<float>& values) {
-  const std::vector<float> decoded = decode(format, quantize(format, values), values.size());
+  const std::vector<float> decoded = decode_back(format, quantize(format, values), values.size());
   double error = 0;
   double power = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -84,7 +84,7 @@ TEST_CASE("worked example Q4_0: the extreme keeps its sign and gets code 0") {
   values[31] = 0.375f;
   const Bytes row = quantize(Format::q4_0, values);
   CHECK(row == bytes_from_hex("00 34 F0 FC 89 88 88 88 88 88 88 88 88 88 88 88 88 A8"));
-  const std::vector<float> decoded = decode(Format::q4_0, row, 32);
+  const std::vector<float> decoded = decode_back(Format::q4_0, row, 32);
   CHECK(decoded[0] == -2.0f);
   CHECK(decoded[2] == 0.25f);
   CHECK(decoded[16] == 1.75f);
@@ -97,7 +97,7 @@ TEST_CASE("zeros") {
         bytes_from_hex("00 80 88 88 88 88 88 88 88 88 88 88 88 88 88 88 88 88"));
   CHECK(quantize(Format::q8_0, std::vector<float>(32, 0.0f)) == Bytes(34));
   for (const Format format : {Format::q8_0, Format::q4_0, Format::q4_k, Format::q5_k, Format::q6_k}) {
-    CHECK(decode(format, quantize(format, zeros), 256) == zeros);
+    CHECK(decode_back(format, quantize(format, zeros), 256) == zeros);
   }
 }
 
@@ -177,18 +177,18 @@ TEST_CASE("what is exactly representable survives") {
   std::vector<float> values(256);
   for (std::size_t i = 0; i < 256; ++i)
     values[i] = static_cast<float>(static_cast<int>(i * 7 % 64) - 32) * 0.25f;
-  CHECK(decode(Format::f16, quantize(Format::f16, values), 256) == values);
-  CHECK(decode(Format::bf16, quantize(Format::bf16, values), 256) == values);
+  CHECK(decode_back(Format::f16, quantize(Format::f16, values), 256) == values);
+  CHECK(decode_back(Format::bf16, quantize(Format::bf16, values), 256) == values);
   // Every 16 elements need the extreme -32 for the exact step; without it the sub-scale is rounded.
   for (std::size_t i = 0; i < 256; i += 16) values[i] = -8.0f;
-  CHECK(decode(Format::q6_k, quantize(Format::q6_k, values), 256) == values);
+  CHECK(decode_back(Format::q6_k, quantize(Format::q6_k, values), 256) == values);
 }
 
 TEST_CASE("one-sided rows keep their minimum at zero") {
   std::vector<float> values = random_values(256, 1.0f);
   for (float& value : values) value = std::fabs(value) + 1.0f;
   for (const Format format : {Format::q4_k, Format::q5_k}) {
-    for (const float value : decode(format, quantize(format, values), 256)) REQUIRE(value >= 0.0f);
+    for (const float value : decode_back(format, quantize(format, values), 256)) REQUIRE(value >= 0.0f);
   }
 }
 

@@ -12,41 +12,42 @@ using lamina::ErrorCode;
 using lamina::JsonObject;
 
 namespace {
-auto parse(std::string_view text, lamina::JsonLimits limits = {}) {
+auto parse_limited(std::string_view text, lamina::JsonLimits limits = {}) {
   return lamina::parse_json(builder::bytes_of(text), "c.json", limits);
 }
 }  // namespace
 
 TEST_CASE("json: documents") {
-  const auto root = parse(R"({"a":[1,-2,3.5,"x",true,null,{"b":{}}],"c":""})");
+  const auto root = parse_limited(R"({"a":[1,-2,3.5,"x",true,null,{"b":{}}],"c":""})");
   REQUIRE_MESSAGE(root, message_of(root));
   CHECK((*root)["a"].size() == 7);
   CHECK((*root)["a"][1] == -2);
   CHECK((*root)["a"][6]["b"].empty());
-  CHECK(parse("  [1] \n"));
-  CHECK(parse("3"));
+  CHECK(parse_limited("  [1] \n"));
+  CHECK(parse_limited("3"));
 }
 
 TEST_CASE("json: what is malformed, too deep or too long") {
   for (const char* bad :
        {"", "{", "[1,]", "{\"a\":1,}", "{a:1}", "[1] x", "nul", "\"\x01\"", "[01]", "/**/1"}) {
     CAPTURE(bad);
-    expect_error(parse(bad), ErrorCode::bad_file, "c.json: byte", "not well-formed");
+    expect_error(parse_limited(bad), ErrorCode::bad_file, "c.json: byte", "not well-formed");
   }
-  expect_error(parse(std::string_view("[1]\0[2]", 7)), ErrorCode::bad_file, "c.json", "NUL");
+  expect_error(parse_limited(std::string_view("[1]\0[2]", 7)), ErrorCode::bad_file, "c.json", "NUL");
   const std::string deep = std::string(17, '[') + std::string(17, ']');
-  expect_error(parse(deep), ErrorCode::bad_file, "c.json", "nested too deeply");
-  CHECK(parse(deep.substr(1, 32)));
-  expect_error(parse(std::string(1'000'000, '[')), ErrorCode::bad_file, "c.json", "nested too deeply");
+  expect_error(parse_limited(deep), ErrorCode::bad_file, "c.json", "nested too deeply");
+  CHECK(parse_limited(deep.substr(1, 32)));
+  expect_error(parse_limited(std::string(1'000'000, '[')), ErrorCode::bad_file, "c.json",
+               "nested too deeply");
   std::string nested;
   for (int i = 0; i < 100'000; ++i) nested += "{\"a\":";
-  expect_error(parse(nested), ErrorCode::bad_file, "c.json", "nested too deeply");
-  expect_error(parse("[1,2]", {4, 4}), ErrorCode::bad_file, "c.json", "too long");
+  expect_error(parse_limited(nested), ErrorCode::bad_file, "c.json", "nested too deeply");
+  expect_error(parse_limited("[1,2]", {4, 4}), ErrorCode::bad_file, "c.json", "too long");
 }
 
 TEST_CASE("json: fields are read with their type and range") {
   const auto root =
-      parse(R"({"i":7,"n":-7,"big":18446744073709551615,"f":1.5,"one":1.0,"s":"x","t":true,"z":null,
+      parse_limited(R"({"i":7,"n":-7,"big":18446744073709551615,"f":1.5,"one":1.0,"s":"x","t":true,"z":null,
                               "o":{"i":3},"l":[1,2],"m":[1,"x"],"x":1e300})");
   REQUIRE(root);
   const JsonObject o(&*root, "c.json");

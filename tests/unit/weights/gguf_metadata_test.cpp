@@ -21,7 +21,7 @@ struct Parsed {
   GgufMetadata metadata;
 };
 
-Parsed parse(builder::Gguf file) {
+Parsed read_metadata(builder::Gguf file) {
   Parsed parsed{file.build(), {}};
   auto contents = lamina::parse_gguf(builder::bytes_of(parsed.bytes), "f.gguf");
   REQUIRE_MESSAGE(contents, message_of(contents));
@@ -38,7 +38,7 @@ TEST_CASE("gguf_metadata: integers of every width and sign") {
   file.u32("u32", 4'000'000'000U).add("i32", 5, builder::raw(std::int32_t{-70'000}));
   file.add("u64", 10, builder::raw(UINT64_MAX)).add("i64", 11, builder::raw(std::int64_t{-1}));
   file.boolean("flag", true).f32("real", 1.5F).string("text", "x");
-  const Parsed parsed = parse(file);
+  const Parsed parsed = read_metadata(file);
   const GgufMetadata& m = parsed.metadata;
   constexpr lamina::IntegerRange any{INT64_MIN, INT64_MAX};
   CHECK(*m.integer("u8", any) == 200);
@@ -65,7 +65,7 @@ TEST_CASE("gguf_metadata: floats, bools, strings") {
   file.f32("f32", 0.25F).add("f64", 12, builder::raw(0.5)).boolean("yes", true).boolean("no", false);
   file.string("text", "t\xC3\xA4xt").u32("number", 3).f32("nan", std::numeric_limits<float>::quiet_NaN());
   file.add("huge", 12, builder::raw(1e300));
-  const Parsed parsed = parse(file);
+  const Parsed parsed = read_metadata(file);
   const GgufMetadata& m = parsed.metadata;
   CHECK(*m.real("f32") == 0.25F);
   CHECK(*m.real("f64") == 0.5F);
@@ -92,7 +92,7 @@ TEST_CASE("gguf_metadata: scalar or array") {
       .array("array", 5, std::vector<std::int32_t>{1, 2, 3})
       .strings("names", {"a", "", "c c"});
   file.array("reals", 6, std::vector<float>{1, 2});
-  const Parsed parsed = parse(file);
+  const Parsed parsed = read_metadata(file);
   const GgufMetadata& m = parsed.metadata;
   std::int32_t out[3] = {};
   REQUIRE(m.integers("scalar", {0, 10}, out));
@@ -136,7 +136,7 @@ TEST_CASE("gguf_metadata: an array is never read as a scalar, however many eleme
       }
       builder::Gguf file;
       file.add("list", 9, list);
-      const Parsed parsed = parse(file);
+      const Parsed parsed = read_metadata(file);
       const GgufMetadata& m = parsed.metadata;
       CAPTURE(element);
       CAPTURE(count);
@@ -166,7 +166,7 @@ TEST_CASE("gguf_metadata: an array is never read as a scalar, however many eleme
 TEST_CASE("gguf_metadata: strings that change under the map give an error, not a crash") {
   builder::Gguf file;
   file.strings("names", {"abc", "def"});
-  Parsed parsed = parse(file);
+  Parsed parsed = read_metadata(file);
   const lamina::GgufValue* value = parsed.metadata.find("names");
   REQUIRE(value != nullptr);
   const std::uint64_t huge = UINT64_MAX;

@@ -81,7 +81,7 @@ builder::Gguf gemma3() {
 }
 
 template <class V = Small>
-lamina::Result<lamina::WeightFile> read(builder::Gguf file) {
+lamina::Result<lamina::WeightFile> read_as(builder::Gguf file) {
   static std::string bytes;  // what the result views
   bytes = file.build();
   auto parsed = lamina::read_gguf_file(builder::bytes_of(bytes), "own.gguf");
@@ -102,7 +102,7 @@ std::vector<lamina::TensorView> views_of(const builder::Gguf& file) {
 }  // namespace
 
 TEST_CASE("make_weight_file: a GGUF of another architecture becomes a file of the user's type") {
-  const auto file = read(gemma3());
+  const auto file = read_as(gemma3());
   REQUIRE_MESSAGE(file, message_of(file));
   CHECK(lamina::check_structure(*file, lamina::describe<Small>(), Small::name));
   CHECK(file->description.norm_epsilon == 1e-5F);
@@ -121,27 +121,27 @@ TEST_CASE("make_weight_file: a GGUF of another architecture becomes a file of th
   REQUIRE_MESSAGE(bound, message_of(bound));
   CHECK(weights.q.rows == 16);
   CHECK(weights.q_norm.f32()[7] == 0.5F);
-  CHECK(static_cast<bool>(read<Rich>(file_of<Rich>("mine"))));
+  CHECK(static_cast<bool>(read_as<Rich>(file_of<Rich>("mine"))));
 }
 
 TEST_CASE("make_weight_file: every tensor is asked for by name and shape") {
   for (const auto& tensor : gemma3().tensors) {
     CAPTURE(tensor.name);
     builder::Gguf file = gemma3();
-    expect_error(read(file.without_tensor(tensor.name)), ErrorCode::mismatch, tensor.name,
+    expect_error(read_as(file.without_tensor(tensor.name)), ErrorCode::mismatch, tensor.name,
                  "tensor is missing");
     file = gemma3();
     file.at(tensor.name).dims[1] += 1;
     file.at(tensor.name).data += std::string(tensor.dims[0] * 4, '\0');
-    expect_error(read(file), ErrorCode::mismatch, tensor.name, "tensor has another shape");
+    expect_error(read_as(file), ErrorCode::mismatch, tensor.name, "tensor has another shape");
   }
   builder::Gguf rich = file_of<Rich>("mine");
   rich.without_tensor("blk.0.ffn_gate_up_exps.weight");
-  expect_error(read<Rich>(rich), ErrorCode::mismatch, "blk.0.ffn_gate_up_exps.weight",
+  expect_error(read_as<Rich>(rich), ErrorCode::mismatch, "blk.0.ffn_gate_up_exps.weight",
                "alternative tensors are missing");
   builder::Gguf more = gemma3();
   more.tensor("v.blk.0.weight", {1, 1, 1}, 0, builder::raw(1.0F));
-  const auto file = read(more);
+  const auto file = read_as(more);
   REQUIRE(file);
   CHECK(file->ignored_tensors == 1);
 }
@@ -150,7 +150,7 @@ TEST_CASE("make_weight_file: metadata that contradicts the type, or cannot be fo
   const auto with = [](std::string key, auto change) {
     builder::Gguf file = gemma3();
     change(file.without(key), key);
-    return read(file);
+    return read_as(file);
   };
   const auto number = [&](std::string key, std::uint32_t value) {
     return with(key, [value](builder::Gguf& file, const std::string& k) { file.u32(k, value); });

@@ -16,6 +16,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/formats/byte_cursor.hpp>
 #include <lamina/core/file_error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/weights/gguf/metadata.hpp>
 
 namespace lamina::detail {
@@ -54,6 +55,12 @@ class GgufEntryReader {
     return Done{};
   }
 
+  /// Errors: out_of_memory.
+  [[nodiscard]] Status check_memory(std::uint64_t count, std::size_t entry_bytes) const {
+    if (memory_is_there(static_cast<std::size_t>(count) * entry_bytes)) return Done{};
+    return refused_memory(source_);
+  }
+
   [[nodiscard]] Error ends_inside(std::string_view item) const {
     if (bytes_.size() > gguf_header_bytes + gguf_max_metadata_bytes &&
         cursor_.remaining() < gguf_max_string_bytes) {
@@ -83,6 +90,7 @@ class GgufEntryReader {
   // --- Metadata ---
 
   [[nodiscard]] Status read_metadata(std::uint64_t count, GgufMetadata& out) {
+    LAMINA_TRY(check_memory(count, sizeof(GgufMetadata::Entry)));
     std::vector<GgufMetadata::Entry> entries;
     entries.reserve(static_cast<std::size_t>(count));
     for (std::uint64_t i = 0; i < count; ++i) {

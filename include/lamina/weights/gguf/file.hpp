@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/weights/check_tensors.hpp>
 #include <lamina/weights/gguf/description.hpp>
 #include <lamina/weights/gguf/parse.hpp>
@@ -33,7 +34,7 @@ struct GgufFile {
 
 /// Opens a GGUF file and, if it is one shard of several, all others from the same directory.
 ///
-/// Errors   io, bad_file (container rules; shards that are missing or disagree), unsupported
+/// Errors   io, bad_file (container rules; shards that are missing or disagree), unsupported, out_of_memory
 /// Cost     maps the files; reads metadata and descriptors only
 [[nodiscard]] Result<GgufFile> open_gguf_file(const std::string& path);
 
@@ -54,17 +55,21 @@ struct GgufFile {
 
 /// Opens a Gemma 4 text model. Errors: as `open_gguf_file` and `make_weight_file`.
 [[nodiscard]] inline Result<WeightFile> open_gguf(const std::string& path) {
-  auto file = open_gguf_file(path);
-  if (!file) return file.error();
-  return make_weight_file(std::move(*file));
+  return guard_memory(path, [&]() -> Result<WeightFile> {
+    auto file = open_gguf_file(path);
+    if (!file) return file.error();
+    return make_weight_file(std::move(*file));
+  });
 }
 
 /// Reads a Gemma 4 text model that lies in memory (the one inside the program); `bytes` must outlive the
 /// result.
 [[nodiscard]] inline Result<WeightFile> read_gguf(std::span<const std::byte> bytes, std::string_view name) {
-  auto file = read_gguf_file(bytes, name);
-  if (!file) return file.error();
-  return make_weight_file(std::move(*file));
+  return guard_memory(name, [&]() -> Result<WeightFile> {
+    auto file = read_gguf_file(bytes, name);
+    if (!file) return file.error();
+    return make_weight_file(std::move(*file));
+  });
 }
 
 namespace detail {
@@ -191,61 +196,67 @@ inline void append(GgufFile& file, GgufShard shard) {
 }  // namespace detail
 
 inline Result<GgufFile> open_gguf_file(const std::string& path) {
-  auto opened = detail::open_shard(path);
-  if (!opened) return opened.error();
-  const auto count = detail::shard_count(opened->contents.metadata);
-  if (!count) return count.error();
-  GgufFile file;
-  file.path = path;
-  if (*count <= 1) {
-    file.metadata = std::move(opened->contents.metadata);
-    detail::append(file, std::move(*opened));
-  } else {
-    detail::ShardName name;
-    if (!detail::parse_shard_name(path, name) || name.count != *count) {
-      return bad_file(place(path), "file name does not follow the pattern of split files",
-                      text("<prefix>-NNNNN-of-%05d.gguf", static_cast<int>(*count)), file_name_of(path),
-                      "give the shards their original names back");
+  return guard_memory(path, [&]() -> Result<GgufFile> {
+    auto opened = detail::open_shard(path);
+    if (!opened) return opened.error();
+    const auto count = detail::shard_count(opened->contents.metadata);
+    if (!count) return count.error();
+    GgufFile file;
+    file.path = path;
+    if (*count <= 1) {
+      file.metadata = std::move(opened->contents.metadata);
+      detail::append(file, std::move(*opened));
+    } else {
+      detail::ShardName name;
+      if (!detail::parse_shard_name(path, name) || name.count != *count) {
+        return bad_file(place(path), "file name does not follow the pattern of split files",
+                        text("<prefix>-NNNNN-of-%05d.gguf", static_cast<int>(*count)), file_name_of(path),
+                        "give the shards their original names back");
+      }
+      LAMINA_TRY(detail::open_shards(file, name));
     }
-    LAMINA_TRY(detail::open_shards(file, name));
-  }
-  LAMINA_TRY(sort_tensors(file.tensors, file_name_of(path)));
-  return file;
+    LAMINA_TRY(sort_tensors(file.tensors, file_name_of(path)));
+    return file;
+  });
 }
 
 inline Result<GgufFile> read_gguf_file(std::span<const std::byte> bytes, std::string_view name) {
-  auto contents = parse_gguf(bytes, file_name_of(name));
-  if (!contents) return contents.error();
-  const auto count = detail::shard_count(contents->metadata);
-  if (!count) return count.error();
-  if (*count > 1) {
-    return file_error(ErrorCode::unsupported, place(file_name_of(name), "split.count"),
-                      "one shard of several cannot be read from memory", "a whole model",
-                      text("shard 1 of %d", static_cast<int>(*count)), "open it by its path");
-  }
-  GgufFile file;
-  file.path = name;
-  file.metadata = std::move(contents->metadata);
-  file.tensors = std::move(contents->tensors);
-  file.interleave_height = contents->interleave_height;
-  LAMINA_TRY(sort_tensors(file.tensors, file_name_of(name)));
-  return file;
+  return guard_memory(name, [&]() -> Result<GgufFile> {
+    auto contents = parse_gguf(bytes, file_name_of(name));
+    if (!contents) return contents.error();
+    const auto count = detail::shard_count(contents->metadata);
+    if (!count) return count.error();
+    if (*count > 1) {
+      return file_error(ErrorCode::unsupported, place(file_name_of(name), "split.count"),
+                        "one shard of several cannot be read from memory", "a whole model",
+                        text("shard 1 of %d", static_cast<int>(*count)), "open it by its path");
+    }
+    GgufFile file;
+    file.path = name;
+    file.metadata = std::move(contents->metadata);
+    file.tensors = std::move(contents->tensors);
+    file.interleave_height = contents->interleave_height;
+    LAMINA_TRY(sort_tensors(file.tensors, file_name_of(name)));
+    return file;
+  });
 }
 
 inline Result<GgufFile> read_gguf_shards(std::span<const std::span<const std::byte>> shards,
                                          std::string_view name) {
-  if (shards.size() == 1) return read_gguf_file(shards[0], name);
-  GgufFile file;
-  file.path = name;
-  const auto count = static_cast<std::int64_t>(shards.size());
-  for (std::int64_t number = 1; number <= count; ++number) {
-    auto contents = parse_gguf(shards[static_cast<std::size_t>(number - 1)], file_name_of(name));
-    if (!contents) return contents.error();
-    LAMINA_TRY(detail::add_shard(file, detail::GgufShard{nullptr, std::move(*contents)}, number, count));
-  }
-  LAMINA_TRY(detail::check_total(file));
-  LAMINA_TRY(sort_tensors(file.tensors, file_name_of(name)));
-  return file;
+  return guard_memory(name, [&]() -> Result<GgufFile> {
+    if (shards.size() == 1) return read_gguf_file(shards[0], name);
+    GgufFile file;
+    file.path = name;
+    const auto count = static_cast<std::int64_t>(shards.size());
+    for (std::int64_t number = 1; number <= count; ++number) {
+      auto contents = parse_gguf(shards[static_cast<std::size_t>(number - 1)], file_name_of(name));
+      if (!contents) return contents.error();
+      LAMINA_TRY(detail::add_shard(file, detail::GgufShard{nullptr, std::move(*contents)}, number, count));
+    }
+    LAMINA_TRY(detail::check_total(file));
+    LAMINA_TRY(sort_tensors(file.tensors, file_name_of(name)));
+    return file;
+  });
 }
 
 namespace detail {
@@ -269,13 +280,15 @@ namespace detail {
 }  // namespace detail
 
 inline Result<WeightFile> make_weight_file(GgufFile file) {
-  const auto description = describe_gguf(file.metadata, file.tensors);
-  if (!description) return description.error();
-  WeightFile weights;
-  weights.description = *description;
-  LAMINA_TRY(check_tensors(*description, file.tensors, file.metadata.source(), weights.ignored_tensors));
-  LAMINA_TRY(detail::take_gguf_parts(std::move(file), description->vocab, weights));
-  return weights;
+  return guard_memory(place(file.metadata.source()), [&]() -> Result<WeightFile> {
+    const auto description = describe_gguf(file.metadata, file.tensors);
+    if (!description) return description.error();
+    WeightFile weights;
+    weights.description = *description;
+    LAMINA_TRY(check_tensors(*description, file.tensors, file.metadata.source(), weights.ignored_tensors));
+    LAMINA_TRY(detail::take_gguf_parts(std::move(file), description->vocab, weights));
+    return weights;
+  });
 }
 
 }  // namespace lamina

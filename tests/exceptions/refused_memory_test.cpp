@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory refused at the first allocation, at the second, and so on until nothing is refused: everything that
+// reads files, builds prompts and talks returns an error or succeeds, and leaves what was there as it was.
+// AddressSanitizer's build of this finds what is lost on the way.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <lamina/chat/chat.hpp>
+#include <lamina/huggingface/directories.hpp>
+#include <lamina/json/conversation.hpp>
+#include <lamina/session.hpp>
+
+#include "support/demo_path.hpp"
+#include "support/expect_error.hpp"
+#include "support/golden.hpp"
+#include "support/refusing_memory.hpp"
+
+/// All models compiled into this program (generated).
+std::span<const lamina::ModelEntry* const> lamina_registry();
+
+namespace {
+
+using lamina::ErrorCode;
+using lamina::Model;
+using lamina::Status;
+using lamina_test::Grants;
+using lamina_test::grants;
+
+template <class T>
+Status status_of(const lamina::Result<T>& result) {
+  if (result) return lamina::Done{};
+  return result.error();
+}
+
+/// Calls `work` with ever more allocations granted, from none on, until it is refused none.
+/// Returns how many it makes.
+std::size_t refuse_each(
+    const std::function<Status()>& work, const std::function<void()>& unchanged = [] {}) {
+  // Sanitizers look at every way out; of the long works a part of them tells the same.
+#if defined(LAMINA_SANITIZED)
+  constexpr std::size_t dense = 200;
+#else
+  constexpr std::size_t dense = 2000;
+#endif
+  for (std::size_t granted = 0;; granted += granted < dense ? 1 : 7) {
+    grants = Grants{.calls = granted};
+    const Status status = work();
+    const Grants left = std::exchange(grants, Grants{});
+    if (left.refused == 0) {
+      CHECK_MESSAGE(status, message_of(status));
+      return granted - left.calls;
+    }
+    // It may do without: packed weights, for instance.
+    if (!status) REQUIRE_MESSAGE(status.error().code == ErrorCode::out_of_memory, message_of(status));
+    unchanged();
+  }
+}
+
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+Model demo() { return must(Model::open(demo_path, lamina_registry())); }
+
+const lamina::ChatOptions greedy_chat{.context = 256,
+                                      .generation = {.sampling = lamina::SamplingOptions::greedy()}};
+
+const std::string conversation_json = R"({"messages": [
+  {"role": "system", "content": "A system instruction that is too long to lie inside a string"},
+  {"role": "user", "content": [{"type": "text", "text": "What is the weather in Paris, and why is it so?"}]},
+  {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "weather_of_a_town",
+    "arguments": {"town": "Paris", "days": [1, 2.5, null, true, {"deep": "enough to be on the heap"}]}}}]},
+  {"role": "tool", "name": "weather_of_a_town", "content": "Rain, and then some more of it."}],
+ "tools": [{"type": "function", "function": {"name": "weather_of_a_town", "description": "Tells the weather",
+   "parameters": {"type": "object", "properties": {"town": {"type": "string", "description": "Which"}},
+   "required": ["town"]}}}]})";
+
+TEST_CASE("the test refuses what it says") {
+  grants = Grants{.calls = 1};
+  void* first = ::operator new(10, std::nothrow);
+  void* second = ::operator new(10, std::nothrow);
+  const Grants left = std::exchange(grants, Grants{});
+  ::operator delete(first);
+  CHECK(first != nullptr);
+  CHECK(second == nullptr);
+  CHECK(left.refused == 1);
+}
+
+TEST_CASE("opening a GGUF file, by its path and from memory, packed or not") {
+  const std::string content = read_bytes(demo_path);
+  for (const bool pack : {true, false}) {
+    const lamina::OpenOptions options{.pack = pack};
+    const lamina::ModelSource path(demo_path);
+    CHECK(refuse_each([&] { return status_of(Model::open(path, lamina_registry(), options)); }) > 100);
+    const auto memory = lamina::ModelSource::memory(bytes_of(content), "a name that is not short enough");
+    CHECK(refuse_each([&] { return status_of(Model::open(memory, lamina_registry(), options)); }) > 100);
+  }
+}
+
+TEST_CASE("opening a Hugging Face directory, and reading a tokenizer.json") {
+  const std::string directory = golden_path("text/tiny-e2b");
+  CHECK(refuse_each([&] { return status_of(lamina::open_model(directory)); }) > 100);
+  const std::string json = read_bytes(golden_path("tokenizer/small.tokenizer.json"));
+  REQUIRE(!json.empty());
+  const auto build = [&]() -> Status {
+    auto vocabulary = lamina::read_tokenizer_json(bytes_of(json), "tokenizer.json");
+    if (!vocabulary) return vocabulary.error();
+    return status_of(lamina::Tokenizer::create(std::move(*vocabulary)));
+  };
+  CHECK(refuse_each(build) > 100);
+}
+
+TEST_CASE("a file that is not good is refused as such, or for want of memory") {
+  std::string content = read_bytes(demo_path);
+  content.resize(content.size() / 2);
+  bool told = false;
+  for (std::size_t granted = 0; !told; ++granted) {
+    grants = Grants{.calls = granted};
+    const Status status = status_of(lamina::read_gguf(bytes_of(content), "half.gguf"));
+    const bool refused = std::exchange(grants, Grants{}).refused > 0;
+    REQUIRE_FALSE(static_cast<bool>(status));
+    CHECK(status.error().code == (refused ? ErrorCode::out_of_memory : ErrorCode::bad_file));
+    told = !refused;
+  }
+}
+
+TEST_CASE("conversations: read, rendered, encoded") {
+  CHECK(refuse_each([&] { return status_of(lamina::read_chat_json(conversation_json)); }) > 20);
+  const auto conversation = must(lamina::read_chat_json(conversation_json));
+  const auto render = [&] { return lamina::render_chat(conversation, lamina::TemplateSize::large); };
+  CHECK(refuse_each([&] { return status_of(render()); }) > 10);
+
+  const Model model = demo();
+  const auto prompt = must(render());
+  const auto spans = prompt.spans();
+  std::vector<lamina::TokenId> ids{7};
+  ids.shrink_to_fit();
+  const auto encode = [&] { return model.tokenizer()->encode(spans, ids, lamina::Bos::once); };
+  CHECK(refuse_each(encode, [&] { REQUIRE(ids == std::vector<lamina::TokenId>{7}); }) > 3);
+  CHECK(ids.size() > 20);
+}
+
+TEST_CASE("a turn that fails leaves the conversation as it was, and the next one answers") {
+  const Model model = demo();
+  CHECK(refuse_each([&] { return status_of(lamina::Chat::create(model, greedy_chat)); }) > 3);
+  auto chat = must(lamina::Chat::create(model, greedy_chat));
+  CHECK(must(chat.say("Reverse lamina.")).text == "animal");
+  std::string answer;
+  const auto say = [&]() -> Status {
+    auto said = chat.say("Reverse abc.");
+    if (!said) return said.error();
+    answer = std::move(said->text);
+    return lamina::Done{};
+  };
+  CHECK(refuse_each(say, [&] {
+          if (chat.conversation().messages.size() == 4)
+            CHECK(static_cast<bool>(chat.undo()));  // it did without
+          REQUIRE(chat.conversation().messages.size() == 2);
+          REQUIRE(chat.conversation().messages.back().content.text == "animal");
+        }) > 20);
+  CHECK(answer == "cba");
+  CHECK(must(chat.say("Reverse lamina.")).text == "animal");
+}
+
+TEST_CASE("tables whose size a file states are asked for before a container could only throw") {
+  const std::string content = read_bytes(demo_path);
+  const auto refused_above = [&](std::size_t bytes, auto&& work) {
+    grants = Grants{.bytes = bytes};
+    const Status status = work();
+    const Grants left = std::exchange(grants, Grants{});
+    REQUIRE_FALSE(static_cast<bool>(status));
+    CHECK(status.error().code == ErrorCode::out_of_memory);
+    CHECK(left.thrown == 0);
+  };
+  refused_above(1000, [&] { return status_of(lamina::parse_gguf(bytes_of(content), "demo.gguf")); });
+  const Model model = demo();
+  auto vocabulary = must(lamina::read_gguf_vocabulary(model.file().metadata));
+  refused_above(model.vocab() * lamina::Tokenizer::bytes_per_token - 1,
+                [&] { return status_of(lamina::Tokenizer::create(std::move(vocabulary))); });
+  refused_above(model.vocab() * 8, [&] { return status_of(lamina::Sampler::create({}, model.vocab(), {})); });
+}
+
+}  // namespace
