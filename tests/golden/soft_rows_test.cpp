@@ -81,7 +81,7 @@ std::vector<float> logits_of(lamina::Session& session, PromptTokens prompt, std:
   return logits;
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+bool equal_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("pictures give the same bits in any cutting and with any threads, in e
             lamina::Session session = model.session(options);
             const auto got = logits_of(session, want.prompt(), chunk, model.entry->sees_blocks);
             if (first.empty()) first = got;
-            CHECK(same_bits(got, first));
+            CHECK(equal_bits(got, first));
           }
         }
       }
@@ -203,9 +203,9 @@ TEST_CASE("sequences with pictures share passes with others and keep their bits"
                                   {&*b, two.prompt(), lamina::Want::last}};
     const auto pass = engine->run(feeds);
     REQUIRE(static_cast<bool>(pass));
-    CHECK(same_bits({pass->logits(0).begin(), pass->logits(0).end()}, first));
-    CHECK(same_bits({pass->logits(1).begin(), pass->logits(1).end()},
-                    {second.end() - static_cast<std::ptrdiff_t>(vocab), second.end()}));
+    CHECK(equal_bits({pass->logits(0).begin(), pass->logits(0).end()}, first));
+    CHECK(equal_bits({pass->logits(1).begin(), pass->logits(1).end()},
+                     {second.end() - static_cast<std::ptrdiff_t>(vocab), second.end()}));
   }
 }
 

@@ -51,14 +51,14 @@ const std::vector<Stored> tower_values{
     {"soft", PassValue::soft_tokens, 0, soft_tolerance},
 };
 
-lamina::EncodeOptions exact() {
+lamina::EncodeOptions exact_encoding() {
   lamina::EncodeOptions options;
   options.precision = Precision::exact;
   return options;
 }
 
 /// Both files of a model: the directory and the projector file.
-std::vector<std::string> files_of(const std::string& model) {
+std::vector<std::string> tower_files(const std::string& model) {
   const std::string directory = golden_path("vision/" + model);
   return {directory, directory + "/mmproj.gguf"};
 }
@@ -66,7 +66,7 @@ std::vector<std::string> files_of(const std::string& model) {
 void check_tower(const std::string& model, const std::string& stored) {
   const ReferenceArrays arrays(golden_path("vision/" + model + "/" + stored + ".safetensors"));
   REQUIRE(arrays.valid());
-  for (const std::string& path : files_of(model)) {
+  for (const std::string& path : tower_files(model)) {
     CAPTURE(path);
     const LoadedEncoder encoder(path);
     std::size_t images = 0;
@@ -74,7 +74,7 @@ void check_tower(const std::string& model, const std::string& stored) {
       const std::string prefix = "image" + std::to_string(images) + ".";
       const ReferencePicture picture(arrays, prefix + "patches", prefix + "positions", 16);
       EncoderRecorder recorder;
-      lamina::EncodeOptions options = exact();
+      lamina::EncodeOptions options = exact_encoding();
       options.chunk = 64;
       options.observer = &recorder;
       const auto soft = encoder.encode(picture.input(), options);
@@ -102,7 +102,7 @@ TEST_CASE("encoder-free pictures: every stored value is within its tolerance, fr
                                    {"ln2", PassValue::row_norm, 0, unified_tolerance},
                                    {"pos_norm", PassValue::position_norm, 0, unified_tolerance},
                                    {"soft", PassValue::soft_tokens, 0, unified_tolerance}};
-  for (const std::string& path : files_of("unified")) {
+  for (const std::string& path : tower_files("unified")) {
     CAPTURE(path);
     const LoadedEncoder encoder(path);
     std::size_t images = 0;
@@ -110,7 +110,7 @@ TEST_CASE("encoder-free pictures: every stored value is within its tolerance, fr
       const std::string prefix = "image" + std::to_string(images) + ".";
       const ReferencePicture picture(arrays, prefix + "blocks", prefix + "positions", 48);
       EncoderRecorder recorder;
-      lamina::EncodeOptions options = exact();
+      lamina::EncodeOptions options = exact_encoding();
       options.chunk = 2;
       options.observer = &recorder;
       encoder.encode(picture.input(), options);
@@ -195,8 +195,8 @@ TEST_CASE("both kinds of files give the same soft tokens") {
     CAPTURE(one.model);
     const LoadedCase from_gguf(one);
     const LoadedCase from_directory(one, "");
-    const auto a = from_gguf.encoder.encode(from_gguf.picture.input(), exact());
-    const auto b = from_directory.encoder.encode(from_directory.picture.input(), exact());
+    const auto a = from_gguf.encoder.encode(from_gguf.picture.input(), exact_encoding());
+    const auto b = from_directory.encoder.encode(from_directory.picture.input(), exact_encoding());
     CHECK(distance(a, b).largest <= soft_tolerance);
   }
 }
@@ -288,8 +288,9 @@ TEST_CASE("matrices may be F32, F16, BF16 or Q8_0") {
       const auto wide_core = bind_again(loaded.encoder, wide_memory);
       REQUIRE_MESSAGE(static_cast<bool>(wide_core), message_of(wide_core));
       const auto want = [&](const lamina::MediaInput& picture, const std::string& name) {
-        return format == lamina::Format::q8_0 ? encode_with(loaded.encoder, **wide_core, picture, exact())
-                                              : loaded.arrays.get<float>(name);
+        return format == lamina::Format::q8_0
+                   ? encode_with(loaded.encoder, **wide_core, picture, exact_encoding())
+                   : loaded.arrays.get<float>(name);
       };
       const auto difference = [&](const lamina::EncodeOptions& options) {
         return distance_of_all(
@@ -299,7 +300,8 @@ TEST_CASE("matrices may be F32, F16, BF16 or Q8_0") {
             },
             want);
       };
-      CHECK(difference(exact()).largest <= (one.model == "unified" ? unified_tolerance : soft_tolerance));
+      CHECK(difference(exact_encoding()).largest <=
+            (one.model == "unified" ? unified_tolerance : soft_tolerance));
       const Distance fast = difference({});
       // Other weights than those of the figure: only the mean of the differences can be compared.
       if (format != lamina::Format::q8_0) CHECK(fast.largest <= another_rounding * one.bf16.largest);
@@ -316,7 +318,7 @@ TEST_CASE("scratch memory is what the facts say, to the byte, and one byte less 
     const std::uint32_t tokens = loaded.encoder.entry->shape_of(input)->tokens;
     for (const std::uint32_t chunk : {16U, 512U}) {
       const auto pool = make_pool(2);
-      lamina::EncodeOptions options = exact();
+      lamina::EncodeOptions options = exact_encoding();
       options.chunk = chunk;
       options.executor = pool.get();
       const std::size_t bytes = loaded.encoder.entry->scratch_bytes(options, tokens);
@@ -345,7 +347,7 @@ TEST_CASE("inputs and options out of range are errors") {
   const LoadedEncoder& encoder = loaded.encoder;
   const lamina::MediaInput good = loaded.picture.input();
   const std::uint32_t tokens = encoder.entry->shape_of(good)->tokens;
-  std::vector<std::byte> scratch(encoder.entry->scratch_bytes(exact(), tokens));
+  std::vector<std::byte> scratch(encoder.entry->scratch_bytes(exact_encoding(), tokens));
   std::vector<float> out(tokens * encoder.text_hidden());
   const auto expect_refused = [&](const lamina::MediaInput& input, const lamina::EncodeOptions& options,
                                   std::span<float> room, const char* what) {
@@ -354,22 +356,24 @@ TEST_CASE("inputs and options out of range are errors") {
                  "encode", what);
   };
   const std::vector<std::uint8_t> pixels(48 * 10'512 * 3);
-  expect_refused(lamina::MediaInput::samples(out), exact(), out, "takes pictures");
-  expect_refused(lamina::MediaInput::log_mel(out), exact(), out, "takes pictures");
+  expect_refused(lamina::MediaInput::samples(out), exact_encoding(), out, "takes pictures");
+  expect_refused(lamina::MediaInput::log_mel(out), exact_encoding(), out, "takes pictures");
   for (const auto& [width, height] : {std::pair{0U, 48U}, {48U, 0U}, {47U, 48U}, {48U, 64U}})
-    expect_refused(lamina::MediaInput::picture(pixels, width, height), exact(), out, "sides of a picture");
-  expect_refused(lamina::MediaInput::picture(pixels, 48, 48), exact(), out, "pixels do not fit");
-  expect_refused(lamina::MediaInput::picture(pixels, 48 * 65'536, 48 * 65'536), exact(), out, "too large");
+    expect_refused(lamina::MediaInput::picture(pixels, width, height), exact_encoding(), out,
+                   "sides of a picture");
+  expect_refused(lamina::MediaInput::picture(pixels, 48, 48), exact_encoding(), out, "pixels do not fit");
+  expect_refused(lamina::MediaInput::picture(pixels, 48 * 65'536, 48 * 65'536), exact_encoding(), out,
+                 "too large");
   // This file has 216 positions on a side: 72 soft tokens.
-  expect_refused(lamina::MediaInput::picture(std::span(pixels).first(48 * 48 * 73 * 3), 48 * 73, 48), exact(),
-                 out, "longer than the encoder has positions");
-  expect_refused(lamina::MediaInput::picture(std::span(pixels).first(48 * 48 * 73 * 3), 48, 48 * 73), exact(),
-                 out, "longer than the encoder has positions");
-  expect_refused(good, exact(), std::span(out).first(out.size() - 1), "room for the soft tokens");
-  lamina::EncodeOptions options = exact();
+  expect_refused(lamina::MediaInput::picture(std::span(pixels).first(48 * 48 * 73 * 3), 48 * 73, 48),
+                 exact_encoding(), out, "longer than the encoder has positions");
+  expect_refused(lamina::MediaInput::picture(std::span(pixels).first(48 * 48 * 73 * 3), 48, 48 * 73),
+                 exact_encoding(), out, "longer than the encoder has positions");
+  expect_refused(good, exact_encoding(), std::span(out).first(out.size() - 1), "room for the soft tokens");
+  lamina::EncodeOptions options = exact_encoding();
   options.chunk = 0;
   expect_refused(good, options, out, "chunk");
-  options = exact();
+  options = exact_encoding();
   options.precision = static_cast<Precision>(9);
   expect_refused(good, options, out, "precision");
 }
@@ -383,7 +387,7 @@ TEST_CASE("encoding reports its steps and stops when it is told to") {
   };
   for (const std::uint32_t stop_at : {99U, 0U, 2U, 5U}) {
     Log log{{}, stop_at};
-    lamina::EncodeOptions options = exact();
+    lamina::EncodeOptions options = exact_encoding();
     options.progress = {[](void* context, std::uint32_t done, std::uint32_t total) {
                           auto& own = *static_cast<Log*>(context);
                           own.done.push_back(done);
@@ -435,10 +439,10 @@ TEST_CASE("numbers that are not finite are errors, wherever they are") {
           continue;
         }
         const std::uint32_t tokens = loaded.encoder.entry->shape_of(loaded.picture.input())->tokens;
-        std::vector<std::byte> scratch(loaded.encoder.entry->scratch_bytes(exact(), tokens));
+        std::vector<std::byte> scratch(loaded.encoder.entry->scratch_bytes(exact_encoding(), tokens));
         std::vector<float> out(tokens * loaded.encoder.text_hidden());
         // A clipped matrix lets no infinity out: clamped, it is a number.
-        const auto status = (*core)->encode(loaded.picture.input(), exact(), scratch, out);
+        const auto status = (*core)->encode(loaded.picture.input(), exact_encoding(), scratch, out);
         const bool is_clamped = one.model == "e2b" && !std::isnan(bad) && name.starts_with("v.blk.");
         if (is_clamped) continue;
         expect_error(status, lamina::ErrorCode::not_finite, "", "infinite or NaN");
@@ -497,7 +501,7 @@ TEST_CASE("without its ranges a clipped tower computes something else") {
   std::vector<std::byte> memory;
   const auto core = bind_again(loaded.encoder, memory);
   REQUIRE(static_cast<bool>(core));
-  const auto soft = encode_with(loaded.encoder, **core, loaded.picture.input(), exact());
+  const auto soft = encode_with(loaded.encoder, **core, loaded.picture.input(), exact_encoding());
   CHECK(distance(soft, loaded.arrays.get<float>("image0.soft")).largest > 0.1);
 }
 

@@ -14,7 +14,6 @@
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/block.hpp>
-#include <lamina/core/counted.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/encoders/encoder_entry.hpp>
 #include <lamina/media/picture/prepare.hpp>

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include <lamina/core/counted.hpp>
+#include <lamina/core/block.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/pass/soft_rows.hpp>
