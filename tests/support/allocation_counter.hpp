@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts every heap allocation of a test program: operator new in all its forms and malloc, calloc, realloc.
 //
-// It replaces the global allocation functions of the program (weakly: several source files may include it). Under
-// AddressSanitizer, which owns malloc, it counts through the sanitizer's hook instead.
+// It replaces the global allocation functions of the program (weakly: several source files may include it).
+// Under AddressSanitizer, which owns malloc, it counts through the sanitizer's hook instead.
 #pragma once
 
 #include <atomic>
