@@ -217,6 +217,9 @@ int chat(const ChatFlags& flags) {
   if (!chat) return fail(chat.error(), json);
   note_demo(flags.common);
   Towers towers(flags.common, flags.media);
+  if (!flags.common.mmproj.empty()) {  // named on purpose: say at once what is wrong with it
+    if (const auto opened = towers.open(); !opened) return fail(opened.error(), json);
+  }
   return talk(*chat, flags, towers, engine->load_seconds);
 }
 

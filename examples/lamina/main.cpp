@@ -146,8 +146,6 @@ int run_command(int count, char** arguments, bool json) {
   }
   const CLI::App& command = *app.get_subcommands().front();
   if (const auto wrong = find_wrong_values(command)) return refuse_usage(app, *wrong, json);
-  if (command.count("--mmproj") > 0)
-    return fail(not_in_this_version("--mmproj", "reading pictures and sounds", text_only_hint), json);
   return program.action();
 }
 

@@ -7,6 +7,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <lamina/media/picture/size.hpp>
+
 #include "machine.hpp"
 #include "numbers.hpp"
 #include "terminal.hpp"
@@ -124,8 +126,19 @@ void add_media_flags(CLI::App& command, MediaOptions& options) {
 
 void add_media_settings(CLI::App& command, MediaOptions& options) {
   const std::string group = "Media";
-  add_number(command, "--image-tokens", options.image_tokens, std::int64_t{70}, std::int64_t{1120},
-             "Soft tokens of a picture at most: 70, 140, 280 (default), 560 or 1120")
+  const auto read_budget = [&options](const std::string& text) {
+    for (const int budget : lamina::image_budgets) {
+      if (text == std::to_string(budget)) {
+        options.image_tokens = budget;
+        return;
+      }
+    }
+    throw CLI::ValidationError("--image-tokens", expected_found("70, 140, 280, 560 or 1120", text));
+  };
+  command
+      .add_option_function<std::string>("--image-tokens", read_budget,
+                                        "Soft tokens of a picture at most: 70, 140, 280 (default), 560 or 1120")
+      ->type_name("N")
       ->group(group);
   command
       .add_flag("--image-as-is", options.image_as_is,

@@ -267,17 +267,17 @@ class Chat(Case):
         rows = self.chat("/image a.png", "/audio a.wav", "/nonsense", f"/load {path}", f"/load {self.folder / 'absent'}",
                          "/undo", "Reverse lamina.", "/quit", "never answered")
         self.assertEqual([next(iter(row)) for row in rows], ["error"] * 6 + ["text"])
-        self.assertEqual([row["error"]["code"] for row in rows[:2]], ["unsupported"] * 2)
+        self.assertEqual([row["error"]["code"] for row in rows[:2]], ["io"] * 2)
         self.assertEqual(rows[-1]["text"], "animal")
 
     def test_help(self):
         outcome = self.good("chat", "--json", stdin="/help\n/nonsense\nReverse lamina.\n")
-        for command in ("/think", "/reset", "/undo", "/save", "/load", "/help", "/quit"):
+        for command in ("/image", "/think", "/reset", "/undo", "/save", "/load", "/help", "/quit"):
             self.assertIn(command, outcome.err.split("lamina: ")[0])
         rows = outcome.lines()
         self.assertIn("/help", rows[0]["error"]["hint"])
         self.assertEqual(rows[1]["text"], "animal")
-        for command in ("/save", "/load"):
+        for command in ("/save", "/load", "/image"):
             self.assertIn("expected the name of a file, found nothing", self.good("chat", stdin=command + " \n").err)
 
     def test_load_refuses_what_is_no_text(self):

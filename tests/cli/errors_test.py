@@ -113,26 +113,62 @@ class Usage(Case):
 
 class Later(Case):
     def test_later_sub_commands(self):
-        for command in (["media", "a.png", "--dump", "x"], ["verify"], ["serve", "--port", "80"]):
+        for command in (["verify"], ["serve", "--port", "80"]):
             outcome = self.bad(1, *command, "--json")
             self.assertEqual(outcome.json()["error"]["code"], "unsupported")
             self.assertIn("not in this version", outcome.err)
 
-    def test_media_flags(self):
-        for flags in (["--image", "a.png"], ["--audio", "a.wav"], ["--video", "a.mp4"], ["--image-tokens", "70"],
-                      ["--mmproj", "a.gguf"]):
-            for command in (["run", "text"], ["logits", "--tokens", "2"], ["chat"]):
-                outcome = self.bad(1, *command, *flags, "--json")
-                self.assertEqual(outcome.json()["error"]["code"], "unsupported")
-        for command in (["tokenize"], ["prompt"], ["plan"], ["bench"], ["pack", "-m", program.DEMO, "-o", self.folder / "x"]):
-            outcome = self.bad(1, *command, "--mmproj", "a.gguf", "--json")
-            self.assertEqual(outcome.json()["error"]["code"], "unsupported")
+
+class Media(Case):
+    def check_error(self, code, name, *command, **options):
+        outcome = self.bad(1, *command, "--json", **options)
+        self.assertEqual(outcome.json()["error"]["code"], code, outcome.err)
+        self.assertIn(name, outcome.err)
+
+    def test_files_that_cannot_be_read(self):
+        empty = self.folder / "empty.png"
+        empty.write_bytes(b"")
+        words = self.folder / "words.wav"
+        words.write_text("no sound")
+        short = self.folder / "short.png"
+        short.write_bytes((program.MEDIA / "digits.png").read_bytes()[:200])
+        for command in (["run", "What?"], ["logits", "--prompt", "<|image|><|audio|><|video|>"]):
+            for flag in ("--image", "--audio", "--video"):
+                if command[0] == "logits":
+                    command[2] = {"--image": "<|image|>", "--audio": "<|audio|>", "--video": "<|video|>"}[flag]
+                self.check_error("io", "absent", *command, flag, self.folder / "absent.png")
+            command[-1] = "<|image|>" if command[0] == "logits" else "What?"
+            self.check_error("bad_file", "empty.png", *command, "--image", empty)
+            self.check_error("bad_file", "short.png", *command, "--image", short)
+            self.check_error("bad_file", "words.wav", *command, "--image", words)
+            command[-1] = "<|audio|>" if command[0] == "logits" else "What?"
+            self.check_error("bad_file", "words.wav", *command, "--audio", words)
+        self.check_error("bad_file", "empty.png", "media", empty)
+        self.check_error("io", "absent", "media", self.folder / "absent.png")
+
+    def test_models_without_towers(self):
+        model = program.GOLDEN / "text/tiny-12b"
+        image = program.MEDIA / "digits.png"
+        for where in (["-m", model], ["-m", program.GOLDEN / "text/tiny-26b-a4b/model.gguf"]):
+            self.check_error("unsupported", "tower", "logits", *where, "--prompt", "<|image|>", "--image", image)
+            self.check_error("unsupported", "tower", "media", *where, image)
+        self.bad(1, "run", "x", "--image", image, "--mmproj", self.folder / "absent.gguf")
+
+    def test_places_and_files_that_do_not_agree(self):
+        image = program.MEDIA / "digits.png"
+        self.check_error("unsupported", "place", "logits", "--prompt", "a", "--image", image)
+        self.check_error("unsupported", "nothing is given", "logits", "--prompt", "<|image|><|image|>", "--image", image)
+        self.check_error("unsupported", "<|audio|>", "logits", "--prompt", "<|audio|>", "--image", image)
+        for command in (["run", "--tokens", "2"], ["logits", "--tokens", "2"]):
+            self.bad(2, *command, "--image", image)
 
     def test_conversations_with_media(self):
         path = self.folder / "talk.json"
-        parts = ({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}, {"type": "image"},
-                 {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}, {"type": "audio"}, {"type": "video"})
-        for part in parts:
+        parts = (({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}, "bad_file"),
+                 ({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}, "unsupported"),
+                 ({"type": "image"}, "unsupported"), ({"type": "audio"}, "unsupported"), ({"type": "video"}, "unsupported"),
+                 ({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}, "bad_file"))
+        for part, code in parts:
             for messages in ([{"role": "user", "content": [part, {"type": "text", "text": "What?"}]}],
                              [{"role": "user", "content": "a"}, {"role": "assistant", "content": [part]}],
                              [{"role": "user", "content": "a"},
@@ -143,9 +179,9 @@ class Later(Case):
                     path.write_text(conversation, "utf-8")
                     rows = self.good("chat", "--json", "-n", "8", stdin=f"Reverse lamina.\n/load {path}\n").lines()
                     self.assertEqual([next(iter(row)) for row in rows], ["text", "error"])
-                    self.assertEqual(rows[1]["error"]["code"], "unsupported")
+                    self.assertEqual(rows[1]["error"]["code"], code)
                     outcome = self.bad(1, "prompt", "--ids", "--json", stdin=conversation)
-                    self.assertEqual(outcome.json()["error"]["code"], "unsupported")
+                    self.assertEqual(outcome.json()["error"]["code"], code)
                     # The text, and ids of a tokenizer alone, are what the template says.
                     self.good("prompt", stdin=conversation)
                     self.good("prompt", "--ids", "-m", program.GOLDEN / "tokenizer/small.tokenizer.json", stdin=conversation)

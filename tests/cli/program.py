@@ -13,6 +13,7 @@ import unittest
 
 PROGRAM = None
 GOLDEN = pathlib.Path(os.environ.get("LAMINA_GOLDEN") or pathlib.Path(__file__).resolve().parents[1] / "golden")
+MEDIA = pathlib.Path(__file__).resolve().parents[2] / "examples/media"
 DEMO = pathlib.Path(__file__).resolve().parents[2] / "examples/lamina/demo/demo-q8_0.gguf"
 
 

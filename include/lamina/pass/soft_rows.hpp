@@ -35,6 +35,7 @@ struct PromptTokens {
   template <class Ids>
   requires std::is_convertible_v<const Ids&, std::span<const TokenId>>
   constexpr PromptTokens(const Ids& text) noexcept : ids(text) {}  // NOLINT(google-explicit-constructor)
+  constexpr PromptTokens(const TokenId* data, std::size_t count) noexcept : ids(data, count) {}
   constexpr PromptTokens(std::span<const TokenId> all, std::span<const SoftRows> rows) noexcept
       : ids(all), soft(rows) {}
 

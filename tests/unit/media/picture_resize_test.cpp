@@ -13,7 +13,7 @@ namespace {
 
 using lamina::Picture;
 using lamina::Resampling;
-using Row = std::vector<int>;
+using Grey = std::vector<int>;
 
 Picture picture_of(std::size_t width, std::size_t height, const std::vector<int>& grey) {
   auto picture = Picture::make(width, height, "test");
@@ -27,16 +27,16 @@ Picture picture_of(std::size_t width, std::size_t height, const std::vector<int>
   return *std::move(picture);
 }
 
-Row red_of(const Picture& picture) {
-  Row values;
+Grey red_of(const Picture& picture) {
+  Grey values;
   for (std::size_t i = 0; i < picture.rgb().size(); i += 3) values.push_back(picture.rgb()[i]);
   return values;
 }
 
 /// The weights of one output as {first, weights...}.
-Row weights_of(const lamina::detail::AxisWeights& axis, std::size_t output) {
+Grey weights_of(const lamina::detail::AxisWeights& axis, std::size_t output) {
   const auto range = axis.ranges.span()[output];
-  Row row{static_cast<int>(range.first)};
+  Grey row{static_cast<int>(range.first)};
   for (std::size_t j = 0; j < range.count; ++j) row.push_back(axis.weights.span()[output * axis.taps + j]);
   return row;
 }
@@ -45,7 +45,7 @@ TEST_CASE("resize16: integer weights of the specification") {
   struct Case {
     std::size_t from, to;
     int shift;
-    std::vector<Row> rows;
+    std::vector<Grey> rows;
   };
   const Case cases[] = {
       {4,
@@ -69,7 +69,7 @@ TEST_CASE("resize16: integer weights of the specification") {
 
 TEST_CASE("resize: values of the specification, along rows and along columns") {
   struct Case {
-    Row from, to;
+    Grey from, to;
   };
   const Case cases[] = {
       {{0, 255, 0, 255}, {0, 54, 216, 215, 40, 39, 201, 255}},
@@ -115,10 +115,10 @@ TEST_CASE("resize: one colour stays one colour, whatever the sizes and the rule"
     for (const Resampling rule : {Resampling::resize16, Resampling::pil}) {
       for (const int level : {0, 1, 128, 254, 255}) {
         const auto resized = lamina::resize(
-            picture_of(from_width, from_height, Row(from_width * from_height, level)), width, height, rule);
+            picture_of(from_width, from_height, Grey(from_width * from_height, level)), width, height, rule);
         REQUIRE(static_cast<bool>(resized));
         REQUIRE(resized->rgb().size() == 3 * width * height);
-        const Row red = red_of(*resized);
+        const Grey red = red_of(*resized);
         // The rounding of thousands of weights leaves a grey level at most.
         const auto [low, high] = std::minmax_element(red.begin(), red.end());
         CHECK(*low >= level - 1);

@@ -116,7 +116,7 @@ class MelFilters {
   Eigen::FFT<double> fft;
   fft.SetFlag(Eigen::FFT<double>::HalfSpectrum);
   std::array<double, detail::mel_fft_size> frame{};  // zeros behind the window
-  std::array<std::complex<double>, detail::mel_spectrum> bins;
+  std::array<std::complex<double>, detail::mel_fft_size> bins;  // the upper half is not used
   std::array<double, detail::mel_spectrum> spectrum;
   float* out = values->span().data();
   for (std::size_t t = 0; t < frames; ++t) {
@@ -126,7 +126,7 @@ class MelFilters {
       frame[j] = at < mel_hop ? 0.0 : static_cast<double>(samples[at - mel_hop] * window[j]);
     }
     fft.fwd(bins.data(), frame.data(), static_cast<Eigen::Index>(frame.size()));
-    for (std::size_t k = 0; k < bins.size(); ++k) {
+    for (std::size_t k = 0; k < spectrum.size(); ++k) {
       spectrum[k] = std::sqrt(bins[k].real() * bins[k].real() + bins[k].imag() * bins[k].imag());
     }
     for (std::size_t m = 0; m < mel_bins; ++m) {
