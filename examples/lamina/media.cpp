@@ -112,7 +112,8 @@ Result<lamina::MediaFile> open_media_file(const CommonOptions& common) {
 
 }  // namespace
 
-Result<PreparedMedia> prepare_media(const MediaSource& source, const MediaOptions& options) {
+Result<PreparedMedia> prepare_media(const MediaSource& source, const MediaOptions& options,
+                                    const lamina::MediaEncoder& encoder) {
   PreparedMedia media;
   media.kind = source.kind;
   const std::string label = label_of(source);
@@ -139,25 +140,12 @@ Result<PreparedMedia> prepare_media(const MediaSource& source, const MediaOption
     media.picture = std::move(*picture);
     return media;
   }
-  auto prepared = lamina::prepare_picture(std::move(*picture), static_cast<int>(options.image_tokens),
-                                          lamina::Resampling::resize16, lamina::place(label));
+  const lamina::Resampling rule = encoder.sees() ? encoder.resampling() : lamina::Resampling::resize16;
+  auto prepared = lamina::prepare_picture(std::move(*picture), static_cast<int>(options.image_tokens), rule,
+                                          lamina::place(label));
   if (!prepared) return prepared.error();
   media.picture = std::move(*prepared);
   return media;
-}
-
-Result<std::vector<std::size_t>> soft_tokens_of(const PreparedMedia& media, lamina::AudioFrontEnd front,
-                                                const MediaOptions& options) {
-  if (media.kind == Medium::image) return std::vector<std::size_t>{lamina::soft_tokens(media.picture)};
-  if (media.kind == Medium::video)
-    return std::vector<std::size_t>(media.video.frames.size(), media.video.soft_tokens());
-  const auto clips =
-      lamina::cut_clips(media.sound.samples.span(), front,
-                        options.audio_split ? lamina::TooLong::split : lamina::TooLong::refuse);
-  if (!clips) return clips.error();
-  std::vector<std::size_t> tokens;
-  for (const auto& clip : *clips) tokens.push_back(lamina::audio_tokens(clip.size(), front));
-  return tokens;
 }
 
 Result<const lamina::MediaEncoder*> Towers::open() {
@@ -196,8 +184,9 @@ Result<lamina::EncodedMedia> Towers::encode(PreparedMedia media, std::string_vie
 
 Result<lamina::EncodedMedia> Towers::encode(const MediaSource& source) {
   // A model without towers says so before a file is read.
-  if (const auto opened = open(); !opened) return opened.error();
-  auto prepared = prepare_media(source, options_);
+  const auto opened = open();
+  if (!opened) return opened.error();
+  auto prepared = prepare_media(source, options_, **opened);
   if (!prepared) return prepared.error();
   return encode(std::move(*prepared), label_of(source));
 }

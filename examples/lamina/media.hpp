@@ -33,16 +33,11 @@ struct PreparedMedia {
   std::size_t source_height = 0;  ///< of a picture, before it was resized
 };
 
-/// Reads what a source names, a file or a data URL, and brings it into form.
+/// Reads what a source names, a file or a data URL, and brings it into the form that `encoder` takes.
 ///
 /// Errors   those of the readers of pictures, sounds and videos
 [[nodiscard]] lamina::Result<PreparedMedia> prepare_media(const MediaSource& source,
                                                           const MediaOptions& options);
-
-/// Soft tokens of prepared media, piece by piece. Errors: as `cut_clips`
-[[nodiscard]] lamina::Result<std::vector<std::size_t>> soft_tokens_of(const PreparedMedia& media,
-                                                                      lamina::AudioFrontEnd front,
-                                                                      const MediaOptions& options);
 
 /// The eyes and ears of the model that `-m` and `--mmproj` name, opened when the first thing is to be
 /// encoded.

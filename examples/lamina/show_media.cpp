@@ -120,7 +120,7 @@ lamina::Result<Json> show(const MediaFlags& flags, const std::string& path, Towe
   const auto kind = kind_of(path);
   if (!kind) return kind.error();
   const Stopwatch preparing;
-  auto prepared = prepare_media({*kind, path}, flags.media);
+  auto prepared = prepare_media({*kind, path}, flags.media, **encoder);
   if (!prepared) return prepared.error();
   const double prepare_seconds = preparing.seconds();
   Json document{{"file", path}, {"kind", std::string(name_of(*kind))}};

@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import check_headers  # noqa: E402
+import headers_alone  # noqa: E402
 
 FIRST = check_headers.SPDX + "\n// A header that the tests of the checker made up.\n#pragma once\n"
 HEAD = FIRST + "#include <lamina/core/config.hpp>\n"
@@ -149,6 +150,25 @@ class CheckHeaders(unittest.TestCase):
             errors, _, headers = check_headers.check(Path(empty))
         self.assertEqual(headers, 0)
         self.assertTrue(errors)
+
+
+class HeadersAlone(unittest.TestCase):
+    def test_what_stands_before_a_header_is_included_by_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            for name, lines in {
+                "a": [], "b": ["#include <lamina/a.hpp>"], "c": ["#include <lamina/b.hpp>"], "d": ["#include <vector>"],
+                "e": ["#if defined(X)", "#include <lamina/d.hpp>", "#endif"],  # d only if somebody says so
+                "f-inl": ["#if defined(F) == defined(G)", "#include <lamina/c.hpp>", "#endif"],
+            }.items():
+                path = root / "lamina" / f"{name}.hpp"
+                path.parent.mkdir(exist_ok=True)
+                path.write_text("\n".join(lines), encoding="utf-8")
+            names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.hpp"))
+            lists = headers_alone.chains(headers_alone.closures(root, names))
+        self.assertEqual(sorted(sum(lists, [])), names)
+        short = sorted([Path(name).stem for name in chain] for chain in lists)
+        self.assertEqual(short, [["a", "b", "c", "f-inl"], ["d"], ["e"]])
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ namespace lamina {
 
 /// How a picture becomes soft tokens.
 struct PictureOptions {
-  int tokens = default_image_budget;  ///< at most: one of `image_budgets`
-  Resampling resampling = Resampling::resize16;
-  bool as_is = false;  ///< take it as it is; both sides must be multiples of 48 then
+  int tokens = default_image_budget;       ///< at most: one of `image_budgets`
+  std::optional<Resampling> resampling{};  ///< empty: the rule of the model (`MediaEncoder::resampling`)
+  bool as_is = false;                      ///< take it as it is; both sides must be multiples of 48 then
 };
 
 /// The towers of one model, bound to the weights of a file: its eyes and its ears.
@@ -51,6 +51,11 @@ class MediaEncoder {
   [[nodiscard]] bool hears() const noexcept { return owned_->audio.entry != nullptr; }
   /// Width of the soft tokens: that of the text model's stream.
   [[nodiscard]] std::uint32_t hidden() const noexcept { return owned_->hidden; }
+  /// The rule by which the reference resizes pictures for the model: that of towers, or that of models
+  /// without one; frames of videos always have the second (vision.md §2.3). Requires `sees()`.
+  [[nodiscard]] Resampling resampling() const noexcept {
+    return owned_->vision.entry->describe().layers > 0 ? Resampling::pil : Resampling::resize16;
+  }
   /// What turns a sound into what the audio tower takes. Requires `hears()`.
   [[nodiscard]] AudioFrontEnd front() const noexcept {
     return owned_->audio.entry->describe().input == MediaKind::log_mel ? AudioFrontEnd::log_mel
@@ -175,7 +180,8 @@ inline Result<EncodedMedia> MediaEncoder::see(Picture picture, const PictureOpti
   if (options.as_is) {
     LAMINA_TRY(check_as_is(picture));
   } else {
-    auto prepared = prepare_picture(std::move(picture), options.tokens, options.resampling);
+    auto prepared =
+        prepare_picture(std::move(picture), options.tokens, options.resampling.value_or(resampling()));
     if (!prepared) return prepared.error();
     picture = std::move(*prepared);
   }
