@@ -37,7 +37,8 @@ struct PreparedMedia {
 ///
 /// Errors   those of the readers of pictures, sounds and videos
 [[nodiscard]] lamina::Result<PreparedMedia> prepare_media(const MediaSource& source,
-                                                          const MediaOptions& options);
+                                                          const MediaOptions& options,
+                                                          const lamina::MediaEncoder& encoder);
 
 /// The eyes and ears of the model that `-m` and `--mmproj` name, opened when the first thing is to be
 /// encoded.
