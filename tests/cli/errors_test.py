@@ -147,7 +147,7 @@ class Media(Case):
         self.check_error("io", "absent", "media", self.folder / "absent.png")
 
     def test_models_without_towers(self):
-        model = program.GOLDEN / "text/tiny-12b"
+        model = program.GOLDEN / "text/tiny-e2b"  # a directory
         image = program.MEDIA / "digits.png"
         for where in (["-m", model], ["-m", program.GOLDEN / "text/tiny-26b-a4b/model.gguf"]):
             self.check_error("unsupported", "tower", "logits", *where, "--prompt", "<|image|>", "--image", image)

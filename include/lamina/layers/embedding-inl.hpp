@@ -24,8 +24,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 
-/// x = E[token] · scale, or the embedding that stands in its place as it is (vision.md §5.3), in `work.stream` [T, D]: T rows,
-/// D hidden.
+/// x = E[token] · scale, or the embedding that stands in its place as it is (vision.md §5.3), in
+/// `work.stream` [T, D]: T rows, D hidden.
 inline void embed_tokens(const Pass& pass, const WeightMatrix& embedding, float scale) noexcept {
   pass.team.split(pass.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
     for (std::size_t i = range.first; i < range.first + range.count; ++i) {
