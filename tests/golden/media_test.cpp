@@ -102,7 +102,8 @@ TEST_CASE("what was shown stays shown, and another picture is another prompt") {
   };
   CHECK(ids(first) == ids(again));
   CHECK(ids(first) != ids(second));
-  CHECK(std::all_of(ids(first).begin(), ids(first).begin() + 1,
+  const auto shown = ids(first);
+  CHECK(std::all_of(shown.begin(), shown.end(),
                     [](lamina::TokenId id) { return id >= lamina::soft_id_begin; }));
 
   auto chat = talk_with(model, lamina::Precision::exact);

@@ -115,7 +115,7 @@ class MelFilters {
   const detail::MelFilters filters;
   Eigen::FFT<double> fft;
   fft.SetFlag(Eigen::FFT<double>::HalfSpectrum);
-  std::array<double, detail::mel_fft_size> frame{};  // zeros behind the window
+  std::array<double, detail::mel_fft_size> frame{};             // zeros behind the window
   std::array<std::complex<double>, detail::mel_fft_size> bins;  // the upper half is not used
   std::array<double, detail::mel_spectrum> spectrum;
   float* out = values->span().data();
