@@ -56,9 +56,10 @@ std::vector<std::uint8_t> every(const std::vector<std::uint8_t>& bytes, std::siz
   return chosen;
 }
 
-/// Compares patches with what the reference says of one rule; with its array, too, where the full data is there.
+/// Compares patches with what the reference says of one rule; with its array, too, where the full data is
+/// there.
 void check_patches(const std::vector<std::uint8_t>& patches, const nlohmann::json& expected,
-                          const ReferenceArrays& arrays) {
+                   const ReferenceArrays& arrays) {
   std::uint64_t sum = 0;
   for (const std::uint8_t byte : patches) sum += byte;
   CHECK(sum == expected["sum_of_bytes"].get<std::uint64_t>());
