@@ -21,8 +21,8 @@ namespace {
 
 /// "42" in squares of six pixels, dark on light.
 lamina::Result<lamina::Picture> draw_number() {
-  constexpr const char* rows[] = {"...#..  .###.", "..##..  #...#", ".#.#..  ....#", "#..#..  ..##.",
-                                  "#####.  .#...", "...#..  #....", "...#..  #####"};
+  constexpr const char* rows[] = {"...#.   .###.", "..##.   #...#", ".#.#.   ....#", "#..#.   ...#.",
+                                  "#####   ..#..", "...#.   .#...", "...#.   #####"};
   auto picture = lamina::Picture::make(384, 384, "drawing");
   if (!picture) return picture;
   for (std::size_t i = 0; i < picture->rgb().size(); ++i) picture->rgb()[i] = 230;
