@@ -202,12 +202,8 @@ int chat(const ChatFlags& flags) {
   auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
   if (!file->tokenizer) return fail(file->tokenizer.error(), json);
-  // Where the rows of a picture see each other, one pass must hold them all.
-  SessionNeeds needs;
-  if (file->weights.description.per_layer_input == 0)
-    needs.chunk =
-        std::max(lamina::SessionOptions{}.chunk, static_cast<std::uint32_t>(flags.media.image_tokens));
-  auto engine = start(std::move(*file), flags.common, needs);
+  auto engine =
+      start(std::move(*file), flags.common, {.block = static_cast<std::uint32_t>(flags.media.image_tokens)});
   if (!engine) return fail(engine.error(), json);
   lamina::ChatOptions options;
   options.generation = generation_options(*engine->model, flags.common, flags.generation);
@@ -216,7 +212,7 @@ int chat(const ChatFlags& flags) {
   auto chat = lamina::Chat::create(*engine->model, std::move(*engine->session), options);
   if (!chat) return fail(chat.error(), json);
   note_demo(flags.common);
-  Towers towers(flags.common, flags.media);
+  Towers towers(flags.common, flags.media, engine->model->hidden());
   if (!flags.common.mmproj.empty()) {  // named on purpose: say at once what is wrong with it
     if (const auto opened = towers.open(); !opened) return fail(opened.error(), json);
   }

@@ -43,8 +43,7 @@ std::uint32_t default_chunk(std::int32_t vocab) {
   return static_cast<std::uint32_t>(std::clamp((std::int32_t{1} << 26) / vocab, 1, 512));
 }
 
-lamina::Result<lamina::EncodedPrompt> read_prompt(const LogitsFlags& flags, const OpenFile& file,
-                                                  Towers& towers) {
+lamina::Result<lamina::EncodedPrompt> read_prompt(const LogitsFlags& flags, const OpenFile& file) {
   lamina::EncodedPrompt prompt;
   if (!flags.has_prompt) {
     auto ids = parse_ids(flags.tokens, "--tokens");
@@ -53,8 +52,9 @@ lamina::Result<lamina::EncodedPrompt> read_prompt(const LogitsFlags& flags, cons
     return prompt;
   }
   if (!file.tokenizer) return file.tokenizer.error();
-  return encode_raw_prompt(flags.prompt, flags.media.sources, *file.tokenizer,
-                           static_cast<std::uint32_t>(file.weights.description.hidden), towers);
+  const auto hidden = static_cast<std::uint32_t>(file.weights.description.hidden);
+  Towers towers(flags.common, flags.media, hidden);
+  return encode_raw_prompt(flags.prompt, flags.media.sources, *file.tokenizer, hidden, towers);
 }
 
 /// Feeds a prompt in pieces of `chunk` tokens, or of a picture that is larger; writes rows to `out` (if any)
@@ -92,8 +92,7 @@ int logits(const LogitsFlags& flags) {
   }
   auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
-  Towers towers(flags.common, flags.media);
-  const auto prompt = read_prompt(flags, *file, towers);
+  const auto prompt = read_prompt(flags, *file);
   if (!prompt && !flags.has_prompt)
     return fail_usage(describe(prompt.error()).view(), "lamina logits --tokens 2,5,7", json);
   if (!prompt) return fail(prompt.error(), json);

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include <dirent.h>
+#include <dlfcn.h>
+#include <unistd.h>
 
 #include <lamina/huggingface/media/directory.hpp>
 #include <lamina/media/data_url.hpp>
@@ -15,15 +17,13 @@
 #include <lamina/media/sound/decode.hpp>
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/media/mmproj.hpp>
-#if defined(LAMINA_HAS_FFMPEG)
-#include <lamina/media/video/ffmpeg.hpp>
-#endif
 
 #include "interrupt.hpp"
 #include "model.hpp"
 #include "registry.hpp"
 #include "report.hpp"
 #include "terminal.hpp"
+#include "video/video_files.hpp"
 
 namespace program {
 
@@ -65,6 +65,23 @@ std::string label_of(const MediaSource& source) {
                                            : std::string(lamina::file_name_of(source.where));
 }
 
+/// The reader of video files from the library beside the program; null if that is not there.
+lamina::VideoFileReader load_video_reader() {
+#if defined(LAMINA_LOADS_FFMPEG)
+  char path[4096];
+  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  if (size <= 0 || static_cast<std::size_t>(size) == sizeof path) return nullptr;
+  const std::string_view program(path, static_cast<std::size_t>(size));
+  const std::string library = std::string(program.substr(0, program.rfind('/') + 1)) + video_library;
+  void* const loaded = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);  // stays loaded: results hold its code
+  if (loaded == nullptr) return nullptr;
+  const auto reader_of = reinterpret_cast<VideoReaderOf>(dlsym(loaded, video_reader_name));
+  return reader_of != nullptr ? reader_of() : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
 Result<lamina::Video> read_video_source(const MediaSource& source, const MediaOptions& options) {
   lamina::VideoOptions reading;
   reading.sampling.frames = options.video_frames;
@@ -75,11 +92,11 @@ Result<lamina::Video> read_video_source(const MediaSource& source, const MediaOp
     if (!bytes) return bytes.error();
     return lamina::decode_gif_video(bytes->span(), label_of(source), reading);
   }
-#if defined(LAMINA_HAS_FFMPEG)
-  return lamina::read_video(source.where, reading, &lamina::read_video_file);
-#else
-  return lamina::read_video(source.where, reading);
-#endif
+  return lamina::read_video(source.where, reading,
+                            [](const std::string& path, const lamina::VideoOptions& how) {
+                              const lamina::VideoFileReader read = load_video_reader();
+                              return read != nullptr ? read(path, how) : lamina::no_video_file(path);
+                            });
 }
 
 /// The projector file beside a model's file: the first by name that begins with "mmproj".
@@ -154,6 +171,7 @@ Result<const lamina::MediaEncoder*> Towers::open() {
   if (!file) return file.error();
   auto encoder = lamina::MediaEncoder::create(std::move(*file), lamina_encoders());
   if (!encoder) return encoder.error();
+  if (hidden_ > 0) LAMINA_TRY(encoder->check_fits(hidden_));
   auto pool = start_threads(common_);
   if (!pool) return pool.error();
   pool_ = std::move(*pool);

@@ -44,9 +44,12 @@ struct PreparedMedia {
 /// encoded.
 class Towers {
  public:
-  Towers(const CommonOptions& common, const MediaOptions& options) : common_(common), options_(options) {}
+  /// `hidden` is the width of the model's rows, checked when towers are opened; 0: whatever they make.
+  Towers(const CommonOptions& common, const MediaOptions& options, std::uint32_t hidden = 0)
+      : common_(common), options_(options), hidden_(hidden) {}
 
-  /// Opens the towers, once. Errors: unsupported (the model has none), those of the readers.
+  /// Opens the towers, once. Errors: unsupported (the model has none), mismatch (towers of
+  /// another model), those of the readers.
   [[nodiscard]] lamina::Result<const lamina::MediaEncoder*> open();
 
   /// Reads and encodes one source; Ctrl-C cancels. Errors: as `open`, `prepare_media`, `MediaEncoder`
@@ -65,6 +68,7 @@ class Towers {
  private:
   const CommonOptions& common_;
   const MediaOptions& options_;
+  std::uint32_t hidden_;
   std::optional<lamina::MediaEncoder> encoder_;
   std::unique_ptr<lamina::ThreadPool> pool_;
 };

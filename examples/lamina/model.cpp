@@ -165,6 +165,7 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   if (!entry) return entry.error();
   Engine engine;
   lamina::SessionOptions options = session_options(common, file.weights.description, needs);
+  if ((*entry)->sees_blocks) options.chunk = std::max(options.chunk, needs.block);
   auto pool = start_threads(common);
   if (!pool) return pool.error();
   engine.pool = std::move(*pool);

@@ -58,6 +58,8 @@ struct SessionNeeds {
   std::uint32_t context = 0;
   std::uint32_t chunk = 0;
   std::uint32_t logits_rows = 0;
+  std::uint32_t block =
+      0;  ///< tokens of the largest picture: a pass holds them all where they see each other
 };
 
 /// The session options that the flags ask for, on a model like `description`.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina run`: one turn, streamed.
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -87,20 +86,18 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
   if (!file) return fail(file.error(), json);
   // Ids need no tokenizer: without one, the answer has ids only.
   if (!file->tokenizer && given.empty()) return fail(file->tokenizer.error(), json);
-  Towers towers(flags.common, flags.media);
+  const auto hidden = static_cast<std::uint32_t>(file->weights.description.hidden);
+  Towers towers(flags.common, flags.media, hidden);
   lamina::Result<RunPrompt> prompt = RunPrompt{{given, {}, {}}, lamina::AnswerForm::raw};
   if (given.empty()) {
-    const PromptNeeds needs{*file->tokenizer, file->weights.description.template_size(),
-                            static_cast<std::uint32_t>(file->weights.description.hidden), towers};
+    const PromptNeeds needs{*file->tokenizer, file->weights.description.template_size(), hidden, towers};
     prompt = flags.raw ? raw_prompt(flags, needs) : chat_prompt(flags, needs);
   }
   if (!prompt) return fail(prompt.error(), json);
   const std::uint32_t context = context_for(flags.common, file->weights.description.max_context);
   if (const auto status = check_length(prompt->encoded.ids.size(), context, file->weights); !status)
     return fail(status.error(), json);
-  // Where the rows of a picture see each other, one pass must hold them all.
-  const std::uint32_t rows = std::max(lamina::SessionOptions{}.chunk, largest_block(prompt->encoded.owners));
-  auto engine = start(std::move(*file), flags.common, {.chunk = rows});
+  auto engine = start(std::move(*file), flags.common, {.block = largest_block(prompt->encoded.owners)});
   if (!engine) return fail(engine.error(), json);
   auto generator = lamina::Generator::create(
       *engine->model, generation_options(*engine->model, flags.common, flags.generation));

@@ -160,6 +160,13 @@ template <class Read>
 /// in programs that have FFmpeg's libraries.
 using VideoFileReader = Result<Video> (*)(const std::string& path, const VideoOptions& options);
 
+/// What is said of a video file that nothing here reads.
+[[nodiscard]] inline Error no_video_file(const std::string& path) noexcept {
+  return file_error(ErrorCode::unsupported, place(file_name_of(path)), "not a video that this program reads",
+                    "an animated GIF or a folder of pictures", "another file",
+                    "other video files need a build with FFmpeg's libraries");
+}
+
 /// Reads a video: a folder of pictures, a GIF file, or what `other_files` reads.
 ///
 /// Errors   as `read_video_folder`, `decode_gif_video` and `other_files`; unsupported (another file without
@@ -176,9 +183,7 @@ using VideoFileReader = Result<Video> (*)(const std::string& path, const VideoOp
     return decode_gif_video(bytes->span(), path, options);
   }
   if (other_files != nullptr) return other_files(path, options);
-  return file_error(ErrorCode::unsupported, place(file_name_of(path)), "not a video that this program reads",
-                    "an animated GIF or a folder of pictures", "another file",
-                    "other video files need a build with FFmpeg's libraries");
+  return no_video_file(path);
 }
 
 }  // namespace lamina
