@@ -28,13 +28,6 @@ using lamina::MediaKind;
 using lamina::PassValue;
 using lamina::Precision;
 
-struct Stored {
-  const char* name;
-  PassValue what;
-  std::uint32_t layer;
-  double tolerance;
-};
-
 constexpr double front_tolerance = 2e-5;
 constexpr double layer_tolerance = 1e-4;
 constexpr double unified_tolerance = 6e-4;
@@ -44,7 +37,7 @@ constexpr double unified_tolerance = 6e-4;
 constexpr double bf16_rounding = 0.0087;
 constexpr double rounding_bound = 3 * bf16_rounding;
 
-const std::vector<Stored> tower_values{
+const std::vector<StoredValue> tower_values{
     {"subsample", PassValue::input_rows, 0, front_tolerance},
     {"layer_0", PassValue::layer_output, 0, layer_tolerance},
     {"layer_1", PassValue::layer_output, 1, layer_tolerance},
@@ -54,18 +47,6 @@ const std::vector<Stored> tower_values{
 };
 
 const std::array clips{"chirp_0.35s", "tones_1.0s", "voice_2.03s", "short_0.02s"};
-
-lamina::EncodeOptions exact() {
-  lamina::EncodeOptions options;
-  options.precision = Precision::exact;
-  return options;
-}
-
-/// Both files of a model: the directory and the projector file.
-std::vector<std::string> files_of(const std::string& model) {
-  const std::string directory = golden_path("vision/" + model);
-  return {directory, directory + "/mmproj.gguf"};
-}
 
 std::vector<float> features_of(const std::string& clip) {
   const ReferenceArrays arrays(golden_path("audio/features.safetensors"));
@@ -84,33 +65,25 @@ TEST_CASE(
     "audio towers: every stored value is within its tolerance, from safetensors and from a projector file") {
   const ReferenceArrays arrays(golden_path("audio/tower.safetensors"));
   REQUIRE(arrays.valid());
-  for (const std::string& path : files_of("e2b")) {
+  for (const std::string& path : tower_files("e2b")) {
     CAPTURE(path);
     const LoadedEncoder encoder(path, MediaKind::log_mel);
     for (const char* clip : clips) {
       const std::vector<float> features = features_of(clip);
-      EncoderRecorder recorder;
-      lamina::EncodeOptions options = exact();
-      options.observer = &recorder;
-      const auto soft = encoder.encode(MediaInput::log_mel(features), options);
-      for (const Stored& one : tower_values) {
-        CAPTURE(std::string(clip) + "." + one.name);
-        const auto want = arrays.get<float>(std::string(clip) + "." + one.name);
-        CHECK(distance(recorder.get(one.what, one.layer), want).largest <= one.tolerance);
-      }
-      CHECK(recorder.get(PassValue::soft_tokens) == soft);
+      check_stored(encoder, MediaInput::log_mel(features), lamina::EncodeOptions{}.chunk, arrays,
+                   std::string(clip) + ".", tower_values);
     }
   }
 }
 
 TEST_CASE("audio towers: from the sound file to soft tokens") {
   const ReferenceArrays arrays(golden_path("audio/tower.safetensors"));
-  const LoadedEncoder encoder(files_of("e2b")[0], MediaKind::log_mel);
+  const LoadedEncoder encoder(tower_files("e2b")[0], MediaKind::log_mel);
   for (const std::string clip : clips) {
     CAPTURE(clip);
     const auto features = lamina::log_mel(sound_of("wav/" + clip + ".wav").samples.span());
     REQUIRE(message_of(features) == "");
-    const auto soft = encoder.encode(MediaInput::log_mel(features->values.span()), exact());
+    const auto soft = encoder.encode(MediaInput::log_mel(features->values.span()), exact_encoding());
     CHECK(distance(soft, arrays.get<float>(clip + ".soft")).largest <= layer_tolerance);
   }
 }
@@ -118,7 +91,7 @@ TEST_CASE("audio towers: from the sound file to soft tokens") {
 TEST_CASE("audio towers: the same bits for every chunk and every number of threads") {
   const std::vector<float> features = features_of("voice_2.03s");
   const MediaInput input = MediaInput::log_mel(features);
-  for (const std::string& path : files_of("e2b")) {
+  for (const std::string& path : tower_files("e2b")) {
     CAPTURE(path);
     const LoadedEncoder encoder(path, MediaKind::log_mel);
     for (const Precision precision : {Precision::fast, Precision::exact}) {
@@ -142,7 +115,7 @@ TEST_CASE("audio towers: the same bits for every chunk and every number of threa
 
 TEST_CASE("audio towers: fast stays within the reference's figure for rounding") {
   const ReferenceArrays arrays(golden_path("audio/tower.safetensors"));
-  for (const std::string& path : files_of("e2b")) {
+  for (const std::string& path : tower_files("e2b")) {
     const LoadedEncoder encoder(path, MediaKind::log_mel);
     for (const std::string clip : clips) {
       CAPTURE(path);
@@ -154,23 +127,23 @@ TEST_CASE("audio towers: fast stays within the reference's figure for rounding")
 }
 
 TEST_CASE("audio towers: the thirteenth key is a switch") {
-  const LoadedEncoder encoder(files_of("e2b")[0], MediaKind::log_mel);
-  lamina::EncodeOptions thirteen = exact();
+  const LoadedEncoder encoder(tower_files("e2b")[0], MediaKind::log_mel);
+  lamina::EncodeOptions thirteen = exact_encoding();
   thirteen.audio_keys = AudioKeys::thirteen;
   // Nine rows have no twelfth one before them; of 25 it changes soft tokens by 0.94 (golden/audio/README.md).
   const std::vector<float> few = features_of("chirp_0.35s");
   CHECK(encoder.encode(MediaInput::log_mel(few), thirteen) ==
-        encoder.encode(MediaInput::log_mel(few), exact()));
+        encoder.encode(MediaInput::log_mel(few), exact_encoding()));
   const std::vector<float> many = features_of("tones_1.0s");
   const auto changed = encoder.encode(MediaInput::log_mel(many), thirteen);
-  const auto plain = encoder.encode(MediaInput::log_mel(many), exact());
+  const auto plain = encoder.encode(MediaInput::log_mel(many), exact_encoding());
   CHECK(distance(changed, plain).largest == doctest::Approx(0.94).epsilon(0.01));
 }
 
 TEST_CASE("encoder-free sounds: soft tokens are the reference's, from both files") {
   const nlohmann::json cases = read_json(golden_path("audio/cases.json"))["unified"]["cases"];
   std::size_t compared = 0;
-  for (const std::string& path : files_of("unified")) {
+  for (const std::string& path : tower_files("unified")) {
     CAPTURE(path);
     const LoadedEncoder encoder(path, MediaKind::samples);
     for (const nlohmann::json& one : cases) {
@@ -182,7 +155,7 @@ TEST_CASE("encoder-free sounds: soft tokens are the reference's, from both files
         const lamina::Sound sound = sound_of(medium["file"].get<std::string>());
         CHECK(lamina::audio_tokens(sound.samples.size(), lamina::AudioFrontEnd::frames) ==
               medium["soft_tokens"].get<std::size_t>());
-        lamina::EncodeOptions options = exact();
+        lamina::EncodeOptions options = exact_encoding();
         options.chunk = 7;
         const auto rows = encoder.encode(MediaInput::samples(sound.samples.span()), options);
         soft.insert(soft.end(), rows.begin(), rows.end());
@@ -197,18 +170,18 @@ TEST_CASE("encoder-free sounds: soft tokens are the reference's, from both files
 }
 
 TEST_CASE("encoder-free sounds: silence is nothing, and the last frame is filled with it") {
-  const LoadedEncoder encoder(files_of("unified")[0], MediaKind::samples);
+  const LoadedEncoder encoder(tower_files("unified")[0], MediaKind::samples);
   std::vector<float> samples(641, 0.0F);
   samples[640] = 0.5F;
-  const auto soft = encoder.encode(MediaInput::samples(samples), exact());
+  const auto soft = encoder.encode(MediaInput::samples(samples), exact_encoding());
   REQUIRE(soft.size() == 2 * encoder.text_hidden());
   for (std::size_t i = 0; i < encoder.text_hidden(); ++i) CHECK(soft[i] == 0.0F);
   samples.resize(1280, 0.0F);
-  CHECK(encoder.encode(MediaInput::samples(samples), exact()) == soft);
+  CHECK(encoder.encode(MediaInput::samples(samples), exact_encoding()) == soft);
 }
 
 TEST_CASE("audio towers: tensors that would change the result are refused, not left out") {
-  const std::string file = read_bytes(files_of("e2b")[1]);
+  const std::string file = read_bytes(tower_files("e2b")[1]);
   const auto renamed = [&](std::string_view from, std::string_view to) {
     REQUIRE(from.size() == to.size());
     std::string other = file;
@@ -227,7 +200,7 @@ TEST_CASE("audio towers: tensors that would change the result are refused, not l
 }
 
 TEST_CASE("audio towers: input that is none is refused") {
-  const LoadedEncoder encoder(files_of("e2b")[0], MediaKind::log_mel);
+  const LoadedEncoder encoder(tower_files("e2b")[0], MediaKind::log_mel);
   const std::vector<float> numbers(128 * 4 + 1);
   const auto shape_of = encoder.entry->shape_of;
   using lamina::ErrorCode;

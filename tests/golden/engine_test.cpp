@@ -88,10 +88,6 @@ void run_together(lamina::Engine& engine, std::vector<Script>& scripts) {
   }
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 TEST_CASE("sequences that share passes have the bits that each has alone") {
   for (const std::string& name : models) {
     const lamina::Model model = shared_model(name);

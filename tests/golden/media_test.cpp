@@ -28,19 +28,13 @@ namespace {
 
 using lamina::ErrorCode;
 
-template <class T>
-T demand(lamina::Result<T> result) {
-  REQUIRE_MESSAGE(static_cast<bool>(result), message_of(result));
-  return std::move(*result);
-}
-
 const char* const demo_projector = LAMINA_GOLDEN_DIR "/../../examples/lamina/demo/mmproj-demo.gguf";
 
 lamina::MediaEncoder demo_towers() {
-  return demand(lamina::MediaEncoder::create(demand(lamina::open_mmproj(demo_projector)), lamina_encoders()));
+  return must(lamina::MediaEncoder::create(must(lamina::open_mmproj(demo_projector)), lamina_encoders()));
 }
 
-lamina::Model demo_model() { return demand(lamina::Model::open(demo_path, lamina_registry())); }
+lamina::Model demo_model() { return must(lamina::Model::open(demo_path, lamina_registry())); }
 
 lamina::Chat talk_with(const lamina::Model& model, lamina::Precision precision) {
   lamina::ChatOptions options;
@@ -48,20 +42,20 @@ lamina::Chat talk_with(const lamina::Model& model, lamina::Precision precision) 
   options.precision = precision;
   if (precision == lamina::Precision::exact) options.cache = lamina::CacheFormat::f32;
   options.generation.sampling = lamina::SamplingOptions::greedy();
-  return demand(lamina::Chat::create(model, options));
+  return must(lamina::Chat::create(model, options));
 }
 
 lamina::EncodedMedia see(const lamina::MediaEncoder& towers, const std::string& file,
                          lamina::Precision precision) {
-  return demand(towers.see(demand(lamina::read_picture(golden_path("demo/" + file))), {.tokens = 70},
-                           {.precision = precision}));
+  return must(towers.see(must(lamina::read_picture(golden_path("demo/" + file))), {.tokens = 70},
+                         {.precision = precision}));
 }
 
 lamina::EncodedMedia hear(const lamina::MediaEncoder& towers, const std::string& file,
                           lamina::Precision precision) {
-  const auto bytes = demand(lamina::read_file(golden_path("demo/" + file), 1U << 20));
-  const auto sound = demand(lamina::read_sound(bytes.span(), file));
-  return demand(towers.hear(sound, lamina::TooLong::refuse, {.precision = precision}));
+  const auto bytes = must(lamina::read_file(golden_path("demo/" + file), 1U << 20));
+  const auto sound = must(lamina::read_sound(bytes.span(), file));
+  return must(towers.hear(sound, lamina::TooLong::refuse, {.precision = precision}));
 }
 
 TEST_CASE("the demo model reads digits and hears keys as the reference does") {
@@ -81,7 +75,7 @@ TEST_CASE("the demo model reads digits and hears keys as the reference does") {
         REQUIRE(media.pieces.size() == 1);
         CHECK(media.pieces[0].count() == one["soft_tokens"].get<std::uint32_t>());
         auto chat = talk_with(model, precision);
-        const auto answer = demand(chat.say(std::vector<lamina::ContentPart>{
+        const auto answer = must(chat.say(std::vector<lamina::ContentPart>{
             lamina::media_part(std::move(media)), lamina::text_part(one["question"].get<std::string>())}));
         const auto wanted = one["reference"].get<std::string>();
         wrong += answer.text + "<turn|>" != wanted;
@@ -108,11 +102,11 @@ TEST_CASE("what was shown stays shown, and another picture is another prompt") {
 
   auto chat = talk_with(model, lamina::Precision::exact);
   const auto ask = [&](const lamina::EncodedMedia& media) {
-    return demand(chat.say(
+    return must(chat.say(
         std::vector<lamina::ContentPart>{lamina::media_part(media), lamina::text_part("Read the number.")}));
   };
   const auto answer = ask(first);
-  const auto more = demand(chat.say("Reverse lamina."));
+  const auto more = must(chat.say("Reverse lamina."));
   CHECK(more.prompt_tokens_read < answer.prompt_tokens);  // the picture was not read again
   chat.reset();
   const auto other = ask(second);
@@ -132,7 +126,7 @@ TEST_CASE("pictures and sounds that do not fit a prompt are errors, and the conv
     return std::vector<lamina::ContentPart>{std::move(part)};
   };
   expect_error(chat.say(parts(unseen)), ErrorCode::unsupported, "messages[0].content[0]", "not encoded");
-  auto wide = demand(lamina::SoftTokens::create(lamina::Medium::image, std::vector<float>(200, 0.5F), 100));
+  auto wide = must(lamina::SoftTokens::create(lamina::Medium::image, std::vector<float>(200, 0.5F), 100));
   expect_error(chat.say(parts(lamina::media_part({{wide}, {}}))), ErrorCode::mismatch, "prompt",
                "another model");
   CHECK(chat.conversation().messages.empty());
@@ -157,19 +151,19 @@ TEST_CASE("pictures and sounds that do not fit a prompt are errors, and the conv
 }
 
 TEST_CASE("a model without a tower says so, and encoding can be cancelled") {
-  auto file = demand(lamina::open_mmproj(demo_projector));
+  auto file = must(lamina::open_mmproj(demo_projector));
   file.audio.reset();
-  const auto eyes = demand(lamina::MediaEncoder::create(std::move(file), lamina_encoders()));
+  const auto eyes = must(lamina::MediaEncoder::create(std::move(file), lamina_encoders()));
   CHECK(eyes.sees());
   CHECK_FALSE(eyes.hears());
   lamina::Sound sound;
   expect_error(eyes.hear(sound), ErrorCode::unsupported, "mmproj-demo.gguf", "no tower for sounds");
-  auto none = demand(lamina::open_mmproj(demo_projector));
+  auto none = must(lamina::open_mmproj(demo_projector));
   none.audio.reset();
   none.vision.reset();
   expect_error(lamina::MediaEncoder::create(std::move(none), lamina_encoders()), ErrorCode::unsupported,
                "mmproj-demo.gguf", "no towers");
-  auto picture = demand(lamina::read_picture(golden_path("demo/images/000.png")));
+  auto picture = must(lamina::read_picture(golden_path("demo/images/000.png")));
   lamina::EncodeOptions encoding;
   encoding.progress.report = [](void*, std::uint32_t done, std::uint32_t) { return done < 2; };
   const auto cancelled = eyes.see(std::move(picture), {}, encoding);
@@ -182,19 +176,19 @@ TEST_CASE("frames of a video stand behind their times, each between the marks of
   const lamina::MediaEncoder towers = demo_towers();
   std::vector<lamina::Picture> pictures;
   for (const char* file : {"000", "001", "002"})
-    pictures.push_back(demand(
-        lamina::resize(demand(lamina::read_picture(golden_path("demo/images/" + std::string(file) + ".png"))),
+    pictures.push_back(must(
+        lamina::resize(must(lamina::read_picture(golden_path("demo/images/" + std::string(file) + ".png"))),
                        384, 384, lamina::Resampling::resize16, "frame")));
   lamina::VideoOptions options;
   options.frame_rate = 1.0 / 40;  // frames at 0:00, 0:40 and 1:20
-  const auto video = demand(lamina::video_of_pictures(pictures, options));
-  const auto media = demand(towers.watch(video));
+  const auto video = must(lamina::video_of_pictures(pictures, options));
+  const auto media = must(towers.watch(video));
   REQUIRE(media.pieces.size() == 3);
   lamina::Prompt prompt;
   prompt.trusted("See ");
   prompt.media("<|video|>", media);
   CHECK(prompt.text() == "See 00:00 <|image|> 00:40 <|image|> 01:20 <|image|>");
-  const auto encoded = demand(lamina::encode_prompt(prompt, *model.tokenizer(), model.hidden()));
+  const auto encoded = must(lamina::encode_prompt(prompt, *model.tokenizer(), model.hidden()));
   REQUIRE(encoded.soft.size() == 3);
   const lamina::SpecialTokens& special = model.tokenizer()->special();
   for (const lamina::SoftRows& rows : encoded.soft) {

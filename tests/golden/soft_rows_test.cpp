@@ -81,10 +81,6 @@ std::vector<float> logits_of(lamina::Session& session, PromptTokens prompt, std:
   return logits;
 }
 
-bool equal_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 const std::vector<std::string> models{"e2b", "moe", "unified"};
 const std::vector<std::string> cases{"image_mid", "two_images"};
 
@@ -160,7 +156,7 @@ TEST_CASE("pictures give the same bits in any cutting and with any threads, in e
             lamina::Session session = model.session(options);
             const auto got = logits_of(session, want.prompt(), chunk, model.entry->sees_blocks);
             if (first.empty()) first = got;
-            CHECK(equal_bits(got, first));
+            CHECK(same_bits(got, first));
           }
         }
       }
@@ -213,9 +209,9 @@ TEST_CASE("sequences with pictures share passes with others and keep their bits"
                                   {&*b, two.prompt(), lamina::Want::last}};
     const auto pass = engine->run(feeds);
     REQUIRE(static_cast<bool>(pass));
-    CHECK(equal_bits({pass->logits(0).begin(), pass->logits(0).end()}, first));
-    CHECK(equal_bits({pass->logits(1).begin(), pass->logits(1).end()},
-                     {second.end() - static_cast<std::ptrdiff_t>(vocab), second.end()}));
+    CHECK(same_bits({pass->logits(0).begin(), pass->logits(0).end()}, first));
+    CHECK(same_bits({pass->logits(1).begin(), pass->logits(1).end()},
+                    {second.end() - static_cast<std::ptrdiff_t>(vocab), second.end()}));
   }
 }
 

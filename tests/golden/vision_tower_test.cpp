@@ -28,20 +28,13 @@ namespace {
 using lamina::PassValue;
 using lamina::Precision;
 
-struct Stored {
-  const char* name;
-  PassValue what;
-  std::uint32_t layer;
-  double tolerance;
-};
-
 constexpr double front_tolerance = 2e-5;
 constexpr double layer_tolerance = 2e-4;
 constexpr double pooled_tolerance = 4e-4;
 constexpr double soft_tolerance = 1e-4;
 constexpr double unified_tolerance = 6e-4;
 
-const std::vector<Stored> tower_values{
+const std::vector<StoredValue> tower_values{
     {"patch_embed", PassValue::input_rows, 0, front_tolerance},
     {"layer_0", PassValue::layer_output, 0, layer_tolerance},
     {"layer_1", PassValue::layer_output, 1, layer_tolerance},
@@ -50,18 +43,6 @@ const std::vector<Stored> tower_values{
     {"tower_out", PassValue::encoded, 0, pooled_tolerance},
     {"soft", PassValue::soft_tokens, 0, soft_tolerance},
 };
-
-lamina::EncodeOptions exact_encoding() {
-  lamina::EncodeOptions options;
-  options.precision = Precision::exact;
-  return options;
-}
-
-/// Both files of a model: the directory and the projector file.
-std::vector<std::string> tower_files(const std::string& model) {
-  const std::string directory = golden_path("vision/" + model);
-  return {directory, directory + "/mmproj.gguf"};
-}
 
 void check_tower(const std::string& model, const std::string& stored) {
   const ReferenceArrays arrays(golden_path("vision/" + model + "/" + stored + ".safetensors"));
@@ -73,17 +54,7 @@ void check_tower(const std::string& model, const std::string& stored) {
     for (; arrays.index().contains("image" + std::to_string(images) + ".patches"); ++images) {
       const std::string prefix = "image" + std::to_string(images) + ".";
       const ReferencePicture picture(arrays, prefix + "patches", prefix + "positions", 16);
-      EncoderRecorder recorder;
-      lamina::EncodeOptions options = exact_encoding();
-      options.chunk = 64;
-      options.observer = &recorder;
-      const auto soft = encoder.encode(picture.input(), options);
-      for (const Stored& one : tower_values) {
-        CAPTURE(prefix + one.name);
-        const auto want = arrays.get<float>(prefix + one.name);
-        CHECK(distance(recorder.get(one.what, one.layer), want).largest <= one.tolerance);
-      }
-      CHECK(recorder.get(PassValue::soft_tokens) == soft);
+      check_stored(encoder, picture.input(), 64, arrays, prefix, tower_values);
     }
     CHECK(images == (stored == "tower_two" ? 2 : 1));
   }
@@ -98,10 +69,10 @@ TEST_CASE("towers: every stored value is within its tolerance, from safetensors 
 TEST_CASE("encoder-free pictures: every stored value is within its tolerance, from both files") {
   const ReferenceArrays arrays(golden_path("vision/unified/embedder.safetensors"));
   REQUIRE(arrays.valid());
-  const std::vector<Stored> values{{"dense", PassValue::input_rows, 0, unified_tolerance},
-                                   {"ln2", PassValue::row_norm, 0, unified_tolerance},
-                                   {"pos_norm", PassValue::position_norm, 0, unified_tolerance},
-                                   {"soft", PassValue::soft_tokens, 0, unified_tolerance}};
+  const std::vector<StoredValue> values{{"dense", PassValue::input_rows, 0, unified_tolerance},
+                                        {"ln2", PassValue::row_norm, 0, unified_tolerance},
+                                        {"pos_norm", PassValue::position_norm, 0, unified_tolerance},
+                                        {"soft", PassValue::soft_tokens, 0, unified_tolerance}};
   for (const std::string& path : tower_files("unified")) {
     CAPTURE(path);
     const LoadedEncoder encoder(path);
@@ -109,16 +80,7 @@ TEST_CASE("encoder-free pictures: every stored value is within its tolerance, fr
     for (; arrays.index().contains("image" + std::to_string(images) + ".blocks"); ++images) {
       const std::string prefix = "image" + std::to_string(images) + ".";
       const ReferencePicture picture(arrays, prefix + "blocks", prefix + "positions", 48);
-      EncoderRecorder recorder;
-      lamina::EncodeOptions options = exact_encoding();
-      options.chunk = 2;
-      options.observer = &recorder;
-      encoder.encode(picture.input(), options);
-      for (const Stored& one : values) {
-        CAPTURE(prefix + one.name);
-        CHECK(distance(recorder.get(one.what), arrays.get<float>(prefix + one.name)).largest <=
-              one.tolerance);
-      }
+      const EncoderRecorder recorder = check_stored(encoder, picture.input(), 2, arrays, prefix, values);
       // The first two blocks; a projector file has them channel by channel.
       const auto want = arrays.get<float>(prefix + "ln1");
       auto got = recorder.get(PassValue::input_norm);

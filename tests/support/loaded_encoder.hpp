@@ -117,3 +117,42 @@ struct ReferencePicture {
     return lamina::MediaInput::picture(pixels, width, height);
   }
 };
+
+/// An inner value or the result of an encoder that reference data holds, and how far from it float32 may be.
+struct StoredValue {
+  const char* name;
+  lamina::PassValue what;
+  std::uint32_t layer;
+  double tolerance;
+};
+
+inline lamina::EncodeOptions exact_encoding() {
+  lamina::EncodeOptions options;
+  options.precision = lamina::Precision::exact;
+  return options;
+}
+
+/// Both files of a model's towers: the directory and the projector file.
+inline std::vector<std::string> tower_files(const std::string& model) {
+  const std::string directory = golden_path("vision/" + model);
+  return {directory, directory + "/mmproj.gguf"};
+}
+
+/// Encodes `input` exactly, in chunks of `chunk` rows, and checks what is shown meanwhile against the arrays
+/// "<prefix><name>". Returns all that was shown.
+inline EncoderRecorder check_stored(const LoadedEncoder& encoder, const lamina::MediaInput& input,
+                                    std::uint32_t chunk, const ReferenceArrays& arrays,
+                                    const std::string& prefix, const std::vector<StoredValue>& values) {
+  EncoderRecorder recorder;
+  lamina::EncodeOptions options = exact_encoding();
+  options.chunk = chunk;
+  options.observer = &recorder;
+  const auto soft = encoder.encode(input, options);
+  for (const StoredValue& one : values) {
+    CAPTURE(prefix + one.name);
+    const auto want = arrays.get<float>(prefix + one.name);
+    CHECK(distance(recorder.get(one.what, one.layer), want).largest <= one.tolerance);
+  }
+  CHECK(recorder.get(lamina::PassValue::soft_tokens) == soft);
+  return recorder;
+}

@@ -74,6 +74,10 @@ inline Distance distance(std::span<const float> got, std::span<const float> want
   return result;
 }
 
+inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
 /// Mean over rows of KL(softmax(want) || softmax(got)), natural logarithm.
 inline double mean_kl(std::span<const float> got, std::span<const float> want, std::size_t vocab) {
   const auto log_sum = [](std::span<const float> row) {

@@ -157,10 +157,8 @@ inline Status Generator::read_prompt(Session& session, const PromptTokens& promp
   answer.prompt_tokens = prompt.size();
   answer.prompt_tokens_read = prompt.size() - before;
   PromptTokens rest = prompt.subspan(before);
-  const bool keeps_blocks = model_.entry().sees_blocks;
   while (!rest.empty() && observer.goes_on()) {
-    const std::size_t whole = whole_blocks(rest, session.options().chunk, keeps_blocks);
-    const std::size_t count = whole > 0 ? whole : rest.size();  // a block that no pass holds: refused below
+    const std::size_t count = session.next_piece(rest);
     LAMINA_TRY(session.prompt(rest.first(count)));
     rest = rest.subspan(count);
     observer.prompt_read(answer.prompt_tokens_read - rest.size(), answer.prompt_tokens_read);

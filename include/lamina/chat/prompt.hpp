@@ -37,9 +37,9 @@ class Prompt {
       return;
     }
     for (std::size_t i = 0; i < media.pieces.size(); ++i) {
-      const auto whole = static_cast<std::uint64_t>(i < media.seconds.size() ? media.seconds[i] : 0.0);
-      trusted(lamina::text("%s%02llu:%02llu ", i > 0 ? " " : "", static_cast<unsigned long long>(whole / 60),
-                           static_cast<unsigned long long>(whole % 60)));
+      if (i > 0) trusted(" ");
+      trusted(timestamp_text(i < media.seconds.size() ? media.seconds[i] : 0.0));
+      trusted(" ");
       trusted("<|image|>");
       media_.push_back({media.pieces[i]});
     }

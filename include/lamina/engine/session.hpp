@@ -81,6 +81,13 @@ class Session {
   ///          tried
   [[nodiscard]] Status prompt(PromptTokens tokens) noexcept;
 
+  /// Tokens of a prompt that `prompt` feeds with one pass: at most `options.chunk`, no picture cut whose rows
+  /// see each other. A picture that is longer than a chunk is cut, and refused when it is fed.
+  [[nodiscard]] std::size_t next_piece(const PromptTokens& prompt) const noexcept {
+    const std::size_t whole = whole_blocks(prompt, options_.chunk, engine_.model().entry().sees_blocks);
+    return whole > 0 || prompt.empty() ? whole : options_.chunk;
+  }
+
   /// Feeds at most `options.logits_rows` tokens and returns all their logits [n, vocab], row-major.
   [[nodiscard]] Result<std::span<const float>> logits_of(PromptTokens tokens) noexcept;
 
@@ -175,11 +182,8 @@ inline Result<std::span<const float>> Session::feed(const PromptTokens& tokens, 
 
 inline Status Session::prompt(PromptTokens tokens) noexcept {
   LAMINA_TRY(engine_.check({&sequence_, tokens, Want::last}));
-  const bool keeps_blocks = engine_.model().entry().sees_blocks;
   while (!tokens.empty()) {
-    const std::size_t whole = whole_blocks(tokens, options_.chunk, keeps_blocks);
-    const std::size_t n =
-        whole > 0 ? whole : options_.chunk;  // a block longer than a chunk: the engine refuses
+    const std::size_t n = next_piece(tokens);
     LAMINA_TRY(feed(tokens.first(n), n == tokens.size() ? Want::last : Want::none));
     tokens = tokens.subspan(n);
   }

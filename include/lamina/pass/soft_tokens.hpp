@@ -3,7 +3,9 @@
 // needed. Source: vision.md §5.3, audio.md §3.11.
 #pragma once
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -74,6 +76,13 @@ class SoftTokens {
 
   Counted<Shared> shared_;
 };
+
+/// "MM:SS", how prompts write when a frame is shown (vision.md §6.3); minutes go on over 59.
+[[nodiscard]] inline FixedText<160> timestamp_text(double seconds) noexcept {
+  const double whole = std::isfinite(seconds) && seconds > 0 ? std::min(std::floor(seconds), 1e9) : 0;
+  const auto value = static_cast<unsigned long long>(whole);
+  return text("%02llu:%02llu", value / 60, value % 60);
+}
 
 /// Everything that one part of a message is: one picture, the frames of a video, the pieces of a long sound.
 struct EncodedMedia {

@@ -41,6 +41,20 @@ HWY_INLINE void store_part(hn::Vec<D> v, D d, float* HWY_RESTRICT to, std::size_
   for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
 }
 
+/// Computes out[i] = op(a[i], b[i]) for n elements, in whole vectors and a part of one. An element's bits do
+/// not depend on its place or on n.
+///
+/// Shapes    a, b, out [n]; out may be a or b · op(d, x, y) takes and returns vectors of `d`
+template <class Op>
+HWY_INLINE void map_pairs(const float* a, const float* b, float* out, std::size_t n, const Op& op) noexcept {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (const std::size_t end = n - n % lanes; i < end; i += lanes)
+    hn::StoreU(op(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, out + i);
+  if (i < n) store_part(op(d, load_part(d, a + i, n - i), load_part(d, b + i, n - i)), d, out + i, n - i);
+}
+
 // --- Arithmetic on rows ---
 
 /// Multiplies x [n] by `factor` in place.
@@ -56,14 +70,7 @@ HWY_INLINE void scale(float* x, std::size_t n, float factor) noexcept {
 
 /// Adds `addend` [n] to x [n] in place.
 HWY_INLINE void add(float* x, const float* addend, std::size_t n) noexcept {
-  const hn::ScalableTag<float> d;
-  const std::size_t lanes = hn::Lanes(d);
-  std::size_t i = 0;
-  for (const std::size_t end = n - n % lanes; i < end; i += lanes)
-    hn::StoreU(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, addend + i)), d, x + i);
-  if (i < n) {
-    store_part(hn::Add(load_part(d, x + i, n - i), load_part(d, addend + i, n - i)), d, x + i, n - i);
-  }
+  map_pairs(x, addend, x, n, [](auto, auto a, auto b) HWY_ATTR { return hn::Add(a, b); });
 }
 
 /// Adds `factor` · y [n] to x [n] in place, with one rounding where the target has fused multiply-add.

@@ -40,16 +40,8 @@ HWY_INLINE V gelu_tanh(D d, V z) noexcept {
 ///
 /// Shapes    gate, up, out [n]; out may be gate or up
 HWY_INLINE void geglu(const float* gate, const float* up, float* out, std::size_t n) noexcept {
-  const hn::ScalableTag<float> d;
-  const std::size_t lanes = hn::Lanes(d);
-  std::size_t i = 0;
-  for (const std::size_t end = n - n % lanes; i < end; i += lanes) {
-    hn::StoreU(hn::Mul(detail::gelu_tanh(d, hn::LoadU(d, gate + i)), hn::LoadU(d, up + i)), d, out + i);
-  }
-  if (i < n) {
-    const auto gated = detail::gelu_tanh(d, load_part(d, gate + i, n - i));
-    store_part(hn::Mul(gated, load_part(d, up + i, n - i)), d, out + i, n - i);
-  }
+  map_pairs(gate, up, out, n,
+            [](auto d, auto z, auto y) HWY_ATTR { return hn::Mul(detail::gelu_tanh(d, z), y); });
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

@@ -38,16 +38,8 @@ HWY_INLINE V gated(D d, V value, V gate) noexcept {
 ///
 /// Shapes    values, gates, out [n]; out may be values or gates
 HWY_INLINE void glu(const float* values, const float* gates, float* out, std::size_t n) noexcept {
-  const hn::ScalableTag<float> d;
-  const std::size_t lanes = hn::Lanes(d);
-  std::size_t i = 0;
-  for (const std::size_t end = n - n % lanes; i < end; i += lanes) {
-    hn::StoreU(detail::gated(d, hn::LoadU(d, values + i), hn::LoadU(d, gates + i)), d, out + i);
-  }
-  if (i < n) {
-    const auto part = detail::gated(d, load_part(d, values + i, n - i), load_part(d, gates + i, n - i));
-    store_part(part, d, out + i, n - i);
-  }
+  map_pairs(values, gates, out, n,
+            [](auto d, auto value, auto gate) HWY_ATTR { return detail::gated(d, value, gate); });
 }
 
 /// Computes x = x ⊙ sigmoid(x) in place; NaN where an element is not finite.

@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <lamina/pass/soft_tokens.hpp>
 #include <lamina/media/video/video.hpp>
 #if defined(LAMINA_HAS_FFMPEG)
 #include <lamina/media/video/ffmpeg.hpp>
@@ -52,7 +53,8 @@ std::vector<int> reds(const Video& video) {
 
 std::vector<std::string> times(const Video& video) {
   std::vector<std::string> texts;
-  for (const lamina::VideoFrame& frame : video.frames) texts.push_back(lamina::timestamp_text(frame.seconds));
+  for (const lamina::VideoFrame& frame : video.frames)
+    texts.emplace_back(lamina::timestamp_text(frame.seconds).view());
   return texts;
 }
 
@@ -97,14 +99,14 @@ TEST_CASE("sample_frames: no frames and no rates are errors") {
 }
 
 TEST_CASE("timestamp_text: minutes and seconds, minutes over 59 too") {
-  CHECK(lamina::timestamp_text(0) == "00:00");
-  CHECK(lamina::timestamp_text(59.999) == "00:59");
-  CHECK(lamina::timestamp_text(60) == "01:00");
-  CHECK(lamina::timestamp_text(80) == "01:20");
-  CHECK(lamina::timestamp_text(75 * 60) == "75:00");
-  CHECK(lamina::timestamp_text(100 * 60 + 7) == "100:07");
-  CHECK(lamina::timestamp_text(-1) == "00:00");
-  CHECK(lamina::timestamp_text(NAN) == "00:00");
+  CHECK(lamina::timestamp_text(0).view() == "00:00");
+  CHECK(lamina::timestamp_text(59.999).view() == "00:59");
+  CHECK(lamina::timestamp_text(60).view() == "01:00");
+  CHECK(lamina::timestamp_text(80).view() == "01:20");
+  CHECK(lamina::timestamp_text(75 * 60).view() == "75:00");
+  CHECK(lamina::timestamp_text(100 * 60 + 7).view() == "100:07");
+  CHECK(lamina::timestamp_text(-1).view() == "00:00");
+  CHECK(lamina::timestamp_text(NAN).view() == "00:00");
 }
 
 TEST_CASE("video_of_pictures: frames 0, 2 and 4 of 7 at 0.05 a second, resized for 70 soft tokens") {

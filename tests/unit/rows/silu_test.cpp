@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -59,44 +58,22 @@ void test_limits() {
 void test_not_finite() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   int wrong = 0;
-  for (const float damage : test::not_finite) {
-    for (const float other : {-1e30F, -200.0F, -0.5F, 0.0F, 1.0F, 1e30F}) {
-      for (std::size_t at = 0; at < 19; ++at) {
-        std::vector<float> damaged(19, 0.25F);
-        std::vector<float> others(19, other);
-        std::vector<float> out(19);
-        damaged[at] = damage;
-        glu(damaged.data(), others.data(), out.data(), 19);
+  test::for_each_damaged_pair(
+      [&](std::vector<float>& damaged, const std::vector<float>& others, std::size_t at) {
+        std::vector<float> out(damaged.size());
+        glu(damaged.data(), others.data(), out.data(), out.size());
         wrong += std::isfinite(out[at]);
-        glu(others.data(), damaged.data(), out.data(), 19);
+        glu(others.data(), damaged.data(), out.data(), out.size());
         wrong += std::isfinite(out[at]);
-        silu(damaged.data(), 19);
+        silu(damaged.data(), damaged.size());
         wrong += std::isfinite(damaged[at]);
-      }
-    }
-  }
+      });
   CHECK(wrong == 0);
 }
 
 void test_place() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
-  constexpr std::size_t count = 70;
-  const auto values = test::normal_vector(count, 41, 2.0F);
-  const auto gates = test::normal_vector(count, 42);
-  std::vector<float> whole(count);
-  glu(values.data(), gates.data(), whole.data(), count);
-  std::size_t checked = 0;
-  for (std::size_t begin = 0; begin < count; ++begin) {
-    for (const std::size_t n : {1U, 3U, 8U, 17U}) {
-      if (begin + n > count) continue;
-      std::vector<float> part(n + 1, 5.0F);
-      glu(values.data() + begin, gates.data() + begin, part.data(), n);
-      CHECK(std::memcmp(part.data(), whole.data() + begin, n * sizeof(float)) == 0);
-      CHECK(part[n] == 5.0F);
-      ++checked;
-    }
-  }
-  CHECK(checked > 200);
+  test::check_places([](const float* a, const float* b, float* out, std::size_t n) { glu(a, b, out, n); });
 }
 
 }  // namespace

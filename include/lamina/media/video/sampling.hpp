@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which frames of a video are taken, and how their times are written (vision.md §6.1 and §6.3).
+// Which frames of a video are taken (vision.md §6.1).
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <string>
 #include <vector>
 
 #include <lamina/core/error.hpp>
@@ -61,16 +58,6 @@ inline constexpr double assumed_frame_rate = 24;
     indices[j] = std::min(static_cast<std::size_t>(position), total - 1);
   }
   return indices;
-}
-
-/// "MM:SS"; minutes go on over 59.
-[[nodiscard]] inline std::string timestamp_text(double seconds) {
-  const double whole = std::isfinite(seconds) && seconds > 0 ? std::min(std::floor(seconds), 1e9) : 0;
-  const auto value = static_cast<std::uint64_t>(whole);
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%02llu:%02llu", static_cast<unsigned long long>(value / 60),
-                static_cast<unsigned long long>(value % 60));
-  return buffer;
 }
 
 }  // namespace lamina
