@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `bench_encoders`: times encoders of published models on one picture, with random weights, against what this
-// machine can do at most.
+// `bench_encoders`: times encoders of published models on one picture or sound, with random weights, against
+// what this machine can do at most.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -17,6 +17,7 @@
 #include <lamina/core/block.hpp>
 #include <lamina/encoders/encoder_entry.hpp>
 #include <lamina/testing/random_encoder.hpp>
+#include <lamina/variants/encoders/gemma4_audio.hpp>
 #include <lamina/variants/encoders/gemma4_unified_vision.hpp>
 #include <lamina/variants/encoders/gemma4_vision_base.hpp>
 #include <lamina/variants/encoders/gemma4_vision_large.hpp>
@@ -30,15 +31,53 @@ namespace {
 
 struct Published {
   std::string_view name;
+  lamina::MediaKind input;
   lamina::EncoderSizes sizes;
   lamina::MediaFile (*make)(const lamina::EncoderSizes&, lamina::Format, std::uint64_t);
 };
 
 const Published published[] = {
-    {"base", {1536, 10'240}, &lamina::testing::random_encoder<lamina::Gemma4VisionBase>},
-    {"large", {2816, 10'240}, &lamina::testing::random_encoder<lamina::Gemma4VisionLarge>},
-    {"unified", {3840, 1120}, &lamina::testing::random_encoder<lamina::Gemma4UnifiedVision>},
+    {"base",
+     lamina::MediaKind::picture,
+     {1536, 10'240},
+     &lamina::testing::random_encoder<lamina::Gemma4VisionBase>},
+    {"large",
+     lamina::MediaKind::picture,
+     {2816, 10'240},
+     &lamina::testing::random_encoder<lamina::Gemma4VisionLarge>},
+    {"unified",
+     lamina::MediaKind::picture,
+     {3840, 1120},
+     &lamina::testing::random_encoder<lamina::Gemma4UnifiedVision>},
+    {"audio", lamina::MediaKind::log_mel, {1536}, &lamina::testing::random_encoder<lamina::Gemma4Audio>},
 };
+
+/// An input that becomes `tokens` soft tokens. Owns what `media` views.
+struct RandomInput {
+  std::vector<std::uint8_t> pixels;
+  std::vector<float> features;
+  lamina::MediaInput media;
+};
+
+/// A picture as square as whole soft tokens allow, or 40 ms of sound for each token.
+RandomInput random_input(lamina::MediaKind kind, std::uint32_t tokens) {
+  RandomInput input;
+  lamina::testing::RandomNumbers random(7);
+  if (kind == lamina::MediaKind::log_mel) {
+    input.features.resize(std::size_t{tokens} * 4 * lamina::sound_features);
+    for (float& feature : input.features) feature = 2 * random.next_float() - 2;
+    input.media = lamina::MediaInput::log_mel(input.features);
+    return input;
+  }
+  std::uint32_t rows = 1;
+  for (std::uint32_t i = 1; i * i <= tokens; ++i) rows = tokens % i == 0 ? i : rows;
+  const std::uint32_t height = rows * 48;
+  const std::uint32_t width = tokens / rows * 48;
+  input.pixels.resize(std::size_t{width} * height * 3);
+  for (std::uint8_t& byte : input.pixels) byte = static_cast<std::uint8_t>(random.next() >> 40);
+  input.media = lamina::MediaInput::picture(input.pixels, width, height);
+  return input;
+}
 
 int fail(const lamina::Error& error) {
   std::fprintf(stderr, "bench_encoders: %s\n", lamina::describe(error).c_str());
@@ -49,7 +88,7 @@ int fail(const lamina::Error& error) {
 int time_encoder(const Published& one, std::uint32_t tokens, const lamina::EncodeOptions& options,
                  lamina::Format format, std::uint32_t repeats, const bench::Ceilings& ceilings) {
   const lamina::MediaFile file = one.make(one.sizes, format, 1);
-  const auto entry = lamina::encoder_entry_of(file, lamina::MediaKind::picture, lamina_encoders());
+  const auto entry = lamina::encoder_entry_of(file, one.input, lamina_encoders());
   if (!entry) return fail(entry.error());
   auto memory = lamina::Block::take((*entry)->core_bytes(one.sizes), {}, "encoder");
   if (!memory) return fail(memory.error());
@@ -57,14 +96,7 @@ int time_encoder(const Published& one, std::uint32_t tokens, const lamina::Encod
   const auto core = (*entry)->bind(file, arena);
   if (!core) return fail(core.error());
 
-  // As square as whole soft tokens allow.
-  std::uint32_t rows = 1;
-  for (std::uint32_t i = 1; i * i <= tokens; ++i) rows = tokens % i == 0 ? i : rows;
-  const std::uint32_t height = rows * 48;
-  const std::uint32_t width = tokens / rows * 48;
-  std::vector<std::uint8_t> pixels(std::size_t{width} * height * 3);
-  lamina::testing::RandomNumbers random(7);
-  for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(random.next() >> 40);
+  const RandomInput input = random_input(one.input, tokens);
   std::vector<std::byte> scratch((*entry)->scratch_bytes(options, tokens));
   std::vector<float> out(tokens * static_cast<std::size_t>(one.sizes.text_hidden));
   double best = 1e30;
@@ -72,8 +104,7 @@ int time_encoder(const Published& one, std::uint32_t tokens, const lamina::Encod
   for (std::uint32_t i = 0; i < repeats; ++i) {
     const auto start = std::chrono::steady_clock::now();
     const std::clock_t cpu_start = std::clock();
-    const auto status =
-        (*core)->encode(lamina::MediaInput::picture(pixels, width, height), options, scratch, out);
+    const auto status = (*core)->encode(input.media, options, scratch, out);
     if (!status) return fail(status.error());
     const double cpu = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
     best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -99,7 +130,8 @@ int time_encoder(const Published& one, std::uint32_t tokens, const lamina::Encod
 
 int print_usage() {
   std::fputs(
-      "usage: bench_encoders [base|large|unified] [--tokens 280] [--threads 1] [--repeats 3] [--exact]\n"
+      "usage: bench_encoders [base|large|unified|audio] [--tokens 280] [--threads 1] [--repeats 3] "
+      "[--exact]\n"
       "                      [--chunk 512] [--f32]\n",
       stderr);
   return 2;

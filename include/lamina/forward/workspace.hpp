@@ -103,7 +103,7 @@ template <Variant V>
   work.partial_floats = threads > 1 ? (options.context / kv_span + 2) * widths.span_partials : 0;
   work.partials = floats(work.partial_floats);
 
-  std::size_t code_bytes = rows * quantized_row_bytes(widest);
+  std::size_t code_bytes = rows * prepared_row_bytes(widest);
   if constexpr (widths.experts > 0) {
     const std::size_t entries = rows * widths.active;
     work.router_logits = floats(rows * widths.experts);
@@ -116,7 +116,7 @@ template <Variant V>
     work.expert_input = floats(entries * hidden);
     work.expert_hidden = floats(entries * 2 * widths.expert_width);
     work.expert_output = floats(entries * hidden);
-    code_bytes = std::max(code_bytes, entries * quantized_row_bytes(std::max(hidden, widths.expert_width)));
+    code_bytes = std::max(code_bytes, entries * prepared_row_bytes(std::max(hidden, widths.expert_width)));
   }
   if constexpr (widths.clamps_inputs) work.clamped = floats(rows * widest);
   work.codes = arena.take<std::byte>(code_bytes).data();

@@ -65,13 +65,16 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
 #else
   constexpr const char* name = &HWY_STR(HWY_NAMESPACE)[2];  // without its "N_"
 #endif
-  static constexpr LinearKernels kernels{.target = name,
-                                         .optimised = optimised,
-                                         .quantize_rows = &quantize_rows,
-                                         .interleave_height = interleave_height,
-                                         .interleave = &interleave,
-                                         .matmul = &matmul,
-                                         .embed_row = &embed_row};
+  static constexpr LinearKernels kernels {
+    .target = name, .optimised = optimised, .quantize_rows = &quantize_rows,
+#if defined(LAMINA_BF16_DOT)
+    .round_rows = &round_rows,
+#else
+    .round_rows = nullptr,
+#endif
+    .interleave_height = interleave_height, .interleave = &interleave, .matmul = &matmul,
+    .embed_row = &embed_row
+  };
   return kernels;
 }
 

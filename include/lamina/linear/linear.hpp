@@ -4,6 +4,7 @@
 // matmul_floats-inl.hpp and matmul_bf16-inl.hpp.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +19,7 @@ namespace lamina {
 
 /// The form in which activations enter a product.
 enum class ActivationKind : std::uint8_t {
-  f32,   ///< `ActivationRows::values`; kernels round them where the target multiplies bf16 natively
+  f32,   ///< `ActivationRows::values`; rounded to bf16 where the target multiplies these natively
   int8,  ///< `ActivationRows::quantized`: in blocks of 32, step = largest magnitude / 127
 };
 
@@ -58,18 +59,31 @@ struct ActivationBlock {
 ///
 /// Shapes    values: row t at values + t * stride · quantized: what `LinearKernels::quantize_rows` made of these
 ///           rows, tiles of `activation_tile` rows and a last one of the rest: [columns / 32] blocks each
-/// Requires  what `activation_kind` asks for is set; the other form may be null
+///           · rounded [rows, rounded_row_numbers(columns)]: what `LinearKernels::round_rows` made of them
+/// Requires  what `activation_kind` asks for is set; the other form may be null. Without `rounded`, kernels
+///           that multiply bf16 round the values themselves, every time: the same bits
 struct ActivationRows {
   const float* values = nullptr;
   std::size_t stride = 0;  ///< floats from one row of `values` to the next
   const std::byte* quantized = nullptr;
   std::uint32_t rows = 0;
   std::uint32_t columns = 0;
+  const std::uint16_t* rounded = nullptr;
 };
 
 /// Bytes of a quantised row: where the tile of rows r, r + 1 … begins is r times that.
 [[nodiscard]] constexpr std::size_t quantized_row_bytes(std::size_t columns) noexcept {
   return columns / code_block_elements * sizeof(ActivationBlock<1>);
+}
+
+/// Numbers of a row rounded to bf16, zeros at its end included: whole vectors of any target.
+[[nodiscard]] constexpr std::size_t rounded_row_numbers(std::size_t columns) noexcept {
+  return (columns + 31) / 32 * 32;
+}
+
+/// Bytes of a row quantised or rounded, whichever is more.
+[[nodiscard]] constexpr std::size_t prepared_row_bytes(std::size_t columns) noexcept {
+  return std::max(quantized_row_bytes(columns), rounded_row_numbers(columns) * sizeof(std::uint16_t));
 }
 
 /// The blocks of a tile of `rows` rows that begins at `first`.
@@ -121,6 +135,13 @@ struct LinearKernels {
   ///           (columns), if r is a multiple of `activation_tile` and so is n, or they are the last
   void (*quantize_rows)(const float* values, std::size_t stride, std::uint32_t columns, std::uint32_t rows,
                         std::byte* to) noexcept;
+
+  /// Rounds `rows` rows of `values` [rows, columns] to bf16, to nearest even: to [rows, rounded_row_numbers
+  /// (columns)]. Null where the target does not multiply bf16 natively.
+  ///
+  /// Threads   safe for distinct rows
+  void (*round_rows)(const float* values, std::size_t stride, std::uint32_t columns, std::uint32_t rows,
+                     std::uint16_t* to) noexcept;
 
   /// Rows that `interleave` puts together on this target; 0 where it has no use for that.
   std::uint32_t interleave_height;

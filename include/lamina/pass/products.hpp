@@ -15,14 +15,14 @@
 
 namespace lamina {
 
-/// Rows entering matrix products; clamped and quantised when the first weight asks for it.
+/// Rows entering matrix products; clamped and quantised or rounded when the first weight asks for it.
 class ProductInput {
  public:
-  /// `quantized` is memory for the quantised copy; values [rows, columns] with `stride` floats between rows.
-  /// Rows groups[i] .. groups[i + 1] enter products of their own; no groups: all rows together.
-  ProductInput(const Pass& pass, std::byte* quantized, const float* values, std::uint32_t rows,
+  /// `prepared` is memory for the quantised or rounded copy; values [rows, columns] with `stride` floats
+  /// between rows. Rows groups[i] .. groups[i + 1] enter products of their own; no groups: all rows together.
+  ProductInput(const Pass& pass, std::byte* prepared, const float* values, std::uint32_t rows,
                std::uint32_t columns, std::size_t stride, std::span<const std::uint32_t> groups = {}) noexcept
-      : pass_(pass), quantized_(quantized), groups_(groups) {
+      : pass_(pass), prepared_(prepared), groups_(groups) {
     input_.values = values;
     input_.stride = stride;
     input_.rows = rows;
@@ -30,21 +30,45 @@ class ProductInput {
     original_ = input_;
   }
 
-  /// The rows in the form that this weight multiplies with, within its input range. Valid until a weight with
-  /// another range asks.
+  /// Whether the rows that one weight was given stay valid when the other one asks.
+  [[nodiscard]] bool serves_both(const Linear& one, const Linear& other) const noexcept {
+    return one.input == other.input && (form_for(one) == form_for(other) || form_for(one) == Form::values ||
+                                        form_for(other) == Form::values);
+  }
+
+  /// The rows in the form that this weight multiplies with, within its input range. Valid until a weight asks
+  /// that `serves_both` does not allow beside it.
   [[nodiscard]] const ActivationRows& rows_for(const Linear& weight) noexcept {
     if (weight.input != range_) clamp_to(weight.input);
-    if (activation_kind(weight.format, pass_.precision) == ActivationKind::int8 &&
-        input_.quantized == nullptr) {
-      quantize();
-      input_.quantized = quantized_;
-    }
+    if (form_for(weight) == Form::quantized && input_.quantized == nullptr) quantize();
+    if (form_for(weight) == Form::rounded && input_.rounded == nullptr) round();
     return input_;
   }
 
  private:
+  enum class Form : std::uint8_t { values, quantized, rounded };
+
+  [[nodiscard]] Form form_for(const Linear& weight) const noexcept {
+    if (activation_kind(weight.format, pass_.precision) == ActivationKind::int8) return Form::quantized;
+    const bool is_rounded = weight.format == Format::bf16 && pass_.precision == Precision::fast &&
+                            pass_.linear.round_rows != nullptr;
+    return is_rounded ? Form::rounded : Form::values;
+  }
+
+  void round() noexcept {
+    auto* rounded = reinterpret_cast<std::uint16_t*>(prepared_);
+    pass_.team.split(input_.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
+      pass_.linear.round_rows(input_.values + range.first * input_.stride, input_.stride, input_.columns,
+                              range.count, rounded + range.first * rounded_row_numbers(input_.columns));
+    });
+    input_.rounded = rounded;
+    input_.quantized = nullptr;
+  }
+
   void quantize() noexcept {
     static_assert(rows_per_share % activation_tile == 0);
+    input_.quantized = prepared_;
+    input_.rounded = nullptr;
     pass_.team.split(input_.rows, rows_per_share, [&](IndexRange range, std::uint32_t) noexcept {
       if (groups_.empty()) return quantize_rows(range.first, range.count);
       // Tiles do not reach from group to group: whoever has a group's first row does all of it.
@@ -76,11 +100,11 @@ class ProductInput {
 
   void quantize_rows(std::uint32_t first, std::uint32_t count) const noexcept {
     pass_.linear.quantize_rows(input_.values + first * input_.stride, input_.stride, input_.columns, count,
-                               quantized_ + first * quantized_row_bytes(input_.columns));
+                               prepared_ + first * quantized_row_bytes(input_.columns));
   }
 
   const Pass& pass_;
-  std::byte* quantized_;
+  std::byte* prepared_;
   std::span<const std::uint32_t> groups_;
   ActivationRows original_{};  ///< as given
   ActivationRows input_{};     ///< within `range_`
@@ -94,6 +118,7 @@ class ProductInput {
   part.rows = count;
   part.values += first * x.stride;
   if (x.quantized != nullptr) part.quantized += first * quantized_row_bytes(x.columns);
+  if (x.rounded != nullptr) part.rounded += first * rounded_row_numbers(x.columns);
   return part;
 }
 
@@ -156,7 +181,7 @@ struct Product {
   std::size_t stride;
 };
 
-/// Multiplies `input` with every weight, those with the same input range in one hand-over to the threads.
+/// Multiplies `input` with every weight, those that take the same rows in one hand-over to the threads.
 /// Requires at most 4 products.
 inline void multiply(const Pass& pass, ProductInput& input,
                      std::initializer_list<Product> products) noexcept {
@@ -165,7 +190,10 @@ inline void multiply(const Pass& pass, ProductInput& input,
   BoundProduct bound[most];
   std::size_t count = 0;
   for (const Product& product : products) {
-    if (count > 0 && product.weight.input != bound[count - 1].weight.input) {
+    const bool waits = std::any_of(bound, bound + count, [&](const BoundProduct& before) {
+      return !input.serves_both(before.weight, product.weight);
+    });
+    if (waits) {
       run_products(pass, {bound, count});
       count = 0;
     }

@@ -120,7 +120,7 @@ template <Encoder E>
   work.table_rows = floats(threads * hidden);
   work.product_bytes = aligned_size(matmul_scratch_bytes(product_rows));
   work.products = arena.take_untouched<std::byte>(threads * work.product_bytes).data();
-  work.codes = arena.take_untouched<std::byte>(chunk * quantized_row_bytes(widths.product_input)).data();
+  work.codes = arena.take_untouched<std::byte>(chunk * prepared_row_bytes(widths.product_input)).data();
   if constexpr (widths.clips) work.clamped = floats(chunk * widths.product_input);
   if constexpr (encoder_layers < E >> 0) {
     using FirstLayer = typename decltype(+hana::at_c<0>(typename E::Layers::hana_types{}))::type;

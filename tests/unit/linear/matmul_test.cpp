@@ -51,6 +51,7 @@ struct Activations {
   std::uint32_t columns;
   std::vector<float> values;
   std::vector<std::byte> memory;
+  std::vector<std::uint16_t> rounded;
 
   Activations(std::uint32_t columns_, std::uint64_t seed)
       : columns(columns_), values(test::normal_vector(std::size_t{most_tokens} * (columns_ + 3), seed)) {}
@@ -70,6 +71,14 @@ struct Activations {
       x.quantized = memory.data();
     }
     return x;
+  }
+
+  /// Gives `x`, rows of these, its rounded copy where the target has one.
+  void round(const LinearKernels& kernels, ActivationRows& x) {
+    if (kernels.round_rows == nullptr) return;
+    rounded.assign(x.rows * rounded_row_numbers(columns), 0x5A5A);
+    kernels.round_rows(x.values, x.stride, columns, x.rows, rounded.data());
+    x.rounded = rounded.data();
   }
 };
 
@@ -142,10 +151,11 @@ std::size_t check_matrix(const WeightMatrix& w, Precision precision, Activations
   CHECK(worst <= relative);
   CHECK_FALSE(past_the_rows);
 
-  // Fewer tokens, and rows in three parts in any order: the same bits.
+  // Fewer tokens, rounded before or not, and rows in three parts in any order: the same bits.
   const std::uint32_t cut[] = {0, w.rows / 7, w.rows / 2 + 1 <= w.rows ? w.rows / 2 + 1 : w.rows, w.rows};
   for (const std::uint32_t width : widths) {
-    const ActivationRows some = activations.rows(kernels, width, kind);
+    ActivationRows some = activations.rows(kernels, width, kind);
+    if (kind != ActivationKind::int8) activations.round(kernels, some);
     for (const bool in_parts : {false, true}) {
       std::vector<float> narrow(width * stride, untouched);
       if (in_parts) {

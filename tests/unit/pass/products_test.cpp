@@ -27,7 +27,7 @@ constexpr std::uint32_t rows = 9;
 /// A pass with the scratch memory that products use.
 struct Products {
   explicit Products(Precision precision, Executor* executor = nullptr)
-      : codes(rows * quantized_row_bytes(columns)),
+      : codes(rows * prepared_row_bytes(columns)),
         scratch(4 * matmul_scratch_bytes(rows)),
         clamped(rows * columns),
         pass{.linear = lamina::HWY_NAMESPACE::linear_kernels(),
@@ -111,6 +111,23 @@ TEST_CASE("products clamp input and output to the ranges of each matrix, in any 
       CHECK(expected(precision, only_output) != expected(precision, none));
     }
   }
+}
+
+TEST_CASE("matrices of one product may take quantised, rounded and plain rows in any order") {
+  const testing::RandomMatrix q8(Format::q8_0, height, columns, 2);
+  const testing::RandomMatrix bf16(Format::bf16, height, columns, 3);
+  const testing::RandomMatrix f32(Format::f32, height, columns, 4);
+  const Linear all[] = {q8.matrix(), bf16.matrix(), f32.matrix()};
+  std::array<std::size_t, 3> order{0, 1, 2};
+  do {
+    const std::vector<float> out =
+        Products(Precision::fast).run({all[order[0]], all[order[1]], all[order[2]]});
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const std::vector<float> alone = Products(Precision::fast).run({all[order[i]]});
+      CHECK(std::equal(alone.begin(), alone.end(),
+                       out.begin() + static_cast<std::ptrdiff_t>(i) * rows * height));
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
 }
 
 TEST_CASE("a NaN passes through ranges, and a matrix without them needs no memory for clamping") {
