@@ -202,8 +202,8 @@ int chat(const ChatFlags& flags) {
   auto file = open_file(flags.common.model);
   if (!file) return fail(file.error(), json);
   if (!file->tokenizer) return fail(file->tokenizer.error(), json);
-  auto engine =
-      start(std::move(*file), flags.common, {.block = static_cast<std::uint32_t>(flags.media.image_tokens)});
+  const int largest = std::max(flags.media.image_tokens, lamina::default_image_budget);
+  auto engine = start(std::move(*file), flags.common, {.block = static_cast<std::uint32_t>(largest)});
   if (!engine) return fail(engine.error(), json);
   lamina::ChatOptions options;
   options.generation = generation_options(*engine->model, flags.common, flags.generation);

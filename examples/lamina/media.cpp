@@ -158,8 +158,9 @@ Result<PreparedMedia> prepare_media(const MediaSource& source, const MediaOption
     return media;
   }
   const lamina::Resampling rule = encoder.sees() ? encoder.resampling() : lamina::Resampling::resize16;
-  auto prepared = lamina::prepare_picture(std::move(*picture), static_cast<int>(options.image_tokens), rule,
-                                          lamina::place(label));
+  const int usual = encoder.sees() ? encoder.picture_tokens() : lamina::default_image_budget;
+  const int tokens = options.image_tokens > 0 ? options.image_tokens : usual;
+  auto prepared = lamina::prepare_picture(std::move(*picture), tokens, rule, lamina::place(label));
   if (!prepared) return prepared.error();
   media.picture = std::move(*prepared);
   return media;

@@ -136,9 +136,9 @@ void add_media_settings(CLI::App& command, MediaOptions& options) {
     throw CLI::ValidationError("--image-tokens", expected_found("70, 140, 280, 560 or 1120", text));
   };
   command
-      .add_option_function<std::string>(
-          "--image-tokens", read_budget,
-          "Soft tokens of a picture at most: 70, 140, 280 (default), 560 or 1120")
+      .add_option_function<std::string>("--image-tokens", read_budget,
+                                        "Soft tokens of a picture at most: 70, 140, 280, 560 or 1120 "
+                                        "(default: what the model says, else 280)")
       ->type_name("N")
       ->group(group);
   command

@@ -66,7 +66,7 @@ struct MediaOptions {
   std::vector<std::string> images;
   std::vector<std::string> audios;
   std::vector<std::string> videos;
-  std::int64_t image_tokens = 280;  ///< at most, of one picture
+  int image_tokens = 0;  ///< at most, of one picture; 0: what the model is meant for
   bool image_as_is = false;
   bool audio_split = false;
   double video_rate = 0;               ///< frames a second that are taken; of a folder: that it has

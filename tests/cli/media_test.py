@@ -11,7 +11,7 @@ from program import Case
 
 DIGITS = program.MEDIA / "digits.png"
 KEYS = program.MEDIA / "keys.wav"
-LOOK = ["run", "Which digits do you see?", "--image", DIGITS, "--image-tokens", "70"]
+LOOK = ["run", "Which digits do you see?", "--image", DIGITS]
 
 
 class Answers(Case):

@@ -28,7 +28,7 @@ namespace lamina {
 
 /// How a picture becomes soft tokens.
 struct PictureOptions {
-  int tokens = default_image_budget;       ///< at most: one of `image_budgets`
+  int tokens = 0;  ///< at most: one of `image_budgets`; 0: what the model is meant for (`picture_tokens`)
   std::optional<Resampling> resampling{};  ///< empty: the rule of the model (`MediaEncoder::resampling`)
   bool as_is = false;                      ///< take it as it is; both sides must be multiples of 48 then
 };
@@ -55,6 +55,13 @@ class MediaEncoder {
   /// without one; frames of videos always have the second (vision.md §2.3). Requires `sees()`.
   [[nodiscard]] Resampling resampling() const noexcept {
     return owned_->vision.entry->describe().layers > 0 ? Resampling::pil : Resampling::resize16;
+  }
+  /// Soft tokens of a picture at most, unless the caller asks for others: what the file states, or the type,
+  /// or what published models take. Requires `sees()`.
+  [[nodiscard]] int picture_tokens() const noexcept {
+    const int of_file = owned_->vision.core->description().picture_tokens;
+    const int of_type = owned_->vision.entry->describe().picture_tokens;
+    return of_file > 0 ? of_file : of_type > 0 ? of_type : default_image_budget;
   }
   /// What turns a sound into what the audio tower takes. Requires `hears()`.
   [[nodiscard]] AudioFrontEnd front() const noexcept {
@@ -180,8 +187,8 @@ inline Result<EncodedMedia> MediaEncoder::see(Picture picture, const PictureOpti
   if (options.as_is) {
     LAMINA_TRY(check_as_is(picture));
   } else {
-    auto prepared =
-        prepare_picture(std::move(picture), options.tokens, options.resampling.value_or(resampling()));
+    const int tokens = options.tokens > 0 ? options.tokens : picture_tokens();
+    auto prepared = prepare_picture(std::move(picture), tokens, options.resampling.value_or(resampling()));
     if (!prepared) return prepared.error();
     picture = std::move(*prepared);
   }

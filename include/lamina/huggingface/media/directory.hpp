@@ -15,6 +15,7 @@
 #include <lamina/huggingface/media/names.hpp>
 #include <lamina/huggingface/shards.hpp>
 #include <lamina/json/json.hpp>
+#include <lamina/media/picture/size.hpp>
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/media/media_file.hpp>
 #include <lamina/weights/media/mmproj.hpp>
@@ -103,6 +104,30 @@ class EncoderConfig {
   return fields->node() == nullptr ? Status(Done{}) : EncoderConfig(*fields).settle(*encoder);
 }
 
+/// Reads the soft tokens of a picture from the settings of the picture processor, where the directory has
+/// them.
+[[nodiscard]] inline Status read_picture_tokens(const std::string& directory, EncoderDescription& encoder) {
+  for (const char* name : {"processor_config.json", "preprocessor_config.json"}) {
+    const std::string path = join_path(directory, name);
+    if (path_kind(path) == PathKind::absent) continue;
+    const auto file = open_mapped(path);
+    if (!file) return file.error();
+    const auto root = parse_json((*file)->bytes(), name);
+    if (!root) return root.error();
+    const JsonObject fields(&*root, name);
+    const auto inner = fields.object("image_processor");
+    if (!inner) return inner.error();
+    const JsonObject& processor = inner->node() != nullptr ? *inner : fields;
+    const nlohmann::json* value = processor.find("max_soft_tokens");
+    if (value == nullptr || value->is_null()) continue;
+    LAMINA_TRY(processor.required("max_soft_tokens", {0, INT32_MAX}, encoder.picture_tokens));
+    if (is_image_budget(encoder.picture_tokens)) return Done{};
+    return unsupported_field(processor, "max_soft_tokens", "number of soft tokens is not supported",
+                             "70, 140, 280, 560 or 1120", text("%d", encoder.picture_tokens));
+  }
+  return Done{};
+}
+
 }  // namespace detail
 
 /// Opens the towers of a Hugging Face directory. One without towers has no encoders, which is no error.
@@ -133,6 +158,7 @@ class EncoderConfig {
   LAMINA_TRY(detail::complete_media(media));
   LAMINA_TRY(detail::settle_encoder(fields, "vision_config", media.vision));
   LAMINA_TRY(detail::settle_encoder(fields, "audio_config", media.audio));
+  if (media.vision) LAMINA_TRY(detail::read_picture_tokens(directory, *media.vision));
   return media;
 }
 

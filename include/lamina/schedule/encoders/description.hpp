@@ -42,6 +42,7 @@ struct EncoderDescription {
   // Run-time numbers, no part of the type.
   EncoderSizes sizes;
   float norm_epsilon = 1e-6F;
+  std::int32_t picture_tokens = 0;  ///< soft tokens of a picture that the model is meant for; 0: not stated
 
   /// Whether code for this structure computes what a file of structure `other` means: all but the run-time
   /// numbers is the same; code for matrices with ranges takes those without, too.

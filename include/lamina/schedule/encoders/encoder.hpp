@@ -116,6 +116,7 @@ constexpr EncoderDescription describe_encoder() {
     encoder.clipped = clips_of<First>();
     if constexpr (requires { First::convolution::taps; }) encoder.convolution = First::convolution::taps;
   }
+  if constexpr (requires { E::picture_tokens; }) encoder.picture_tokens = E::picture_tokens;
   if constexpr (requires { E::Back::standardised; }) encoder.standardised = E::Back::standardised;
   if constexpr (requires { E::Front::channels; }) encoder.channels = E::Front::channels;
   if constexpr (requires { E::Front::more_channels; }) encoder.more_channels = E::Front::more_channels;
