@@ -28,7 +28,7 @@ def loop_of(listing):
 
 def main(objdump, instruction, count, path):
     listing = subprocess.run([objdump, "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True).stdout
-    found = sum(line.split()[0] == instruction for line in loop_of(listing))
+    found = sum(instruction in line.split()[:2] for line in loop_of(listing))  # objdump: {vex} vpdpbusd
     print(f"{path}: {found} {instruction} in the loop, expected {count}")
     return 0 if found == int(count) else 1
 
