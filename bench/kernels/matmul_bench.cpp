@@ -41,12 +41,25 @@ struct Activations {
   lamina::ActivationRows x;
 };
 
-void multiply(benchmark::State& state, Format format, Precision precision, std::uint32_t tokens) {
+/// A matrix in the order of this target's vectors, where it has one.
+lamina::WeightMatrix interleaved(const lamina::WeightMatrix& w, std::vector<std::byte>& memory) {
+  memory.resize(w.bytes());
+  kernels().interleave(w, 0, w.rows, memory.data());
+  lamina::WeightMatrix packed = w;
+  packed.data = memory.data();
+  packed.packing = lamina::Packing::interleaved;
+  return packed;
+}
+
+void multiply(benchmark::State& state, Format format, Precision precision, std::uint32_t tokens,
+              lamina::Packing packing) {
   // A batch computes long enough on a few rows; one token must stream.
   const std::size_t row = lamina::row_bytes(format, columns);
   const auto rows = static_cast<std::uint32_t>(tokens >= 64 ? 1536 : memory_bytes / row / 32 * 32);
   const lamina::testing::RandomMatrix weights(format, rows, columns, 2);
-  const lamina::WeightMatrix w = weights.matrix();
+  std::vector<std::byte> memory;
+  const bool is_packed = packing == lamina::Packing::interleaved;
+  const lamina::WeightMatrix w = is_packed ? interleaved(weights.matrix(), memory) : weights.matrix();
   const Activations activations(tokens);
   std::vector<float> out(std::size_t{rows} * tokens);
   std::vector<std::byte> scratch(lamina::matmul_scratch_bytes(tokens));
@@ -79,13 +92,20 @@ void register_all() {
   benchmark::RegisterBenchmark("read_memory", read_memory);
   for (const lamina::FormatInfo& info : lamina::all_formats) {
     if (info.format == Format::i32) continue;
-    for (const std::uint32_t tokens : {1U, 2U, 4U, 8U, 32U, 512U}) {
+    const bool can_pack = can_interleave(info.format) && kernels().interleave_height > 0;
+    for (const std::uint32_t tokens : {1U, 2U, 3U, 4U, 8U, 16U, 32U, 512U}) {
       const std::string name = std::string(info.name) + "/fast/" + std::to_string(tokens);
-      benchmark::RegisterBenchmark(name.c_str(), multiply, info.format, Precision::fast, tokens)
+      benchmark::RegisterBenchmark(name.c_str(), multiply, info.format, Precision::fast, tokens,
+                                   lamina::Packing::rows)
+          ->Unit(benchmark::kMillisecond);
+      if (!can_pack) continue;
+      benchmark::RegisterBenchmark((name + "/packed").c_str(), multiply, info.format, Precision::fast, tokens,
+                                   lamina::Packing::interleaved)
           ->Unit(benchmark::kMillisecond);
     }
     const std::string name = std::string(info.name) + "/exact/512";
-    benchmark::RegisterBenchmark(name.c_str(), multiply, info.format, Precision::exact, 512U)
+    benchmark::RegisterBenchmark(name.c_str(), multiply, info.format, Precision::exact, 512U,
+                                 lamina::Packing::rows)
         ->Unit(benchmark::kMillisecond);
   }
 }

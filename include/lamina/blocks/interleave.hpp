@@ -2,9 +2,9 @@
 // Interleaved rows: the bytes of a few rows of integer weights in the order in which vectors read them.
 //
 // `height` rows, one a lane, lie together. Each of their blocks is cut into units of four bytes, and one of
-// two where a scale stands alone; unit u of all rows comes before unit u + 1 of any. What begins `at` bytes
-// into a row begins at * height bytes into the group, so rows cost the same bytes as before and are read as
-// one stream.
+// two where a scale stands alone; units come in the order in which products need them, each of all rows
+// before the next of any. A block that begins `at` bytes into a row begins at * height bytes into the group,
+// so rows cost the same bytes as before and are read as one stream.
 #pragma once
 
 #include <cstddef>
@@ -44,13 +44,29 @@ inline void for_each_unit(Format format, Visit visit) noexcept {
   }
 }
 
+/// Where a unit at `at` of a block in a file lies in an interleaved one. Files keep upper bits and scales of
+/// Q6_K behind the lower bits, and a product would jump between them: here the scales come first, then 16
+/// bytes of upper bits before each twice 16 of lower ones that they belong to. Other formats are stored as
+/// they are read.
+constexpr std::size_t interleaved_place(Format format, std::size_t at) noexcept {
+  if (format != Format::q6_k) return at;
+  constexpr std::size_t sub_scales = 2;
+  constexpr std::size_t codes = sub_scales + 16;
+  constexpr std::size_t part = 48;  // 16 bytes of upper bits and twice 16 of lower ones
+  if (at >= 208) return at - 208;
+  if (at >= 192) return sub_scales + (at - 192);
+  if (at >= 128) return codes + (at - 128) / 16 * part + at % 16;
+  // Each 64 bytes of lower bits are those of two parts: 16 of one, 16 of the other, and both again.
+  return codes + (at / 64 * 2 + at % 32 / 16) * part + 16 + at % 64 / 32 * 16 + at % 16;
+}
+
 /// The bytes of one block of row `lane` of a group, back in the order of files. Requires `at` to be the place
 /// of a block in the row; `block` has room for `block_bytes` of the format.
 inline void take_block(Format format, std::uint32_t height, const std::byte* group, std::uint32_t lane,
                        std::size_t at, std::byte* block) noexcept {
   const std::byte* first = group + at * height;
   for_each_unit(format, [&](std::size_t unit, std::size_t size) {
-    std::memcpy(block + unit, first + unit * height + lane * size, size);
+    std::memcpy(block + unit, first + interleaved_place(format, unit) * height + lane * size, size);
   });
 }
 
@@ -65,7 +81,7 @@ inline void interleave_rows(Format format, std::size_t columns, std::uint32_t he
   const std::size_t block_bytes = info_of(format).block_bytes;
   for (std::size_t at = 0; at < row_size; at += block_bytes) {
     detail::for_each_unit(format, [&](std::size_t unit, std::size_t size) {
-      std::byte* to = group + (at + unit) * height;
+      std::byte* to = group + (at + detail::interleaved_place(format, unit)) * height;
       const std::byte* from = rows + at + unit;
       // Constant sizes: a copy is one instruction each.
       if (size == 4) {

@@ -243,6 +243,10 @@ inline void matmul_codes(const WeightMatrix& w, const ActivationRows& x, float* 
       const RowGroup group{w, first_row + done, std::min<std::uint32_t>(panel_rows, row_count - done)};
       float* y = out + first_row + done;
 #if !LAMINA_ONE_LANE
+      if (x.rows <= most_few_tokens(w.format) && w.packing == Packing::interleaved) {
+        multiply_few(group, x, parts.panel, parts.sums, y, out_stride);
+        continue;
+      }
       if (x.rows == 1 && multiply_single(group, x, parts.panel, y)) continue;
 #endif
       multiply_panels(group, x, token, tokens, parts, y, out_stride);

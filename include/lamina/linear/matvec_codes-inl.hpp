@@ -25,127 +25,174 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if !LAMINA_ONE_LANE
 
-/// Multiplies `blocks` blocks of 32 of the rows of one vector with a token, adding to y [lanes32]. `panel` is
-/// memory for the scales of blocks that share them. Asks on the way for as many bytes at `next` as it reads,
-/// so that what is multiplied next comes in at an even pace; returns the end of those.
+/// How far ahead of a stream of interleaved rows is asked for. The processor's own prefetcher keeps pace with
+/// rows of simple blocks but not with those of K types, whose scales come between; what is asked for much too
+/// early is out of the nearest cache again when its turn comes. AVX-512, GB/s of a Zen 5 core that reads 45
+/// (and of two that read 51 to 56), Q4_0 / Q8_0 / Q4_K / Q6_K: as much ahead as 32 rows are long 41 / 41 / 40
+/// / 31 (32 / 33 / 33 / 30), 4 KiB ahead 42 / 42 / 39 / 31 (38 / 40 / 38 / 32), not at all 40 / 42 / 18 / 27
+/// (34 / 34 / 17 / 23). On a Zen 4 core, that reads 31, 4 KiB gave 80 to 97 % of it, none 101 to 105 %, 32
+/// rows 25 to 74 %. AVX2 code on Zen 5: 8 KiB as fast as 32 rows, 4 KiB 0.95.
+inline constexpr std::size_t stream_lead = compat::lanes32 >= 16 ? 4096 : 8192;
+
+/// Multiplies `blocks` blocks of 32 of the rows of one vector with a tile of tokens, adding to y [tokens,
+/// panel_rows]. `panel` is memory for the scales of blocks that share them. Asks on the way for as many bytes
+/// at `next` as it reads, so that what is multiplied next comes in at an even pace; returns the end of those.
 template <class Rows>
 using MultiplyRows = const std::byte* (*)(const Rows& rows, std::size_t blocks, const Panel& panel,
-                                          const ActivationBlock<1>* x, const std::byte* next, float* y);
+                                          const std::byte* tile, const std::byte* next, float* y);
 
 /// The exact integer sums of a group of blocks, fed by an unpacker.
-template <CodeClass shape, int blocks>
+template <CodeClass shape, int blocks, int tokens>
 struct GroupSums {
   static constexpr int halves = shape.halves ? 2 : 1;
   static constexpr int quads = block_quads / halves;
-  const ActivationBlock<1>* x;  ///< of the group's first block
-  compat::VecI32 sums[blocks][halves];
-  compat::ByteSums partial[blocks];
+  const ActivationBlock<tokens>* x;  ///< of the group's first block
+  compat::VecI32 sums[blocks][halves][tokens];
+  compat::ByteSums partial[blocks][tokens];
 
   HWY_INLINE void operator()(int block, int quad, VecWords words) noexcept {
     const int half = quad / quads;
-    compat::add_byte_products<shape.range>(
-        sums[block][half], partial[block], hn::BitCast(compat::TagI32(), words),
-        hn::Set(compat::TagI32(), x[block].quads[quad][0]),
-        initial_sum<shape>(x[block], 0, shape.halves ? half : -1), quad % quads, quads);
+    auto weights = hn::BitCast(compat::TagI32(), words);
+    if constexpr (tokens > 1) compat::pin(weights);
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) {
+      compat::add_byte_products<shape.range>(sums[block][half][t], partial[block][t], weights,
+                                             hn::Set(compat::TagI32(), x[block].quads[quad][t]),
+                                             initial_sum<shape>(x[block], t, shape.halves ? half : -1),
+                                             quad % quads, quads);
+    }
   }
 };
 
-template <Format F, class Rows>
+template <Format F, class Rows, int tokens>
 HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t blocks, const Panel& panel,
-                                            const ActivationBlock<1>* x, const std::byte* next,
-                                            float* y) noexcept {
+                                            const std::byte* tile, const std::byte* next, float* y) noexcept {
   const compat::TagF32 df;
   constexpr CodeClass shape = code_class(F);
   constexpr int parts = group_blocks<F>;
   constexpr std::size_t line = 64;
-  constexpr std::size_t group_bytes = compat::lanes32 * row_bytes(F, info_of(F).block_elements) * parts *
-                                      code_block_elements / info_of(F).block_elements;
-  // A block with a scale of its own gets it on the way; those of larger blocks are unpacked together first.
+  constexpr std::size_t block_bytes = info_of(F).block_bytes;
+  constexpr std::size_t group_bytes =
+      compat::lanes32 * block_bytes * parts * code_block_elements / info_of(F).block_elements;
+  // A block's own scale is read with its codes, those of a K type's block just before them: a pass of their
+  // own would read ahead of the stream.
   constexpr bool scale_in_block = info_of(F).block_elements == code_block_elements;
-  if constexpr (!scale_in_block) unpack_scales<F>(stored, blocks, panel, 0);
   const Rows rows = stored;  // a copy that can live in registers
-  auto result = hn::LoadU(df, y);
+  const auto* x = tile_at<tokens>(tile);
+  compat::VecF32 result[tokens];
+  HWY_UNROLL(4)
+  for (int t = 0; t < tokens; ++t) result[t] = hn::LoadU(df, y + t * panel_rows);
   for (std::size_t b = 0; b < blocks; b += parts) {
     HWY_UNROLL(14)
     for (std::size_t i = 0; i < (group_bytes + line - 1) / line; ++i)
       __builtin_prefetch(next + i * line, 0, 3);
     next += group_bytes;
-    GroupSums<shape, parts> group{x + b, {}, {}};
+    if constexpr (!scale_in_block) {
+      if (b % super_block_parts == 0)
+        unpack_scales_at<F>(rows, b / super_block_parts * block_bytes, panel, 0, 0);
+    }
+    GroupSums<shape, parts, tokens> group{x + b, {}, {}};
     unpack_group_codes<F>(rows, b, group);
     HWY_ALIGN float own_scale[compat::lanes32];
-    if constexpr (scale_in_block) {
-      hn::Store(rows.halves(b * info_of(F).block_bytes), df, own_scale);
-    }
+    if constexpr (scale_in_block) hn::Store(rows.halves(b * block_bytes), df, own_scale);
     HWY_UNROLL(4)
     for (int i = 0; i < parts; ++i) {
       const std::size_t block = b + static_cast<std::size_t>(i);
-      const float* scale = scale_in_block ? own_scale : panel_slot(panel, shape, 0, block).scales;
-      result =
-          add_block<shape>(result, group.sums[i][0], group.sums[i][shape.halves ? 1 : 0], scale, x[block], 0);
+      const float* scale =
+          scale_in_block ? own_scale : panel_slot(panel, shape, 0, block % super_block_parts).scales;
+      HWY_UNROLL(4)
+      for (int t = 0; t < tokens; ++t) {
+        result[t] = add_block<shape>(result[t], group.sums[i][0][t], group.sums[i][shape.halves ? 1 : 0][t],
+                                     scale, x[block], t);
+      }
     }
   }
-  hn::StoreU(result, df, y);
+  HWY_UNROLL(4)
+  for (int t = 0; t < tokens; ++t) hn::StoreU(result[t], df, y + t * panel_rows);
   return next;
 }
 
-/// The kernel of a format; null where codes go through a panel for one token, too.
-template <class Rows>
+/// The kernel of a format for tiles of `tokens` tokens; null where codes go through a panel.
+template <class Rows, int tokens>
 [[nodiscard]] inline MultiplyRows<Rows> multiply_rows_of(Format format) noexcept {
   return visit_format(format, []<Format F>(FormatTag<F>) -> MultiplyRows<Rows> {
     if constexpr (can_interleave(F)) {
-      return &multiply_rows<F, Rows>;
+      return &multiply_rows<F, Rows, tokens>;
     } else {
       return nullptr;
     }
   });
 }
 
-/// Multiplies a group of rows with one token, by the format's kernel: y [group.rows]. A panel's columns at
-/// a time, so that their scales stay in the nearest cache.
-template <class Rows>
-inline void multiply_one_token(MultiplyRows<Rows> multiply, const RowGroup& group, const ActivationRows& x,
-                               const Panel& panel, float* y) noexcept {
+/// Multiplies a group of stored rows with one token if the format has a kernel for that: y [group.rows]. A
+/// panel's columns of both vectors at a time.
+inline bool multiply_single(const RowGroup& group, const ActivationRows& x, const Panel& panel,
+                            float* y) noexcept {
+  const MultiplyRows<StoredRows> multiply = multiply_rows_of<StoredRows, 1>(group.matrix.format);
+  if (multiply == nullptr) return false;
   constexpr std::size_t step = panel_columns;
-  constexpr bool is_interleaved = std::is_same_v<Rows, InterleavedRows>;
   const std::size_t columns = group.matrix.columns;
   const std::byte* next = group.end();
-  const auto* token = tile_at<1>(x.quantized);
   float sums[panel_rows] = {};
-  const auto add_columns = [&](std::size_t column, int v) {
-    const std::size_t first_block = column / code_block_elements;
+  for (std::size_t column = 0; column < columns; column += step) {
     const std::size_t blocks = std::min(step, columns - column) / code_block_elements;
-    Rows rows;
-    if constexpr (is_interleaved) {
-      rows = interleaved_at(group, column, v);
-    } else {
-      point_at_rows(group, column, v, rows.first);
-    }
-    next = multiply(rows, blocks, panel, token + first_block, next, sums + v * compat::lanes32);
-  };
-  // Each in the order of its bytes.
-  if constexpr (is_interleaved) {
     for (int v = 0; v < panel_vectors; ++v) {
-      for (std::size_t column = 0; column < columns; column += step) add_columns(column, v);
-    }
-  } else {
-    for (std::size_t column = 0; column < columns; column += step) {
-      for (int v = 0; v < panel_vectors; ++v) add_columns(column, v);
+      StoredRows rows;
+      point_at_rows(group, column, v, rows.first);
+      next = multiply(rows, blocks, panel, x.quantized + quantized_row_bytes(column), next,
+                      sums + v * compat::lanes32);
     }
   }
   store_results(sums, group.rows, y);
+  return true;
 }
 
-/// Multiplies a group with one token if the format has a kernel for that.
-inline bool multiply_single(const RowGroup& group, const ActivationRows& x, const Panel& panel,
-                            float* y) noexcept {
+/// Tokens up to which interleaved rows are multiplied straight from where they lie. More pay for unpacking a
+/// panel, which is then loaded for two vectors at a time. GB/s of a Zen 5 core with 2 / 4 / 8 / 16 / 32
+/// tokens, Q4_0: AVX-512 VNNI 37 / 31 / 15 / 7.6 / 3.9, by panels 11 / 9 / 7 / 6.0 / 4.3; AVX2 27 / 16 / 8
+/// / 3.9 / 2.0, by panels 11 / 9 / 5 / 3.2 / 1.9. Q5_K keeps the most numbers in flight: AVX2 4.4 with 8
+/// tokens, by panels 5.3. Two vectors of rows in step, which would share loads of activations, gave less with
+/// all formats.
+[[nodiscard]] constexpr std::uint32_t most_few_tokens(Format format) noexcept {
+  if (compat::lanes32 >= 16) return 16;
+  return format == Format::q5_k ? 4 : 8;
+}
+
+/// Multiplies a group of interleaved rows with few tokens: y [x.rows, group.rows] with `y_stride`. `sums`
+/// [x.rows, panel_rows] is memory. One vector of rows after the other, in the order of their bytes; with more
+/// tokens than a tile a panel's columns at a time, which stay in the nearest cache.
+inline void multiply_few(const RowGroup& group, const ActivationRows& x, const Panel& panel, float* sums,
+                         float* y, std::size_t y_stride) noexcept {
+  static_assert(activation_tile == 4);
   const Format format = group.matrix.format;
-  if (group.matrix.packing == Packing::interleaved) {
-    multiply_one_token(multiply_rows_of<InterleavedRows>(format), group, x, panel, y);
-    return true;
+  const auto multiply_of = [format](std::uint32_t tokens) {
+    return tokens == 1   ? multiply_rows_of<InterleavedRows, 1>(format)
+           : tokens == 2 ? multiply_rows_of<InterleavedRows, 2>(format)
+           : tokens == 3 ? multiply_rows_of<InterleavedRows, 3>(format)
+                         : multiply_rows_of<InterleavedRows, 4>(format);
+  };
+  const MultiplyRows<InterleavedRows> multiply_tile = multiply_of(activation_tile);
+  const MultiplyRows<InterleavedRows> multiply_rest = multiply_of(x.rows % activation_tile);
+  const std::size_t columns = group.matrix.columns;
+  const std::size_t step = x.rows <= activation_tile ? columns : panel_columns;
+  const auto vectors = static_cast<int>(group.rows / interleave_height);
+  std::fill_n(sums, x.rows * std::size_t{panel_rows}, 0.0F);
+  for (int v = 0; v < vectors; ++v) {
+    for (std::size_t column = 0; column < columns; column += step) {
+      const InterleavedRows rows = interleaved_at(group, column, v);
+      const std::size_t blocks = std::min(step, columns - column) / code_block_elements;
+      for (std::uint32_t token = 0; token < x.rows; token += activation_tile) {
+        const std::uint32_t count = std::min(activation_tile, x.rows - token);
+        const std::byte* tile =
+            x.quantized + token * quantized_row_bytes(columns) + count * quantized_row_bytes(column);
+        const auto multiply = count == activation_tile ? multiply_tile : multiply_rest;
+        multiply(rows, blocks, panel, tile, rows.first + stream_lead,
+                 sums + token * panel_rows + v * compat::lanes32);
+      }
+    }
   }
-  const MultiplyRows<StoredRows> multiply = multiply_rows_of<StoredRows>(format);
-  if (multiply != nullptr) multiply_one_token(multiply, group, x, panel, y);
-  return multiply != nullptr;
+  for (std::uint32_t token = 0; token < x.rows; ++token)
+    store_results(sums + token * panel_rows, group.rows, y + token * y_stride);
 }
 
 #endif  // !LAMINA_ONE_LANE

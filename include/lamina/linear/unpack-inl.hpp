@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include <lamina/blocks/decode.hpp>
+#include <lamina/blocks/interleave.hpp>
 #include <lamina/linear/linear.hpp>
 #include <lamina/simd/compat-inl.hpp>
 
@@ -192,10 +193,15 @@ HWY_INLINE Quads load_interleaved(const RowPointers& rows, std::size_t at) noexc
 // Unpackers read lanes32 rows through one of two classes, which both have
 //   Quads quads(at)    16 bytes of each row, `at` bytes behind its beginning
 //   VecF32 halves(at)  an f16 number of each row, widened
+//   place<F>(at)       where byte `at` of a block of a file lies
 
 /// Rows as files store them.
 struct StoredRows {
   RowPointers first;
+  template <Format F>
+  [[nodiscard]] static constexpr std::size_t place(std::size_t at) noexcept {
+    return at;
+  }
   [[nodiscard]] HWY_INLINE Quads quads(std::size_t at) const noexcept { return load_interleaved(first, at); }
   [[nodiscard]] HWY_INLINE compat::VecF32 halves(std::size_t at) const noexcept {
     return compat::GatherHalves(first, at);
@@ -205,6 +211,10 @@ struct StoredRows {
 /// A group of interleaved rows (interleave.hpp), from a column on: nothing is left to transpose.
 struct InterleavedRows {
   const std::byte* first;
+  template <Format F>
+  [[nodiscard]] static constexpr std::size_t place(std::size_t at) noexcept {
+    return lamina::detail::interleaved_place(F, at);
+  }
   [[nodiscard]] HWY_INLINE Quads quads(std::size_t at) const noexcept {
     const TagWords d32;
     const auto load = [this, at, d32](std::size_t m) HWY_ATTR {

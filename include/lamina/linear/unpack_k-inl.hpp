@@ -103,8 +103,8 @@ template <class Rows>
 HWY_INLINE void unpack_q6_k_scales(const Rows& rows, std::size_t at, const Panel& panel, int v,
                                    std::size_t first_block) noexcept {
   const compat::TagF32 df;
-  const Quads scales = rows.quads(at + 192);
-  const auto d = rows.halves(at + 208);
+  const Quads scales = rows.quads(at + Rows::template place<Format::q6_k>(192));
+  const auto d = rows.halves(at + Rows::template place<Format::q6_k>(208));
   HWY_UNROLL(8)
   for (int part = 0; part < super_block_parts; ++part) {
     const PanelSlot slot =
@@ -120,11 +120,14 @@ template <class Rows, class Take>
 HWY_INLINE void unpack_q6_k(const Rows& rows, std::size_t block_at, std::size_t t, Take& take) noexcept {
   HWY_UNROLL(2)
   for (int half = 0; half < 2; ++half) {
-    const std::size_t half_at = block_at + 16 * static_cast<std::size_t>(half);
-    const Quads high = rows.quads(half_at + 128 + 32 * t);
+    const auto quads = [&rows, block_at, half](std::size_t at) HWY_ATTR {
+      return rows.quads(block_at +
+                        Rows::template place<Format::q6_k>(at + 16 * static_cast<std::size_t>(half)));
+    };
+    const Quads high = quads(128 + 32 * t);
     HWY_UNROLL(2)
     for (int odd = 0; odd < 2; ++odd) {  // parts 0 and 2, or 1 and 3, are nibbles of the same bytes
-      const Quads low = rows.quads(half_at + 64 * t + 32 * static_cast<std::size_t>(odd));
+      const Quads low = quads(64 * t + 32 * static_cast<std::size_t>(odd));
       const int shift = 4 - 2 * odd;
       HWY_UNROLL(4)
       for (int m = 0; m < 4; ++m) {
@@ -138,6 +141,17 @@ HWY_INLINE void unpack_q6_k(const Rows& rows, std::size_t block_at, std::size_t 
 
 // --- By format ---
 
+/// Unpacks the scales and offsets of a block of a K type, `at` bytes into the rows: for eight blocks of 32.
+template <Format F, class Rows>
+HWY_INLINE void unpack_scales_at(const Rows& rows, std::size_t at, const Panel& panel, int v,
+                                 std::size_t first_block) noexcept {
+  if constexpr (F == Format::q6_k) {
+    unpack_q6_k_scales(rows, at, panel, v, first_block);
+  } else {
+    unpack_pairs_of_scales(code_class(F), rows, at, panel, v, first_block);
+  }
+}
+
 /// Unpacks the scales and offsets of `blocks` blocks of 32.
 template <Format F, class Rows>
 HWY_INLINE void unpack_scales(const Rows& rows, std::size_t blocks, const Panel& panel, int v) noexcept {
@@ -150,12 +164,7 @@ HWY_INLINE void unpack_scales(const Rows& rows, std::size_t blocks, const Panel&
     }
   } else {
     for (std::size_t b = 0; b < blocks; b += super_block_parts) {
-      const std::size_t at = b / super_block_parts * block_bytes;
-      if constexpr (F == Format::q6_k) {
-        unpack_q6_k_scales(rows, at, panel, v, b);
-      } else {
-        unpack_pairs_of_scales(shape, rows, at, panel, v, b);
-      }
+      unpack_scales_at<F>(rows, b / super_block_parts * block_bytes, panel, v, b);
     }
   }
 }

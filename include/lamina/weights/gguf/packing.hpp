@@ -34,7 +34,7 @@ inline constexpr std::string_view height_key = "lamina.packing.height";
 inline constexpr std::string_view tensors_key = "lamina.packing.tensors";
 
 /// Goes up when blocks/interleave.hpp puts bytes elsewhere.
-inline constexpr std::uint32_t layout_version = 1;
+inline constexpr std::uint32_t layout_version = 2;
 /// Lanes of the longest vectors that kernels may have: 2048 bits.
 inline constexpr std::uint32_t most_rows = 64;
 }  // namespace gguf_packing
