@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bench_parallel.hpp"
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "machine.hpp"
@@ -31,6 +32,9 @@ struct BenchFlags {
   std::uint32_t generate = 128;
   std::string depths = "0";
   std::uint32_t repeat = 3;
+  std::string parallel;  ///< numbers of sequences; empty: one, in a session
+  bool mix = false;
+  std::uint32_t mix_rows = 16;
 };
 
 /// Ceilings of this machine.
@@ -170,11 +174,92 @@ void print_row(const Json& row) {
        100 * number("share_of_peak"));
 }
 
+/// `--parallel`: one row for each number of sequences.
+int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths) {
+  const bool json = flags.common.json;
+  const auto counts = parse_ids(flags.parallel, "--parallel");
+  if (!counts || counts->empty() || *std::min_element(counts->begin(), counts->end()) == 0 ||
+      *std::max_element(counts->begin(), counts->end()) > 1024)
+    return fail_usage("--parallel: not a list of numbers from 1 to 1024", "for example --parallel 1,2,4,8,16",
+                      json);
+  const std::uint32_t generate = std::max(flags.generate, 2U);
+  const std::uint32_t deepest = *std::max_element(depths.begin(), depths.end());
+  const std::uint32_t most = *std::max_element(counts->begin(), counts->end());
+  const std::uint64_t needed =
+      std::max(std::uint64_t{deepest} + generate, std::uint64_t{flags.mix ? flags.prompt : 0});
+
+  catch_interrupts();
+  auto file = open_file(flags.common.model);
+  if (!file) return fail(file.error(), json);
+  if (const auto status = check_length(
+          needed, static_cast<std::uint32_t>(file->weights.description.max_context), file->weights);
+      !status)
+    return fail(status.error(), json);
+  auto started = start(std::move(*file), flags.common,
+                       {.context = static_cast<std::uint32_t>(needed),
+                        .chunk = std::max(512U, most + 1),
+                        .logits_rows = most + 1,
+                        .sequences = most + 1});
+  if (!started) return fail(started.error(), json);
+  const std::uint32_t threads = started->pool != nullptr ? started->pool->width() : 1;
+  if (!json) {
+    putf("target %s, %u threads\n", target_name().c_str(), threads);
+    putf("%-28s %7s %7s %12s %12s %12s\n", "test", "seqs", "depth", "tokens/s", "of each", "prompt/s");
+  }
+  Json rows = Json::array();
+  for (const std::uint32_t depth : depths) {
+    for (const std::uint32_t count : *counts) {
+      if (output_failed() || interrupted()) break;
+      const char* name = flags.mix ? "decode beside a prompt" : "decode together";
+      const ParallelTest test{.sequences = count,
+                              .depth = depth,
+                              .generate = generate,
+                              .mix = flags.mix,
+                              .prompt = flags.prompt,
+                              .prompt_rows = flags.mix_rows};
+      std::vector<double> all;
+      std::vector<double> prompt;
+      for (std::uint32_t i = 0; i < flags.repeat && !interrupted(); ++i) {
+        const auto speed = measure_parallel(*started->engine, test);
+        if (!speed) return fail(speed.error(), json);
+        all.push_back(speed->decode_per_s);
+        prompt.push_back(speed->prompt_per_s);
+      }
+      const Json speeds = speed_json(all);
+      if (speeds.is_null()) break;
+      const double median = speeds["median"].get<double>();
+      const double read = speed_json(prompt)["median"].get<double>();
+      Json row{{"test", name},
+               {"sequences", count},
+               {"tokens", generate},
+               {"depth", depth},
+               {"threads", threads},
+               {"target", target_name()},
+               {"tokens_per_s", speeds},
+               {"tokens_per_s_each", median / count},
+               {"prompt_tokens", flags.mix ? flags.prompt : 0},
+               {"prompt_tokens_per_s", read},
+               {"peak_rss_bytes", peak_memory_bytes()}};
+      if (!json)
+        putf("%-28s %7u %7u %12.2f %12.2f %12.2f\n", name, count, depth, median, median / count, read);
+      flush_output();
+      rows.push_back(std::move(row));
+    }
+  }
+  if (json) print(Json{{"rows", rows}});
+  return interrupted() ? exit_interrupted : exit_done;
+}
+
 int bench(const BenchFlags& flags) {
   const bool json = flags.common.json;
   const auto depths = parse_ids(flags.depths, "--depth");
   if (!depths || depths->empty())
     return fail_usage("--depth: not a list of numbers", "for example --depth 0,4096", json);
+  if (!flags.parallel.empty()) return bench_parallel(flags, *depths);
+  if (flags.mix) {
+    return fail_usage("bench: --mix needs sequences that decode meanwhile", "lamina bench --parallel 8 --mix",
+                      json);
+  }
   const std::uint32_t deepest = *std::max_element(depths->begin(), depths->end());
   const std::uint64_t needed = std::uint64_t{deepest} + std::max(flags.prompt, flags.generate);
 
@@ -251,6 +336,11 @@ void add_bench(Program& program) {
                       "Tokens in the cache before each test, such as 0,4096 (default 0)");
   add_number(*command, "--repeat", flags->repeat, 1U, 1000U,
              "Repetitions of each test after one to warm up (default 3)");
+  command->add_option("--parallel", flags->parallel,
+                      "Decode with so many sequences together instead, such as 1,2,4,8,16");
+  command->add_flag("--mix", flags->mix, "With --parallel: one more sequence reads a prompt meanwhile");
+  add_number(*command, "--mix-rows", flags->mix_rows, 1U, 8192U,
+             "Tokens of that prompt in a pass at most (default 16)");
   command->callback([&program, flags] { program.action = [flags] { return bench(*flags); }; });
 }
 

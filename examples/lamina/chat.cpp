@@ -14,12 +14,14 @@
 #include <CLI/CLI.hpp>
 
 #include <lamina/chat/chat.hpp>
+#include <lamina/weights/mapped_file.hpp>
 
 #include "answer.hpp"
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "lines.hpp"
 #include "media.hpp"
+#include "numbers.hpp"
 #include "output.hpp"
 #include "transcript.hpp"
 
@@ -33,13 +35,17 @@ struct ChatFlags {
   CommonOptions common;
   GenerationOptions generation;
   MediaOptions media;
+  bool state = false;
 };
+
+/// How a line asks for an answer.
+enum class Ask : std::uint8_t { words, again, in_other_words };
 
 /// The conversation, and the commands that change it.
 class Commands {
  public:
-  Commands(lamina::Chat& chat, const CommonOptions& common, Towers& towers)
-      : chat_(chat), common_(common), towers_(towers) {}
+  Commands(lamina::Chat& chat, const ChatFlags& flags, Towers& towers)
+      : chat_(chat), common_(flags.common), towers_(towers), keeps_state_(flags.state) {}
 
   /// Runs a line that begins with a slash. Returns false if it ends the chat.
   [[nodiscard]] lamina::Result<bool> run(std::string_view line);
@@ -55,11 +61,17 @@ class Commands {
 
  private:
   [[nodiscard]] lamina::Status load(const std::string& path);
+  [[nodiscard]] lamina::Status save(const std::string& path);
+  void load_state(const std::string& path);
+  [[nodiscard]] lamina::Status branch(const std::string& argument);
 
   lamina::Chat& chat_;
   const CommonOptions& common_;
   Towers& towers_;
+  bool keeps_state_;
   std::vector<lamina::ContentPart> parts_;
+  std::vector<lamina::Conversation> branches_;  ///< as they were left; empty: there is one
+  std::size_t branch_ = 0;                      ///< which is talked on
   bool lost_output_ = false;
 };
 
@@ -70,6 +82,9 @@ lamina::Status Commands::show(std::span<const MediaSource> sources) {
   return lamina::Done{};
 }
 
+/// Where the state of a conversation lies that is saved at `path`.
+std::string state_path(const std::string& path) { return path + ".state"; }
+
 lamina::Status Commands::load(const std::string& path) {
   auto loaded = load_transcript(path);
   if (!loaded) return loaded.error();
@@ -79,6 +94,49 @@ lamina::Status Commands::load(const std::string& path) {
     return error;
   }
   chat_.load(std::move(*loaded));
+  if (keeps_state_) load_state(state_path(path));
+  return lamina::Done{};
+}
+
+/// What cannot be used costs time, not the conversation: it is read again.
+void Commands::load_state(const std::string& path) {
+  if (lamina::path_kind(path) == lamina::PathKind::absent) {
+    note_less(common_, "no saved state beside the conversation: it is read again");
+    return;
+  }
+  const auto known = chat_.load_state(path);
+  if (!known) {
+    note_less(common_, "%s: the conversation is read again", describe(known.error()).c_str());
+  } else if (const std::uint32_t read = chat_.session().position(); *known < read) {
+    note_less(common_, "%s: %u of its %u tokens are not this conversation's: they are read again",
+              path.c_str(), read - *known, read);
+  }
+}
+
+lamina::Status Commands::save(const std::string& path) {
+  LAMINA_TRY(save_transcript(chat_.conversation(), path));
+  return keeps_state_ ? chat_.save_state(state_path(path)) : lamina::Status(lamina::Done{});
+}
+
+/// Leaves a copy of the conversation, or goes on with one that was left.
+lamina::Status Commands::branch(const std::string& argument) {
+  if (branches_.empty()) branches_.push_back(chat_.conversation());
+  if (argument.empty()) {
+    branches_[branch_] = chat_.conversation();
+    branches_.push_back(chat_.conversation());
+    branch_ = branches_.size() - 1;
+  } else {
+    std::size_t number = 0;
+    if (!read_number(argument, std::size_t{1}, branches_.size(), number)) {
+      return Error{ErrorCode::bad_argument,    "/branch",
+                   "no such branch",           lamina::text("1 to %zu", branches_.size()),
+                   std::string_view(argument), "/branch alone begins another one"};
+    }
+    branches_[branch_] = chat_.conversation();
+    branch_ = number - 1;
+    chat_.load(branches_[branch_]);
+  }
+  note(common_, "branch %zu of %zu; /branch N goes to another", branch_ + 1, branches_.size());
   return lamina::Done{};
 }
 
@@ -87,8 +145,11 @@ constexpr std::string_view command_help =
     "/think       switch thinking on or off\n"
     "/reset       forget the conversation\n"
     "/undo        take the last turn back\n"
-    "/save FILE   write the conversation as JSON\n"
-    "/load FILE   go on with a conversation\n"
+    "/regen       answer the last message again\n"
+    "/edit TEXT   say the last message in other words\n"
+    "/branch      go on in a copy of the conversation; /branch N goes to number N\n"
+    "/save FILE   write the conversation as JSON; with --state what was read of it, too\n"
+    "/load FILE   go on with a conversation; with --state without reading it again\n"
     "/help        this list\n"
     "/quit        end; Ctrl-D does, too\n"
     "Ctrl-C stops an answer, not the chat. A line that begins with a space is said, slash or not.\n";
@@ -99,6 +160,10 @@ lamina::Result<bool> Commands::run(std::string_view line) {
   const std::size_t begin = std::min(line.find_first_not_of(' ', space), line.size());
   const std::string argument(line.substr(begin));
   if (name == "/quit" || name == "/exit") return false;
+  if (name == "/edit") {
+    return Error{ErrorCode::bad_argument,   name, "words are missing", "a message", "nothing",
+                 "/edit What did you mean?"};
+  }
   if (argument.empty() && (name == "/save" || name == "/load")) {
     return Error{ErrorCode::bad_argument, name,      "file is not named",
                  "the name of a file",    "nothing", "/save talk.json"};
@@ -118,11 +183,13 @@ lamina::Result<bool> Commands::run(std::string_view line) {
     chat_.set_thinking(thinking);
     note(common_, "thinking is %s", thinking ? "on" : "off");
   } else if (name == "/save") {
-    auto saved = save_transcript(chat_.conversation(), argument);
+    auto saved = save(argument);
     lost_output_ = lost_output_ || !saved;
     LAMINA_TRY(std::move(saved));
   } else if (name == "/load") {
     LAMINA_TRY(load(argument));
+  } else if (name == "/branch") {
+    LAMINA_TRY(branch(argument));
   } else if (name == "/image" || name == "/audio" || name == "/video") {
     if (argument.empty()) {
       return Error{ErrorCode::bad_argument, name,      "file is not named",
@@ -145,6 +212,16 @@ lamina::Result<bool> Commands::run(std::string_view line) {
   return true;
 }
 
+/// Whether a line asks for an answer, and with which words; nothing if it is a command that does something
+/// else.
+std::optional<std::pair<Ask, std::string_view>> asked_by(std::string_view line) {
+  if (line.front() != '/') return std::pair{Ask::words, line};
+  if (line == "/regen") return std::pair{Ask::again, std::string_view()};
+  constexpr std::string_view edit = "/edit ";
+  if (!line.starts_with(edit) || is_blank(line.substr(edit.size()))) return std::nullopt;
+  return std::pair{Ask::in_other_words, line.substr(line.find_first_not_of(' ', edit.size()))};
+}
+
 /// Reads the next line; false at the end of the input. Ctrl-C while waiting only drops the line.
 bool next_line(const CommonOptions& common, LineReader& lines, std::string& line) {
   const bool shows_prompt = stdin_is_terminal() && !common.json;
@@ -164,13 +241,14 @@ bool next_line(const CommonOptions& common, LineReader& lines, std::string& line
 
 int talk(lamina::Chat& chat, const ChatFlags& flags, Towers& towers, double load_seconds) {
   const bool json = flags.common.json;
-  Commands commands(chat, flags.common, towers);
+  Commands commands(chat, flags, towers);
   if (const auto status = commands.show(flags.media.sources); !status) return fail(status.error(), json);
   LineReader lines(stdin);
   std::string line;
   while (!output_failed() && next_line(flags.common, lines, line)) {
     if (is_blank(line)) continue;
-    if (line.front() == '/') {
+    const auto asked = asked_by(line);
+    if (!asked) {
       const auto goes_on = commands.run(line);
       if (!goes_on) {
         fail(goes_on.error(), json);
@@ -180,9 +258,14 @@ int talk(lamina::Chat& chat, const ChatFlags& flags, Towers& towers, double load
       continue;
     }
     AnswerView view(flags.common, chat.session().options().chunk);
-    std::vector<lamina::ContentPart> parts = commands.take_parts();
+    const auto [how, words] = *asked;
+    std::vector<lamina::ContentPart> parts;
+    if (how == Ask::words) parts = commands.take_parts();
     if (!parts.empty()) parts.push_back(lamina::text_part(line));
-    const auto answer = parts.empty() ? chat.say(line, view) : chat.say(std::move(parts), view);
+    const auto answer = how == Ask::again            ? chat.regenerate(view)
+                        : how == Ask::in_other_words ? chat.edit(words, view)
+                        : parts.empty()              ? chat.say(words, view)
+                                                     : chat.say(std::move(parts), view);
     view.finish();
     if (!answer) {
       fail(answer.error(), json);
@@ -203,7 +286,8 @@ int chat(const ChatFlags& flags) {
   if (!file) return fail(file.error(), json);
   if (!file->tokenizer) return fail(file->tokenizer.error(), json);
   const int largest = std::max(flags.media.image_tokens, lamina::default_image_budget);
-  auto engine = start(std::move(*file), flags.common, {.block = static_cast<std::uint32_t>(largest)});
+  auto engine =
+      start(std::move(*file), flags.common, {.block = static_cast<std::uint32_t>(largest), .branches = true});
   if (!engine) return fail(engine.error(), json);
   lamina::ChatOptions options;
   options.generation = generation_options(*engine->model, flags.common, flags.generation);
@@ -227,11 +311,15 @@ void add_chat(Program& program) {
   add_common_flags(*command, flags->common);
   add_generation_flags(*command, flags->generation);
   add_media_flags(*command, flags->media);
+  command->add_flag("--state", flags->state,
+                    "/save and /load keep what was read beside the conversation, in FILE.state");
   command->footer(
       "Commands: /image F, /audio F and /video F show something with the next message, /think switches "
-      "thinking, /reset forgets all, /undo takes the last turn back, /save F and "
-      "/load F keep\n"
-      "the conversation as JSON, /help lists them, /quit ends. Ctrl-C stops an answer, not the chat.\n\n" +
+      "thinking, /reset forgets all, /undo takes the last turn back, /regen answers again, "
+      "/edit TEXT says the last\n"
+      "message in other words, /branch goes on in a copy, /save F and /load F keep the conversation as JSON, "
+      "/help lists\n"
+      "them, /quit ends. Ctrl-C stops an answer, not the chat.\n\n" +
       std::string(demo_exercises));
   command->callback([&program, command, flags] {
     flags->media.put_in_order(*command);

@@ -9,8 +9,12 @@
 
 #include <CLI/CLI.hpp>
 
+#include <lamina/engine/check_options.hpp>
+#include <lamina/state/state_file.hpp>
+
 #include "commands.hpp"
 #include "interrupt.hpp"
+#include "logits.hpp"
 #include "machine.hpp"
 #include "media.hpp"
 #include "model.hpp"
@@ -35,13 +39,12 @@ struct LogitsFlags {
   std::string prompt;
   bool has_prompt = false;
   std::string out;
+  std::string save_state;
+  std::string load_state;
+  bool jsonl = false;
+  std::uint32_t parallel = 0;  ///< 0: not said
   std::uint32_t chunk = 0;
 };
-
-/// Rows whose logits are held at once unless `--chunk` says so: at most 256 MiB of them.
-std::uint32_t default_chunk(std::int32_t vocab) {
-  return static_cast<std::uint32_t>(std::clamp((std::int32_t{1} << 26) / vocab, 1, 512));
-}
 
 lamina::Result<lamina::EncodedPrompt> read_prompt(const LogitsFlags& flags, const OpenFile& file) {
   lamina::EncodedPrompt prompt;
@@ -71,10 +74,7 @@ lamina::Status write_rows(lamina::Session& session, const lamina::PromptTokens& 
     if (!rows) return rows.error();
     if (out != nullptr)
       LAMINA_TRY(out->write({reinterpret_cast<const char*>(rows->data()), rows->size_bytes()}));
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto row = rows->subspan(i * session.vocab(), session.vocab());
-      best.push_back(static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin()));
-    }
+    add_best(*rows, session.vocab(), best);
     bar.at(best.size());
   }
   return out != nullptr ? out->close() : lamina::Status(lamina::Done{});
@@ -82,6 +82,18 @@ lamina::Status write_rows(lamina::Session& session, const lamina::PromptTokens& 
 
 int logits(const LogitsFlags& flags) {
   const bool json = flags.common.json;
+  if (flags.jsonl) {
+    if (flags.has_prompt || !flags.tokens.empty() || !flags.save_state.empty() || !flags.load_state.empty()) {
+      return fail_usage("logits: --jsonl takes its tokens from standard input, and no states",
+                        "echo '{\"tokens\":[2,5,7]}' | lamina logits --jsonl", json);
+    }
+    catch_interrupts();
+    return logits_of_lines({flags.common, flags.out, flags.chunk, flags.parallel});
+  }
+  if (flags.parallel > 0) {
+    return fail_usage("logits: --parallel is for the lines of --jsonl",
+                      "echo '{\"tokens\":[2,5,7]}' | lamina logits --jsonl --parallel 8", json);
+  }
   if (flags.has_prompt == !flags.tokens.empty()) {
     return fail_usage("logits: either --tokens or --prompt is needed", "lamina logits --tokens 2,5,7", json);
   }
@@ -102,12 +114,22 @@ int logits(const LogitsFlags& flags) {
   const std::uint32_t context = context_for(flags.common, model.max_context);
   if (const auto status = check_length(prompt->ids.size(), context, file->weights); !status)
     return fail(status.error(), json);
-  std::uint32_t chunk = flags.chunk > 0 ? flags.chunk : default_chunk(model.vocab);
+  std::uint32_t chunk = flags.chunk > 0 ? flags.chunk : default_logits_rows(model.vocab);
   chunk = static_cast<std::uint32_t>(std::min<std::size_t>(chunk, prompt->ids.size()));
   const std::uint32_t rows = std::max(chunk, largest_block(prompt->owners));
   auto engine = start(std::move(*file), flags.common, {.chunk = rows, .logits_rows = rows});
   if (!engine) return fail(engine.error(), json);
 
+  if (!flags.load_state.empty()) {
+    if (const auto loaded = load_state(*engine->session, flags.load_state); !loaded)
+      return fail(loaded.error(), json);
+    // Said before anything is computed, as without a state.
+    const std::size_t all = engine->session->position() + prompt->ids.size();
+    if (const auto status =
+            lamina::check_length(all, engine->session->context(), engine->model->max_context());
+        !status)
+      return fail(status.error(), json);
+  }
   std::optional<OutputFile> out;
   if (!flags.out.empty()) {
     auto made = OutputFile::create(flags.out);
@@ -120,6 +142,10 @@ int logits(const LogitsFlags& flags) {
                                      out ? &*out : nullptr, best);
       !status) {
     return fail(status.error(), json);
+  }
+  if (!flags.save_state.empty() && !interrupted()) {
+    if (const auto saved = save_state(*engine->session, flags.save_state); !saved)
+      return fail(saved.error(), json);
   }
   const std::size_t vocab = engine->session->vocab();
   if (!out || json) {
@@ -144,6 +170,13 @@ void add_logits(Program& program) {
   command->add_option("--out", flags->out, "Write float32, little-endian, [tokens, vocabulary] to this file");
   add_number(*command, "--chunk", flags->chunk, 1U, 8192U,
              "Feed the prompt in chunks of this many tokens (at most 8192)");
+  command->add_option("--save-state", flags->save_state,
+                      "Keep what was read in this file, to go on from there");
+  command->add_option("--load-state", flags->load_state, "Go on from a file that --save-state wrote");
+  command->add_flag("--jsonl", flags->jsonl,
+                    "Many prompts: reads {\"tokens\":[...]} per line; rows are in the order of the lines");
+  add_number(*command, "--parallel", flags->parallel, 1U, 1024U,
+             "With --jsonl: feed up to this many of them together (default 1)");
   command->callback([&program, command, flags] {
     flags->media.put_in_order(*command);
     program.action = [flags] { return logits(*flags); };

@@ -105,9 +105,18 @@ Result<std::size_t> pack(const lamina::ModelEntry& entry, lamina::WeightFile& fi
   return std::size_t{0};
 }
 
+/// Bytes that the session takes, or the engine and its sequences.
+std::uint64_t planned_bytes(const lamina::ModelEntry& entry, const lamina::SessionOptions& options,
+                            std::uint32_t sequences) {
+  if (sequences == 0) return lamina::Session::bytes(entry, options);
+  const std::uint64_t each = lamina::Engine::sequence_bytes(entry, options.engine(), options.sequence());
+  return entry.model_bytes() + lamina::Engine::bytes(entry, options.engine()) + sequences * each;
+}
+
 /// Control groups end a process that takes more memory than they grant: say so before.
-lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::SessionOptions& options) {
-  const std::uint64_t needed = lamina::Session::bytes(entry, options);
+lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::SessionOptions& options,
+                           std::uint32_t sequences) {
+  const std::uint64_t needed = planned_bytes(entry, options, sequences);
   const std::uint64_t granted = grantable_memory_bytes();
   if (needed <= granted) return lamina::Done{};
   return Error{ErrorCode::out_of_memory,
@@ -143,13 +152,21 @@ lamina::PackProgress show_packing(ProgressBar& bar) noexcept {
 
 namespace {
 
-/// Binds the weights and makes the session. Errors: as `Model::create` and `Session::create`.
+/// Binds the weights and makes the session or the engine. Errors: as `Model::create`, `Session::create` and
+/// `Engine::create`.
 lamina::Status bind(Engine& engine, const lamina::ModelEntry& entry, OpenFile file,
-                    const lamina::SessionOptions& options) {
+                    const lamina::SessionOptions& options, bool many) {
   std::optional<lamina::Tokenizer> tokenizer;
   if (file.tokenizer) tokenizer.emplace(std::move(*file.tokenizer));
   auto model = lamina::Model::create(entry, std::move(file.weights), std::move(tokenizer));
   if (!model) return model.error();
+  if (many) {
+    auto made = lamina::Engine::create(*model, options.engine());
+    if (!made) return made.error();
+    engine.model.emplace(std::move(*model));
+    engine.engine.emplace(std::move(*made));
+    return lamina::Done{};
+  }
   auto session = lamina::Session::create(*model, options);
   if (!session) return session.error();
   engine.model.emplace(std::move(*model));
@@ -170,16 +187,26 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   if (!pool) return pool.error();
   engine.pool = std::move(*pool);
   options.executor = engine.pool.get();
-  LAMINA_TRY(check_grant(**entry, options));
+  const bool many = needs.sequences > 0;
+  if (many) {
+    const std::uint64_t pages = std::uint64_t{lamina::kv_blocks(options.context)} * needs.sequences;
+    options.cache_tokens = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(pages * lamina::kv_block, UINT32_MAX / lamina::kv_block * lamina::kv_block));
+  }
+  if (needs.branches) {
+    options.cache_tokens = options.context < UINT32_MAX / 2 ? 2 * options.context : 0;
+    if (!check_grant(**entry, options, 0)) options.cache_tokens = 0;
+  }
+  LAMINA_TRY(check_grant(**entry, options, needs.sequences));
   const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
   show_reading(**entry, file.weights, *packed, common);
-  auto bound = bind(engine, **entry, std::move(file), options);
+  auto bound = bind(engine, **entry, std::move(file), options, many);
   if (!bound && *packed > 0 && bound.error().code == ErrorCode::out_of_memory) {
     note_less(common, unpacked_note, format_bytes(static_cast<double>(*packed)).c_str());
     auto unpacked = open_file(common.model);
     if (!unpacked) return unpacked.error();
-    bound = bind(engine, **entry, std::move(*unpacked), options);
+    bound = bind(engine, **entry, std::move(*unpacked), options, many);
   }
   if (!bound) return bound.error();
   engine.load_seconds = watch.seconds();

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include <lamina/core/error.hpp>
+#include <lamina/engine/engine.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/packing/pack_weights.hpp>
 #include <lamina/engine/model.hpp>
@@ -49,7 +50,8 @@ struct OpenFile {
 struct Engine {
   std::unique_ptr<lamina::ThreadPool> pool;
   std::optional<lamina::Model> model;
-  std::optional<lamina::Session> session;
+  std::optional<lamina::Session> session;  ///< of one sequence, or
+  std::optional<lamina::Engine> engine;    ///< for many
   double load_seconds = 0;
 };
 
@@ -59,7 +61,9 @@ struct SessionNeeds {
   std::uint32_t chunk = 0;
   std::uint32_t logits_rows = 0;
   std::uint32_t block =
-      0;  ///< tokens of the largest picture: a pass holds them all where they see each other
+      0;                  ///< tokens of the largest picture: a pass holds them all where they see each other
+  bool branches = false;  ///< room in pages for what went another way, where there is memory for it
+  std::uint32_t sequences = 0;  ///< of `context` tokens each, in one engine; 0: one, in a session
 };
 
 /// The session options that the flags ask for, on a model like `description`.

@@ -118,6 +118,14 @@ lamina::Status OutputFile::write(std::string_view bytes) {
   return lamina::Done{};
 }
 
+bool OutputFile::has_places() const noexcept { return ::lseek(descriptor_, 0, SEEK_CUR) >= 0; }
+
+lamina::Status OutputFile::write_at(std::uint64_t offset, std::string_view bytes) {
+  if (::lseek(descriptor_, static_cast<::off_t>(offset), SEEK_SET) < 0)
+    return not_written(lamina::place(path_), errno);
+  return write(bytes);
+}
+
 lamina::Status OutputFile::close() {
   if (::close(std::exchange(descriptor_, -1)) != 0) return not_written(lamina::place(path_), errno);
   return lamina::Done{};

@@ -2,6 +2,7 @@
 // What the program writes: every byte delivered, or an error that is remembered and ends in exit code 1.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,10 @@ class OutputFile {
 
   /// Errors: io.
   [[nodiscard]] lamina::Status write(std::string_view bytes);
+  /// Writes where `offset` bytes lie before. Requires `has_places()`. Errors: io.
+  [[nodiscard]] lamina::Status write_at(std::uint64_t offset, std::string_view bytes);
+  /// Whether it can be written anywhere: a pipe cannot.
+  [[nodiscard]] bool has_places() const noexcept;
   /// The last chance of a file system to say that it has no room. Errors: io.
   [[nodiscard]] lamina::Status close();
 

@@ -16,6 +16,7 @@
 #include "commands.hpp"
 #include "machine.hpp"
 #include "model.hpp"
+#include "numbers.hpp"
 #include "output.hpp"
 #include "report.hpp"
 #include "terminal.hpp"
@@ -32,6 +33,7 @@ struct PlanFlags {
   std::string variant;
   std::string format;
   std::string budget;
+  std::uint32_t parallel = 1;
   bool as_header = false;
   bool check_weights = false;
 };
@@ -76,13 +78,14 @@ Json kinds_json(const lamina::ModelPlan& plan) {
 }
 
 Json plan_json(const Planner& planner, const lamina::SessionOptions& options, const std::string& name,
-               const std::optional<Budget>& budget) {
+               std::uint32_t parallel, const std::optional<Budget>& budget) {
   const auto plan = planner.plan(options);
-  const MemoryNeeds memory = planner.memory(options);
+  const MemoryNeeds memory = planner.memory(options, parallel);
   const int count = planner.description().layer_count;
   Json document{{"model", name},
                 {"formats", planner.formats()},
                 {"context", options.context},
+                {"sequences", parallel},
                 {"cache_format", std::string(lamina::name_of(options.cache))},
                 {"precision", std::string(lamina::name_of(options.precision))},
                 {"parameters", plan->weights.parameters},
@@ -133,9 +136,12 @@ void print_layers(const Json& document) {
 void print_plan(const Json& document) {
   const auto bytes = [&](const char* key) { return format_bytes(document[key].get<double>()); };
   const auto word = [&](const char* key) { return document[key].get<std::string>(); };
-  putf("%s, %s, %s cache of %s tokens, %.3g billion weights\n\n", word("model").c_str(),
+  putf("%s, %s, %s cache of %s tokens, %.3g billion weights\n", word("model").c_str(),
        word("formats").c_str(), word("cache_format").c_str(), document["context"].dump().c_str(),
        document["parameters"].get<double>() / 1e9);
+  if (document["sequences"] != 1)
+    putf("for %s sequences of so many tokens\n", document["sequences"].dump().c_str());
+  put("\n");
   putf("weights    %12s", bytes("weights_bytes").c_str());
   if (document["weights_on_disk_bytes"].get<double>() > 0) {
     putf("   of them %s read row by row from disk", bytes("weights_on_disk_bytes").c_str());
@@ -189,13 +195,15 @@ lamina::Status check_weights(const lamina::WeightFile& file, const CommonOptions
   return lamina::Done{};
 }
 
-Error over_budget(const Planner& planner, const lamina::SessionOptions& options, const Budget& budget) {
-  Error error{ErrorCode::out_of_memory,
-              "--budget",
-              "model does not fit",
-              lamina::FixedText<160>("at most " + format_bytes(static_cast<double>(budget.bytes))),
-              lamina::FixedText<160>(format_bytes(static_cast<double>(planner.memory(options).total()))),
-              ""};
+Error over_budget(const Planner& planner, const lamina::SessionOptions& options, std::uint32_t parallel,
+                  const Budget& budget) {
+  Error error{
+      ErrorCode::out_of_memory,
+      "--budget",
+      "model does not fit",
+      lamina::FixedText<160>("at most " + format_bytes(static_cast<double>(budget.bytes))),
+      lamina::FixedText<160>(format_bytes(static_cast<double>(planner.memory(options, parallel).total()))),
+      ""};
   error.hint =
       budget.context > 0
           ? lamina::text("a context of %u tokens would fit: -c %u", budget.context, budget.context).view()
@@ -221,10 +229,11 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
     const auto bytes = parse_bytes(flags.budget, "--budget");
     if (!bytes)
       return fail_usage(describe(bytes.error()).view(), "for example --budget 2GiB", flags.common.json);
-    budget = Budget{*bytes, static_cast<std::uint64_t>(planner.memory(options).total()) <= *bytes,
-                    planner.largest_context(options, *bytes)};
+    budget =
+        Budget{*bytes, static_cast<std::uint64_t>(planner.memory(options, flags.parallel).total()) <= *bytes,
+               planner.largest_context(options, *bytes, flags.parallel)};
   }
-  Json document = plan_json(planner, options, name, budget);
+  Json document = plan_json(planner, options, name, flags.parallel, budget);
   if (flags.check_weights)  // whoever gets here passed
     document["weights_check"] = {
         {"finite", true}, {"tensors", file->tensors.size()}, {"bytes", bytes_of(*file)}};
@@ -240,7 +249,7 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
   }
   if (!budget || budget->fits) return exit_done;
   // The document has said it already: only the lines for people are left.
-  return fail(over_budget(planner, options, *budget), false);
+  return fail(over_budget(planner, options, flags.parallel, *budget), false);
 }
 
 int plan(const PlanFlags& flags) {
@@ -304,6 +313,8 @@ void add_plan(Program& program) {
   command->add_option("--format", flags->format, "Encoding of the variant's matrices (default q4_0)");
   command->add_option("--budget", flags->budget,
                       "Memory to fit into, such as 2GiB; exit code 1 if it does not fit");
+  add_number(*command, "--parallel", flags->parallel, 1U, 1024U,
+             "Sequences of so many tokens each, in one engine (default 1)");
   command->add_flag("--as-header", flags->as_header,
                     "Print the C++ header of a variant with the file's structure");
   command->add_flag("--check-weights", flags->check_weights,

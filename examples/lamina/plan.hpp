@@ -13,7 +13,8 @@
 
 namespace program {
 
-/// Memory of one session, in bytes. Weights are mapped from the file; tables read row by row stay on disk.
+/// Memory of one session or of many sequences, in bytes. Weights are mapped from the file; tables read row by
+/// row stay on disk.
 struct MemoryNeeds {
   std::int64_t weights = 0;
   std::int64_t on_disk = 0;  ///< part of `weights` that is not held in memory
@@ -40,10 +41,12 @@ class Planner {
   [[nodiscard]] std::string formats() const;
 
   [[nodiscard]] std::unique_ptr<lamina::ModelPlan> plan(const lamina::SessionOptions& options) const;
-  [[nodiscard]] MemoryNeeds memory(const lamina::SessionOptions& options) const;
+  /// Of one session, or of an engine with `sequences` sequences.
+  [[nodiscard]] MemoryNeeds memory(const lamina::SessionOptions& options, std::uint32_t sequences = 1) const;
 
   /// Largest context whose total is within `budget`; 0 if none is.
-  [[nodiscard]] std::uint32_t largest_context(lamina::SessionOptions options, std::uint64_t budget) const;
+  [[nodiscard]] std::uint32_t largest_context(lamina::SessionOptions options, std::uint64_t budget,
+                                              std::uint32_t sequences = 1) const;
 
   [[nodiscard]] const lamina::ModelDescription& description() const noexcept { return *description_; }
   [[nodiscard]] const lamina::ModelEntry* entry() const noexcept { return entry_; }

@@ -58,20 +58,45 @@ std::int64_t Planner::row_table_bytes() const {
          description_->vocab;
 }
 
-MemoryNeeds Planner::memory(const lamina::SessionOptions& options) const {
+namespace {
+
+/// The plan of a session, for `sequences` of its sequences in one engine.
+lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::SessionOptions options,
+                                  std::uint32_t sequences) {
+  lamina::MemoryPlan plan = lamina::plan_memory(entry, options);
+  if (sequences == 1) return plan;
+  plan.cache *= sequences;
+  plan.ring_slack *= sequences;
+  plan.page_rounding *= sequences;
+  // Counted in whole pages, as `start` plans them.
+  lamina::EngineOptions engine = options.engine();
+  engine.cache_tokens = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+      std::uint64_t{lamina::kv_blocks(options.context)} * sequences * lamina::kv_block,
+      UINT32_MAX / lamina::kv_block * lamina::kv_block));
+  plan.total_bytes = entry.model_bytes() + lamina::Engine::bytes(entry, engine) +
+                     sequences * lamina::Engine::sequence_bytes(entry, engine, options.sequence());
+  plan.bookkeeping =
+      plan.total_bytes - plan.vectors - plan.cache - plan.ring_slack - plan.page_rounding - plan.scratch;
+  return plan;
+}
+
+}  // namespace
+
+MemoryNeeds Planner::memory(const lamina::SessionOptions& options, std::uint32_t sequences) const {
   const auto planned = plan(options);
-  MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes, -1, {}};
+  MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes * sequences, -1, {}};
   if (entry_ != nullptr) {
-    needs.session = lamina::plan_memory(*entry_, options);
+    needs.session = plan_sequences(*entry_, options, sequences);
     needs.workspace = static_cast<std::int64_t>(needs.session.total_bytes - needs.session.cache);
   }
   return needs;
 }
 
-std::uint32_t Planner::largest_context(lamina::SessionOptions options, std::uint64_t budget) const {
+std::uint32_t Planner::largest_context(lamina::SessionOptions options, std::uint64_t budget,
+                                       std::uint32_t sequences) const {
   const auto fits = [&](std::uint32_t context) {
     options.context = context;
-    return static_cast<std::uint64_t>(memory(options).total()) <= budget;
+    return static_cast<std::uint64_t>(memory(options, sequences).total()) <= budget;
   };
   std::uint32_t low = 0;
   auto high = static_cast<std::uint32_t>(description_->max_context);

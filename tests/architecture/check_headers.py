@@ -18,7 +18,7 @@ RANKS = {
     "formats": 1, "simd": 1, "tokenizer": 1, "sampling": 1,
     "blocks": 2, "schedule": 2, "rows": 2, "media": 2,
     "weights": 3, "linear": 3, "attention": 3, "variants": 3,
-    "packing": 4, "pass": 4,
+    "packing": 4, "pass": 4, "state": 4,
     "layers": 5, "engine": 5, "encoders": 5,
     "forward": 6, "towers": 6, "chat": 6, "multimodal": 6,
     "json": 7, "dispatch": 7, "testing": 7, "interop": 7,

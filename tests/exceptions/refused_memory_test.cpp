@@ -19,11 +19,14 @@
 #include <lamina/huggingface/directories.hpp>
 #include <lamina/json/conversation.hpp>
 #include <lamina/session.hpp>
+#include <lamina/state/prefix_store.hpp>
+#include <lamina/state/state_file.hpp>
 
 #include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden.hpp"
 #include "support/refusing_memory.hpp"
+#include "support/temporary_directory.hpp"
 
 /// All models compiled into this program (generated).
 std::span<const lamina::ModelEntry* const> lamina_registry();
@@ -168,6 +171,38 @@ TEST_CASE("a turn that fails leaves the conversation as it was, and the next one
         }) > 20);
   CHECK(answer == "cba");
   CHECK(must(chat.say("Reverse lamina.")).text == "animal");
+}
+
+TEST_CASE("keeping, going back, saving and loading: refused memory changes nothing") {
+  const Model model = demo();
+  auto engine = must(lamina::Engine::create(model, {.rows = 80, .cache_tokens = 1024}));
+  auto sequence = must(engine.sequence({.context = 200}));
+  const std::vector<lamina::TokenId> tokens(75, 9);
+  const lamina::Feed feed[] = {{&sequence, tokens, lamina::Want::none}};
+  must(engine.run(feed));
+  CHECK(refuse_each([&] { return status_of(sequence.snapshot()); }) == 2);
+  const auto snapshot = must(sequence.snapshot());
+  CHECK(refuse_each([&] { return status_of(engine.branch(snapshot, {.context = 200})); }) > 0);
+
+  const TemporaryDirectory folder;
+  const std::string path = folder.path("a name that is long enough to lie on the heap.state");
+  CHECK(refuse_each([&] { return lamina::save_state(sequence, path); }) > 3);
+  auto other = must(engine.sequence({.context = 200}));
+  const lamina::Feed few[] = {{&other, std::span(tokens).first(3), lamina::Want::none}};
+  must(engine.run(few));
+  CHECK(refuse_each([&] { return lamina::load_state(other, path); },
+                    [&] { REQUIRE((other.position() == 3 || other.position() == 75)); }) > 3);
+  CHECK(other.position() == 75);
+
+  lamina::PrefixStore store(std::size_t{1} << 20, model.entry().page_bytes(lamina::CacheFormat::bf16));
+  must(sequence.rewind(70));
+  const auto shorter = must(sequence.snapshot());
+  CHECK(refuse_each([&] { return store.put(snapshot); }, [&] { REQUIRE(store.count() == 0); }) > 2);
+  CHECK(store.count() == 1);
+  CHECK(refuse_each([&] { return store.put(shorter); }, [&] { REQUIRE(store.count() == 1); }) > 2);
+  CHECK(store.find(tokens).snapshot->position() == 75);
+  CHECK(store.evict());
+  CHECK(store.find(tokens).snapshot->position() == 70);
 }
 
 TEST_CASE("tables whose size a file states are asked for before a container could only throw") {

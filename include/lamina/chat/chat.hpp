@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -24,6 +25,8 @@
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/options.hpp>
 #include <lamina/engine/session.hpp>
+#include <lamina/state/prefix_store.hpp>
+#include <lamina/state/state_file.hpp>
 
 namespace lamina {
 
@@ -38,12 +41,17 @@ struct ChatOptions {
   std::string system{};        ///< instruction for the whole conversation; empty: none
   bool thinking = false;       ///< let the model think before it answers
   std::vector<Value> tools{};  ///< functions that it may call
+  /// Bytes of snapshots at turn ends, from which an answer is drawn again, a question put in other words, a
+  /// turn taken back or another branch gone on with, all without reading anything twice. 0: none.
+  std::size_t snapshot_bytes = std::size_t{512} << 20;
+  std::uint32_t cache_tokens = 0;  ///< as of `SessionOptions`
 };
 
 /// A conversation: what was said, a session that has read it, and a sampler.
 ///
-/// What was read before is not read again as long as the prompt only grows. A turn that fails leaves the
-/// conversation as it was.
+/// What was read before is not read again: where the prompt does not go on from what the session has read,
+/// the session goes back, or on from a snapshot of a turn's end. A turn that fails leaves the conversation as
+/// it was.
 /// Threads   one at a time, but `stop`: any
 class Chat {
   struct NoEvents {
@@ -101,6 +109,29 @@ class Chat {
     });
   }
 
+  /// Draws another answer to the last message of the user; the old one is taken back when that worked.
+  ///
+  /// Errors   as `say`; bad_argument (there is none)
+  template <class OnEvent = NoEvents>
+  requires std::is_invocable_v<OnEvent&, const ResponseEvent&>
+  [[nodiscard]] Result<Answer> regenerate(OnEvent&& on_event = {}) {
+    return ask_again("regenerate", nullptr, on_event);
+  }
+  [[nodiscard]] Result<Answer> regenerate(AnswerObserver& observer) {
+    return ask_again("regenerate", nullptr, observer);
+  }
+  /// Says the last message of the user in other words; the old turn is taken back when that worked.
+  ///
+  /// Errors   as `regenerate`
+  template <class OnEvent = NoEvents>
+  requires std::is_invocable_v<OnEvent&, const ResponseEvent&>
+  [[nodiscard]] Result<Answer> edit(std::string_view words, OnEvent&& on_event = {}) {
+    return ask_again("edit", &words, on_event);
+  }
+  [[nodiscard]] Result<Answer> edit(std::string_view words, AnswerObserver& observer) {
+    return ask_again("edit", &words, observer);
+  }
+
   /// Ends the answer that comes now, if one does, after its current token.
   void stop() noexcept { stopped_->store(true, std::memory_order_relaxed); }
 
@@ -109,11 +140,23 @@ class Chat {
   void reset();
   /// Takes the last turn of the user and what followed back. Errors: bad_argument (there is none).
   [[nodiscard]] Status undo();
-  /// Goes on with another conversation.
+  /// Goes on with another conversation; with an earlier one, or a branch of it, from what was read of it.
   void load(Conversation conversation) {
     conversation_ = std::move(conversation);
     conversation_.add_generation_prompt = true;
   }
+  /// Saves what the session has read, beside the conversation. Errors: as `lamina::save_state`
+  [[nodiscard]] Status save_state(const std::string& path) const {
+    return lamina::save_state(session_, path);
+  }
+  /// Takes over what another session had read of this conversation. It is compared with the next prompt, as
+  /// everything that was read: what is not its beginning is read again.
+  ///
+  /// Returns  how many tokens of the state are the beginning of the conversation as it is now
+  /// Errors   as `lamina::load_state`: nothing is changed then; as `say`, where the conversation cannot be
+  ///          rendered
+  [[nodiscard]] Result<std::uint32_t> load_state(const std::string& path);
+
   void set_thinking(bool thinking) noexcept { conversation_.enable_thinking = thinking; }
 
   [[nodiscard]] const Conversation& conversation() const noexcept { return conversation_; }
@@ -121,12 +164,58 @@ class Chat {
 
  private:
   Chat(const Model& model, Session session, Generator generator, std::string system,
-       std::unique_ptr<std::atomic<bool>> stopped)
+       std::unique_ptr<std::atomic<bool>> stopped, std::unique_ptr<PrefixStore> store)
       : model_(model),
         session_(std::move(session)),
         generator_(std::move(generator)),
         system_(std::move(system)),
-        stopped_(std::move(stopped)) {}
+        stopped_(std::move(stopped)),
+        store_(std::move(store)) {}
+
+  /// Keeps a snapshot when the prompt is read: where the same question is answered again.
+  class Keeper final : public AnswerObserver {
+   public:
+    Keeper(Chat& chat, AnswerObserver& observer) : chat_(chat), observer_(observer) {}
+    void take(const ResponseEvent& event) override { observer_.take(event); }
+    void prompt_read(std::size_t done, std::size_t total) override {
+      observer_.prompt_read(done, total);
+      if (done == total) chat_.keep();
+    }
+    bool goes_on() override { return observer_.goes_on(); }
+
+   private:
+    Chat& chat_;
+    AnswerObserver& observer_;
+  };
+
+  /// Keeps what the session has read, if there is memory for it.
+  void keep() {
+    if (session_.snapshot_bytes() > store_->budget()) return;
+    if (const auto snapshot = session_.snapshot()) static_cast<void>(store_->put(*snapshot));
+  }
+  /// Brings the session as far into the prompt as it was read before; one token is left, for its logits.
+  void seek(std::span<const TokenId> prompt) noexcept;
+
+  /// Asks as the last message of the user did, or in other `words`.
+  template <class OnEvent>
+  [[nodiscard]] Result<Answer> ask_again(const char* where, const std::string_view* words,
+                                         OnEvent& on_event) {
+    const std::size_t count = messages_before_answer();
+    if (count == 0) return Error{ErrorCode::bad_argument, where, "there is no turn of the user", "", "", ""};
+    return guard_memory("chat", [&] {
+      Conversation asked = conversation_;
+      asked.messages.erase(asked.messages.begin() + static_cast<std::ptrdiff_t>(count), asked.messages.end());
+      if (words != nullptr) asked.messages.back().content = *words;
+      return ask(std::move(asked), on_event);
+    });
+  }
+  /// Messages up to the last one of the user, with it; 0 if there is none.
+  [[nodiscard]] std::size_t messages_before_answer() const noexcept {
+    const std::vector<Message>& messages = conversation_.messages;
+    const auto last =
+        std::find_if(messages.rbegin(), messages.rend(), [](const Message& m) { return m.role == "user"; });
+    return static_cast<std::size_t>(messages.rend() - last);
+  }
 
   template <class OnEvent>
   [[nodiscard]] Result<Answer> ask(Conversation asked, OnEvent& on_event) {
@@ -164,6 +253,7 @@ class Chat {
   Generator generator_;
   std::string system_;
   std::unique_ptr<std::atomic<bool>> stopped_;  ///< on the heap, so that a chat can be moved
+  std::unique_ptr<PrefixStore> store_;          ///< as well
   Conversation conversation_;
 };
 
@@ -176,6 +266,7 @@ inline Result<Chat> Chat::create(const Model& model, const ChatOptions& options)
   plan.precision = options.precision;
   plan.cache = options.cache;
   plan.executor = options.executor;
+  plan.cache_tokens = options.cache_tokens;
   auto session = Session::create(model, plan);
   if (!session) return session.error();
   return create(model, std::move(*session), options);
@@ -194,9 +285,11 @@ inline Result<Chat> Chat::create(const Model& model, Session session, const Chat
     auto generator = Generator::create(model, options.generation);
     if (!generator) return generator.error();
     std::unique_ptr<std::atomic<bool>> stopped(new (std::nothrow) std::atomic<bool>(false));
-    if (stopped == nullptr)
-      return Error{ErrorCode::out_of_memory, "chat", "the system refused memory", "", "", ""};
-    Chat chat(model, std::move(session), std::move(*generator), options.system, std::move(stopped));
+    std::unique_ptr<PrefixStore> store(new (std::nothrow) PrefixStore(
+        options.snapshot_bytes, model.entry().page_bytes(session.options().cache)));
+    if (stopped == nullptr || store == nullptr) return refused_memory("chat");
+    Chat chat(model, std::move(session), std::move(*generator), options.system, std::move(stopped),
+              std::move(store));
     chat.conversation_.tools = options.tools;
     chat.conversation_.enable_thinking = options.thinking;
     chat.reset();
@@ -214,13 +307,41 @@ inline void Chat::reset() {
 }
 
 inline Status Chat::undo() {
+  const std::size_t count = messages_before_answer();
+  if (count == 0) return Error{ErrorCode::bad_argument, "undo", "there is no turn to take back", "", "", ""};
   std::vector<Message>& messages = conversation_.messages;
-  const auto last =
-      std::find_if(messages.rbegin(), messages.rend(), [](const Message& m) { return m.role == "user"; });
-  if (last == messages.rend())
-    return Error{ErrorCode::bad_argument, "undo", "there is no turn to take back", "", "", ""};
-  messages.erase(last.base() - 1, messages.end());
+  messages.erase(messages.begin() + static_cast<std::ptrdiff_t>(count - 1), messages.end());
   return Done{};
+}
+
+inline void Chat::seek(std::span<const TokenId> prompt) noexcept {
+  const auto most = static_cast<std::uint32_t>(prompt.size() - 1);
+  const std::span<const TokenId> read = session_.tokens();
+  const auto same =
+      std::mismatch(read.begin(), read.end(), prompt.begin(), prompt.end()).first - read.begin();
+  const std::uint32_t here = session_.rewind_start(std::min(static_cast<std::uint32_t>(same), most));
+  bool restored = false;
+  if (const PrefixMatch kept = store_->find(prompt);
+      kept.snapshot && std::min(kept.snapshot->position(), most) > here) {
+    while (!(restored = static_cast<bool>(session_.restore(*kept.snapshot))) && store_->evict()) continue;
+    if (restored) static_cast<void>(session_.rewind(session_.rewind_start(most)));
+  }
+  if (!restored) static_cast<void>(session_.rewind(here));
+  // Pages that only other branches hold are for this one, if there are no others.
+  while (!session_.can_fill() && store_->evict()) continue;
+}
+
+inline Result<std::uint32_t> Chat::load_state(const std::string& path) {
+  return guard_memory("chat", [&]() -> Result<std::uint32_t> {
+    LAMINA_TRY(lamina::load_state(session_, path));
+    const auto prompt = render_chat(conversation_, model_.template_size());
+    if (!prompt) return prompt.error();
+    const auto encoded = encode_prompt(*prompt, *model_.tokenizer(), model_.hidden());
+    if (!encoded) return encoded.error();
+    const std::span<const TokenId> read = session_.tokens();
+    const auto same = std::mismatch(read.begin(), read.end(), encoded->ids.begin(), encoded->ids.end()).first;
+    return static_cast<std::uint32_t>(same - read.begin());
+  });
 }
 
 inline Result<Answer> Chat::ask(Conversation asked, AnswerObserver& observer) {
@@ -232,12 +353,15 @@ inline Result<Answer> Chat::ask(Conversation asked, AnswerObserver& observer) {
   if (!encoded) return encoded.error();
   const auto start = starts_in_thought(prompt->text()) ? ResponseStart::thought : ResponseStart::answer;
   // Thoughts leave the history and text may be cut into other tokens: then what the session has read is no
-  // beginning of the prompt, and it begins anew.
+  // beginning of the prompt, and it goes back to where it is.
+  if (!encoded->ids.empty()) seek(encoded->ids);
   const auto turns = std::count_if(conversation_.messages.begin(), conversation_.messages.end(),
                                    [](const Message& m) { return m.role == "user"; });
+  Keeper keeper(*this, observer);
   auto answer = generator_.answer(
-      session_, {encoded->tokens(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, observer);
+      session_, {encoded->tokens(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, keeper);
   if (!answer) return answer.error();
+  keep();
 
   Message reply;
   reply.role = "assistant";

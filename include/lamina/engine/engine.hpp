@@ -16,9 +16,11 @@
 #include <lamina/engine/check_options.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/options.hpp>
-#include <lamina/engine/page_pool.hpp>
 #include <lamina/engine/runner.hpp>
 #include <lamina/engine/sequence.hpp>
+#include <lamina/state/page_pool.hpp>
+#include <lamina/state/snapshot.hpp>
+#include <lamina/state/state_format.hpp>
 
 namespace lamina {
 
@@ -93,6 +95,21 @@ class Engine {
   [[nodiscard]] Result<Sequence> branch(const Sequence& from,
                                         std::span<std::byte> memory = {}) const noexcept;
 
+  /// Makes a sequence that goes on from a snapshot of one of this engine's sequences.
+  ///
+  /// Errors   as `sequence`, and `Sequence::restore`
+  [[nodiscard]] Result<Sequence> branch(const Snapshot& from, const SequenceOptions& options = {},
+                                        std::span<std::byte> memory = {}) const noexcept;
+
+  /// Bytes that a snapshot at `position` takes, without pages; exact.
+  [[nodiscard]] static constexpr std::size_t snapshot_bytes(const ModelEntry& entry, CacheFormat cache,
+                                                            std::uint32_t position) noexcept {
+    const std::size_t page_bytes = entry.page_bytes(cache);
+    const RingBytes rings = entry.ring_bytes({.cache = cache}, {.context = position});
+    return Snapshot::bytes(position, page_bytes > 0,
+                           rings.windows + page_bytes / kv_block * (position % kv_block));
+  }
+
   /// Bytes that a sequence takes; exact.
   [[nodiscard]] static constexpr std::size_t sequence_bytes(const ModelEntry& entry,
                                                             const EngineOptions& engine,
@@ -136,6 +153,7 @@ class Engine {
     RunnerFeed* feeds = nullptr;          ///< [rows]
     std::uint32_t* first_rows = nullptr;  ///< [rows + 1]
     PagePool pool;
+    StateKey key;
   };
 
   Engine(const Model& model, const EngineOptions& options) noexcept : model_(model), options_(options) {}
@@ -189,6 +207,7 @@ constexpr std::size_t Engine::sequence_bytes(const ModelEntry& entry, const Engi
                                              const SequenceOptions& sequence) noexcept {
   Arena arena = Arena::measuring();
   static_cast<void>(arena.take<TokenId>(sequence.context));
+  static_cast<void>(arena.take<std::uint64_t>(BlockMarks::words(sequence.context)));
   return arena.bytes_needed() + entry.cache_bytes(engine, sequence);
 }
 
@@ -209,6 +228,12 @@ inline Result<Engine> Engine::create(const Model& model, const EngineOptions& op
   auto runner = model.core().make_runner(options, arena);
   if (!runner) return runner.error();
   engine.state_->runner = *runner;
+  engine.state_->key = {.model = model.identity(),
+                        .name = model.entry().name,
+                        .cache = options.cache,
+                        .precision = options.precision,
+                        .rounds_embedding_scale = rounds_embedding_scale(options),
+                        .blocks = options.blocks};
   return engine;
 }
 
@@ -222,11 +247,13 @@ inline Result<Sequence> Engine::sequence(const SequenceOptions& options,
   sequence.block_ = std::move(*block);
   Arena arena(sequence.block_.bytes());
   sequence.tokens_ = arena.take<TokenId>(options.context);
+  sequence.marks_ = BlockMarks(arena.take<std::uint64_t>(BlockMarks::words(options.context)));
   auto cache = model_.core().make_cache(options_, options, arena);
   if (!cache) return cache.error();
   sequence.cache_ = *cache;
   sequence.runner_ = state_->runner;
   sequence.pool_ = &state_->pool;
+  sequence.key_ = &state_->key;
   sequence.home_ = block_;
   return sequence;
 }
@@ -235,8 +262,14 @@ inline Result<Sequence> Engine::branch(const Sequence& from, std::span<std::byte
   LAMINA_TRY(check_own("branch", &from));
   auto made = sequence({from.context()}, memory);
   if (!made) return made.error();
-  model_.core().copy_rings(*from.cache_, from.position_, options_.cache, *made->cache_);
   made->share(from);
+  return made;
+}
+
+inline Result<Sequence> Engine::branch(const Snapshot& from, const SequenceOptions& options,
+                                       std::span<std::byte> memory) const noexcept {
+  auto made = sequence(options, memory);
+  if (made) LAMINA_TRY(made->restore(from));
   return made;
 }
 
@@ -352,18 +385,19 @@ inline Result<PassResult> Engine::run(std::span<const Feed> feeds) noexcept {
 inline Status Engine::take_pages(std::span<const Feed> feeds) noexcept {
   std::size_t missing = 0;
   for (const Feed& feed : feeds) missing += feed.sequence->missing_pages(feed.tokens.size());
-  const std::uint32_t free = state_->pool.free_pages();
-  if (missing <= free) {
-    // Others only give pages back meanwhile: there is one pass at a time.
-    for (const Feed& feed : feeds) feed.sequence->take_pages(feed.tokens.size());
+  PagePool& pool = state_->pool;
+  if (pool.reserve(missing)) {
+    // Others may let go of pages meanwhile: what was shared need not be copied then.
+    for (const Feed& feed : feeds) missing -= feed.sequence->take_pages(feed.tokens.size());
+    pool.cancel(missing);
     return Done{};
   }
   return Error{ErrorCode::out_of_memory,
                "pages",
                "the sequences hold more tokens than the engine has pages for",
-               text("at most %u pages more, of %u positions", free, kv_block),
+               text("at most %u pages more, of %u positions", pool.free_pages(), kv_block),
                text("%zu", missing),
-               "reset or destroy a sequence, or raise EngineOptions::cache_tokens"};
+               "reset or destroy a sequence or a snapshot, or raise EngineOptions::cache_tokens"};
 }
 
 inline Result<PassResult> Engine::run_alone(std::span<const Feed> feeds) noexcept {
@@ -373,6 +407,7 @@ inline Result<PassResult> Engine::run_alone(std::span<const Feed> feeds) noexcep
   for (std::size_t i = 0; i < feeds.size(); ++i) {
     const Sequence& sequence = *feeds[i].sequence;
     const std::uint32_t wanted = wanted_rows(feeds[i]);
+    feeds[i].sequence->note_writes(feeds[i].tokens.size());
     state_->feeds[i] = {sequence.cache_, sequence.position_, feeds[i].tokens, wanted};
     state_->first_rows[i] = row;
     row += wanted;
@@ -380,7 +415,7 @@ inline Result<PassResult> Engine::run_alone(std::span<const Feed> feeds) noexcep
   state_->first_rows[feeds.size()] = row;
   const auto rows = state_->runner->run({state_->feeds, feeds.size()});
   if (!rows) return rows.error();
-  for (const Feed& feed : feeds) feed.sequence->append(feed.tokens.ids);
+  for (const Feed& feed : feeds) feed.sequence->append(feed.tokens, model_.entry().sees_blocks);
   PassResult result;
   result.rows_ = *rows;
   result.first_rows_ = {state_->first_rows, feeds.size() + 1};

@@ -17,10 +17,11 @@ struct MemoryPlan {
   std::size_t vectors = 0;     ///< norms and other vectors, widened; rotation frequencies
   std::size_t cache = 0;       ///< keys and values that the context holds: windows, and all tokens elsewhere
   std::size_t ring_slack = 0;  ///< rows of a pass beside the windows, rounded up to blocks of positions
-  std::size_t page_rounding = 0;  ///< the last page, as far as the context does not fill it
-  std::size_t scratch = 0;        ///< rows of a pass on their way through the layers
-  std::size_t bookkeeping = 0;    ///< tokens, tables of pages, states, alignment
-  std::size_t total_bytes = 0;    ///< the sum: `Session::bytes`
+  /// The last page, as far as the context does not fill it; pages beside those of one context.
+  std::size_t page_rounding = 0;
+  std::size_t scratch = 0;      ///< rows of a pass on their way through the layers
+  std::size_t bookkeeping = 0;  ///< tokens, tables of pages, states, alignment
+  std::size_t total_bytes = 0;  ///< the sum: `Session::bytes`
 };
 
 /// Plans a session; its parts are counted by the code that takes them.
@@ -33,7 +34,7 @@ struct MemoryPlan {
   plan.vectors = entry.model_bytes();
   plan.cache = whole_rows + rings.windows;
   plan.ring_slack = rings.rings - rings.windows;
-  plan.page_rounding = kv_blocks(options.context) * page_bytes - whole_rows;
+  plan.page_rounding = kv_blocks(options.engine().cache_tokens) * page_bytes - whole_rows;
   plan.scratch = entry.runner_bytes(options.engine());
   plan.total_bytes = Session::bytes(entry, options);
   plan.bookkeeping =

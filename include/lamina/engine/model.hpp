@@ -15,6 +15,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/engine/open_options.hpp>
+#include <lamina/state/model_identity.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 #include <lamina/weights/weight_file.hpp>
 
@@ -80,6 +81,9 @@ class Model {
   /// Bytes of memory it owns besides what the file maps: vectors, frequencies.
   [[nodiscard]] std::size_t memory_bytes() const noexcept { return entry_->model_bytes(); }
 
+  /// Tells it from other models, to whom its saved states are of no use.
+  [[nodiscard]] const ModelIdentity& identity() const noexcept { return identity_; }
+
   /// Null if the file has none, or was opened without.
   [[nodiscard]] const Tokenizer* tokenizer() const noexcept { return tokenizer_; }
   /// The chat template that the model goes with.
@@ -120,6 +124,7 @@ class Model {
     const auto core = entry_->bind(*file_, arena);
     if (!core) return core.error();
     core_ = *core;
+    identity_ = identity_of(*file_);
     vocab_ = static_cast<std::uint32_t>(file_->description.vocab);
     hidden_ = static_cast<std::uint32_t>(file_->description.hidden);
     max_context_ = static_cast<std::uint32_t>(file_->description.max_context);
@@ -131,6 +136,7 @@ class Model {
   const WeightFile* file_ = nullptr;
   const ModelCore* core_ = nullptr;
   const Tokenizer* tokenizer_ = nullptr;
+  ModelIdentity identity_;
   std::uint32_t vocab_ = 0;
   std::uint32_t hidden_ = 0;
   std::uint32_t max_context_ = 0;

@@ -28,6 +28,12 @@ struct EngineOptions {
   static constexpr std::uint32_t most_rows = 8192;
 };
 
+/// Whether the factor of token embeddings is rounded to bf16.
+[[nodiscard]] constexpr bool rounds_embedding_scale(const EngineOptions& options) noexcept {
+  return options.embedding_scale == EmbeddingScale::bf16 ||
+         (options.embedding_scale == EmbeddingScale::automatic && options.precision == Precision::fast);
+}
+
 /// How one sequence is planned.
 struct SequenceOptions {
   std::uint32_t context = 8192;  ///< tokens it can hold
@@ -44,10 +50,13 @@ struct SessionOptions {
   Executor* executor = nullptr;      ///< null: the calling thread does everything
   PassObserver* observer = nullptr;  ///< shown inner values, if given
   BlockMask blocks = BlockMask::local_layers;
+  /// Tokens in pages of the sequence and of all snapshots that have gone another way; 0: `context`.
+  std::uint32_t cache_tokens = 0;
 
   [[nodiscard]] constexpr EngineOptions engine() const noexcept {
-    return {chunk, logits_rows,     context,  context,  precision,
-            cache, embedding_scale, executor, observer, blocks};
+    return {chunk,     logits_rows, context,         cache_tokens > 0 ? cache_tokens : context,
+            precision, cache,       embedding_scale, executor,
+            observer,  blocks};
   }
   [[nodiscard]] constexpr SequenceOptions sequence() const noexcept { return {context}; }
 };

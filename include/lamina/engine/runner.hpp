@@ -12,19 +12,9 @@
 #include <lamina/engine/options.hpp>
 #include <lamina/pass/soft_rows.hpp>
 #include <lamina/schedule/description.hpp>
+#include <lamina/state/sequence_cache.hpp>
 
 namespace lamina {
-
-/// Keys and values of one sequence. Made by the core whose model it belongs to; opaque outside it, but for
-/// the pages that somebody must provide.
-class SequenceCache {
- public:
-  /// Pages of `kv_block` positions, first to last, null where there is none yet; room for the whole context.
-  std::span<std::byte*> pages;
-
- protected:
-  ~SequenceCache() = default;
-};
 
 /// Bytes of the caches of layers with a window.
 struct RingBytes {
@@ -79,10 +69,6 @@ class ModelCore {
   [[nodiscard]] virtual Result<SequenceCache*> make_cache(const EngineOptions& engine,
                                                           const SequenceOptions& sequence,
                                                           Arena& arena) const noexcept = 0;
-  /// Copies what layers with a window keep of the first `position` tokens from one cache to another of the
-  /// same plan and format.
-  virtual void copy_rings(const SequenceCache& from, std::uint32_t position, CacheFormat format,
-                          SequenceCache& to) const noexcept = 0;
 
  protected:
   ~ModelCore() = default;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include <lamina/core/block.hpp>
@@ -16,6 +17,7 @@
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/engine/options.hpp>
 #include <lamina/engine/sequence.hpp>
+#include <lamina/state/snapshot.hpp>
 #include <lamina/weights/weight_file.hpp>
 
 namespace lamina {
@@ -103,6 +105,28 @@ class Session {
     logits_ = {};
   }
 
+  // As of `Sequence`; `logits()` is empty after each that changes what was read.
+  [[nodiscard]] Result<Snapshot> snapshot(std::span<std::byte> memory = {}) const noexcept {
+    return sequence_.snapshot(memory);
+  }
+  [[nodiscard]] Status restore(const Snapshot& snapshot) noexcept {
+    return changed(sequence_.restore(snapshot));
+  }
+  [[nodiscard]] Status rewind(std::uint32_t position) noexcept { return changed(sequence_.rewind(position)); }
+  [[nodiscard]] std::uint32_t rewind_start(std::uint32_t position) const noexcept {
+    return sequence_.rewind_start(position);
+  }
+  [[nodiscard]] std::size_t snapshot_bytes() const noexcept { return sequence_.snapshot_bytes(); }
+  [[nodiscard]] bool can_fill() const noexcept { return sequence_.can_fill(); }
+  template <class Sink>
+  [[nodiscard]] Status save(Sink&& sink) const {
+    return sequence_.save(sink);
+  }
+  template <class Source>
+  [[nodiscard]] Status load(Source&& source, std::string_view where = "state") {
+    return changed(sequence_.load(source, where));
+  }
+
   [[nodiscard]] std::span<const TokenId> tokens() const noexcept {
     return sequence_.tokens();
   }  ///< fed so far
@@ -130,6 +154,10 @@ class Session {
   [[nodiscard]] static Result<Session> create_in(Block block, std::span<std::byte> memory, const Model& model,
                                                  const SessionOptions& options) noexcept;
   [[nodiscard]] Result<std::span<const float>> feed(const PromptTokens& tokens, Want want) noexcept;
+  [[nodiscard]] Status changed(Status status) noexcept {
+    if (status) logits_ = {};
+    return status;
+  }
 
   SessionOptions options_;
   Block block_;  ///< of the engine and the sequence, and of a model that is this session's alone

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include <lamina/core/arena.hpp>
 #include <lamina/layers/attention_kind.hpp>
@@ -40,7 +39,9 @@ class CacheOf final : public SequenceCache {
   constexpr void take(const EngineOptions& engine, const SequenceOptions& sequence,
                       const ModelWeights<V>* weights, Arena& arena) noexcept {
     pages = arena.take<std::byte*>(page_bytes(engine.cache) > 0 ? kv_blocks(sequence.context) : 0);
+    owners = arena.take<OwnedRows>(owner_count());
     std::size_t offset = 0;
+    std::size_t owned = 0;
     for (std::uint32_t i = 0; i < layers.size(); ++i) {
       const auto owner = static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(i)));
       layers[i] = owner < i ? layers[owner] : with_kind_of<V>(i, [&]<std::size_t K>() {
@@ -63,9 +64,19 @@ class CacheOf final : public SequenceCache {
         if (weights != nullptr) {
           rows.key_norm = key_norm_for_readers<Attention>(weights->template layer<K>(i).attention);
         }
+        if (!owners.empty() && owner == i) {
+          owners[owned++] = {rows, static_cast<std::uint32_t>(Attention::shape.window)};
+        }
         return rows;
       });
     }
+  }
+
+  /// Layers that own keys and values.
+  [[nodiscard]] static constexpr std::size_t owner_count() noexcept {
+    std::size_t count = 0;
+    for (int i = 0; i < layer_count<V>; ++i) count += kv_owner<V>(i) == i ? 1 : 0;
+    return count;
   }
 
   /// Checks that every layer reads what lies in its cache. Errors: as `check_cache_view`
@@ -80,27 +91,6 @@ class CacheOf final : public SequenceCache {
       if (!fits) return error;
     }
     return Done{};
-  }
-
-  /// Copies the blocks of the rings that hold some of the first `position` tokens of `other`, a cache of the
-  /// same plan.
-  void copy_rings(const CacheOf& other, std::uint32_t position, CacheFormat format) noexcept {
-    for (std::uint32_t i = 0; i < layers.size(); ++i) {
-      if (static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(i))) != i) continue;
-      with_kind_of<V>(i, [&]<std::size_t K>() {
-        using Attention = typename KindAt<kinds_of<V>, K>::attention;
-        if constexpr (Attention::shape.window > 0) {
-          with_cache_format(format, [&](auto chosen) {
-            constexpr std::size_t bytes = kv_block_bytes<LayoutOf<Attention, chosen()>>(
-                static_cast<std::uint32_t>(Attention::shape.kv_heads));
-            const std::uint32_t used = std::min(layers[i].block_count, kv_blocks(position));
-            for (std::uint32_t block = 0; block < used; ++block) {
-              std::memcpy(layers[i].blocks[block], other.layers[i].blocks[block], bytes);
-            }
-          });
-        }
-      });
-    }
   }
 
   /// Bytes of the rings, and of what they are there for.

@@ -45,11 +45,6 @@ class ModelCoreOf final : public ModelCore {
     return static_cast<SequenceCache*>(cache);
   }
 
-  void copy_rings(const SequenceCache& from, std::uint32_t position, CacheFormat format,
-                  SequenceCache& to) const noexcept override {
-    static_cast<CacheOf<V>&>(to).copy_rings(static_cast<const CacheOf<V>&>(from), position, format);
-  }
-
   /// Checks what rows see in every kind of attention.
   template <class... Kinds>
   static Status check_views(TypeList<Kinds...>, std::uint32_t context) noexcept {

@@ -53,9 +53,7 @@ class ModelRunner final : public Runner {
     rotary_.take_angles(options.rows, arena);
     work_ = take_workspace<V>(options, arena);
     const float root = std::sqrt(static_cast<float>(V::dims.hidden));
-    const bool round =
-        options.embedding_scale == EmbeddingScale::bf16 ||
-        (options.embedding_scale == EmbeddingScale::automatic && options.precision == Precision::fast);
+    const bool round = rounds_embedding_scale(options);
     embedding_scale_ = round ? bfloat_to_float(float_to_bfloat(root)) : root;
   }
 

@@ -347,4 +347,55 @@ TEST_CASE("small heads and own kinds give the same bits for every chunk and ever
   check_chunks<Blocks>("blocks, shared");
 }
 
+// --- What is kept and saved ---
+
+std::vector<std::byte> saved(const Session& session) {
+  std::vector<std::byte> bytes;
+  REQUIRE(static_cast<bool>(session.save([&bytes](std::span<const std::byte> piece) -> Status {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+    return Done{};
+  })));
+  return bytes;
+}
+
+TEST_CASE(
+    "states of rows that end in padding hold zeros there, whatever memory held, and go on with the same "
+    "bits") {
+  const WeightFile file = testing::random_weights<Small>(Format::f32, 1);
+  const std::vector<TokenId> tokens = some_tokens(90);
+  for (const CacheFormat cache : {CacheFormat::bf16, CacheFormat::int8, CacheFormat::f32}) {
+    SessionOptions options = small_options();
+    options.cache = cache;
+    std::vector<std::vector<std::byte>> states;
+    for (const int fill : {0x00, 0xFF, 0x5A}) {
+      std::vector<std::byte> memory(Session::bytes(entry_of<Small>(), options), static_cast<std::byte>(fill));
+      auto session = Session::create(entry_of<Small>(), file, options, memory);
+      REQUIRE(static_cast<bool>(session));
+      REQUIRE(static_cast<bool>(session->prompt(std::span(tokens).first(75))));
+      states.push_back(saved(*session));
+      // A snapshot has its own memory, too: nothing of it may be read that was not copied.
+      std::vector<std::byte> room(session->snapshot_bytes(), static_cast<std::byte>(0xFF));
+      auto snapshot = session->snapshot(room);
+      REQUIRE(static_cast<bool>(snapshot));
+      REQUIRE(static_cast<bool>(session->prompt(std::span(tokens).subspan(75))));
+      const std::vector<float> expected = copy_of(session->logits());
+      REQUIRE(static_cast<bool>(session->restore(*snapshot)));
+      CHECK(session->logits().empty());
+      REQUIRE(static_cast<bool>(session->prompt(std::span(tokens).subspan(75))));
+      CHECK(copy_of(session->logits()) == expected);
+      REQUIRE(static_cast<bool>(session->load(std::span<const std::byte>(states[0]))));
+      CHECK(saved(*session) == states[0]);
+      REQUIRE(static_cast<bool>(session->prompt(std::span(tokens).subspan(75))));
+      CHECK(copy_of(session->logits()) == expected);
+      // All pages of this session are its own: the state took their place.
+      REQUIRE(static_cast<bool>(session->load(std::span<const std::byte>(states[0]))));
+      REQUIRE(static_cast<bool>(session->rewind(74)));
+      REQUIRE(static_cast<bool>(session->prompt(std::span(tokens).subspan(74))));
+      CHECK(copy_of(session->logits()) == expected);
+    }
+    CHECK(states[1] == states[0]);
+    CHECK(states[2] == states[0]);
+  }
+}
+
 }  // namespace

@@ -15,7 +15,7 @@ namespace lamina {
 /// A fixed number of pages of one size, each with a count of its users. A page holds `kv_block` positions of
 /// all layers that keep the whole context. Pages are not touched before they are taken.
 ///
-/// Threads   safe: sequences may come and go beside a pass
+/// Threads   safe: sequences and snapshots may come and go beside a pass
 class PagePool {
  public:
   /// Takes the memory of `pages` pages of `page_bytes` bytes from `arena`. Over a measuring arena only
@@ -29,13 +29,40 @@ class PagePool {
     free_count_ = static_cast<std::uint32_t>(free_.size());
   }
 
-  /// A page with one user; null when all are taken.
-  [[nodiscard]] std::byte* take() noexcept {
+  /// Sets `pages` to as many pages, each with one user; false, and none is taken, when there are not so many.
+  [[nodiscard]] bool take(std::span<std::byte*> pages) noexcept { return exchange({}, pages); }
+
+  /// As `take`, after one user was taken from each of `given`: all of it happens, or nothing. `given` and
+  /// `pages` may be the same memory.
+  [[nodiscard]] bool exchange(std::span<std::byte* const> given, std::span<std::byte*> pages) noexcept {
     const Lock lock(busy_);
-    if (free_count_ == 0) return nullptr;
-    const std::uint32_t page = free_[--free_count_];
-    users_[page] = 1;
-    return memory_ + page * page_bytes_;
+    std::size_t gained = 0;
+    for (const std::byte* page : given) gained += users_[index_of(page)] == 1 ? 1U : 0U;
+    if (pages.size() > free_count_ - reserved_ + gained) return false;
+    for (const std::byte* page : given) release_one(page);
+    for (std::byte*& page : pages) page = take_one();
+    return true;
+  }
+
+  /// Sets `count` free pages aside for `take_reserved`; false, and nothing is, when there are not so many.
+  [[nodiscard]] bool reserve(std::size_t count) noexcept {
+    const Lock lock(busy_);
+    if (count > free_count_ - reserved_) return false;
+    reserved_ += static_cast<std::uint32_t>(count);
+    return true;
+  }
+  /// A page with one user. Requires that one is set aside.
+  [[nodiscard]] std::byte* take_reserved() noexcept {
+    const Lock lock(busy_);
+    LAMINA_DCHECK(reserved_ > 0);
+    --reserved_;
+    return take_one();
+  }
+  /// Gives back what was set aside and not taken.
+  void cancel(std::size_t count) noexcept {
+    const Lock lock(busy_);
+    LAMINA_DCHECK(count <= reserved_);
+    reserved_ -= static_cast<std::uint32_t>(count);
   }
 
   /// Adds a user to a page: from then on nobody may write to it.
@@ -51,14 +78,12 @@ class PagePool {
   /// Takes one user from a page; the last one gives it back.
   void release(const std::byte* page) noexcept {
     const Lock lock(busy_);
-    const std::uint32_t index = index_of(page);
-    LAMINA_DCHECK(users_[index] > 0);
-    if (--users_[index] == 0) free_[free_count_++] = index;
+    release_one(page);
   }
 
   [[nodiscard]] std::uint32_t free_pages() const noexcept {
     const Lock lock(busy_);
-    return free_count_;
+    return free_count_ - reserved_;
   }
   [[nodiscard]] std::uint32_t pages() const noexcept { return static_cast<std::uint32_t>(free_.size()); }
   [[nodiscard]] std::size_t page_bytes() const noexcept { return page_bytes_; }
@@ -68,7 +93,18 @@ class PagePool {
     return static_cast<std::uint32_t>(static_cast<std::size_t>(page - memory_) / page_bytes_);
   }
 
-  /// Held for a handful of instructions.
+  [[nodiscard]] std::byte* take_one() noexcept {
+    const std::uint32_t page = free_[--free_count_];
+    users_[page] = 1;
+    return memory_ + page * page_bytes_;
+  }
+  void release_one(const std::byte* page) noexcept {
+    const std::uint32_t index = index_of(page);
+    LAMINA_DCHECK(users_[index] > 0);
+    if (--users_[index] == 0) free_[free_count_++] = index;
+  }
+
+  /// Held for a handful of instructions a page.
   class Lock {
    public:
     explicit Lock(std::atomic<bool>& busy) noexcept : busy_(busy) {
@@ -88,6 +124,7 @@ class PagePool {
   std::byte* memory_ = nullptr;     ///< [pages, page_bytes]
   std::size_t page_bytes_ = 0;
   std::uint32_t free_count_ = 0;
+  std::uint32_t reserved_ = 0;  ///< of the free ones
   mutable std::atomic<bool> busy_{false};
 };
 

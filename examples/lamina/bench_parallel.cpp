@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lamina bench --parallel`: many sequences decode together, and a prompt is read meanwhile.
+#include "bench_parallel.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <random>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <lamina/engine/batch.hpp>
+
+#include "interrupt.hpp"
+#include "machine.hpp"
+
+namespace program {
+namespace {
+
+using lamina::Feed;
+using lamina::TokenId;
+using lamina::Want;
+
+class ParallelBench {
+ public:
+  ParallelBench(lamina::Engine& engine, const ParallelTest& test) : engine_(engine), test_(test) {
+    std::mt19937 random(1);
+    const std::size_t count = std::size_t{test.depth} + std::max(test.generate, test.prompt) + 1;
+    for (std::size_t i = 0; i < count; ++i)
+      tokens_.push_back(static_cast<TokenId>(random() % engine.model().vocab()));
+  }
+
+  [[nodiscard]] lamina::Result<ParallelSpeed> run() {
+    LAMINA_TRY(begin());
+    LAMINA_TRY(decode(1));  // pages of the weights come in, clocks rise
+    ParallelSpeed speed;
+    const Stopwatch watch;
+    LAMINA_TRY(test_.mix ? decode_beside_prompt(speed) : decode(test_.generate - 1));
+    const double seconds = watch.seconds();
+    if (!test_.mix) speed.decoded = std::uint64_t{test_.sequences} * (test_.generate - 1);
+    speed.decode_per_s = static_cast<double>(speed.decoded) / seconds;
+    speed.prompt_per_s = static_cast<double>(speed.read) / seconds;
+    return speed;
+  }
+
+ private:
+  [[nodiscard]] lamina::Status begin() {
+    const std::uint32_t context = test_.depth + test_.generate;
+    for (std::uint32_t i = 0; i < test_.sequences; ++i) {
+      // What they have in common is read once.
+      auto made = users_.empty() ? engine_.sequence({context}) : engine_.branch(users_.front());
+      if (!made) return made.error();
+      users_.push_back(std::move(*made));
+      if (i > 0) continue;
+      for (std::uint32_t at = 0; at < test_.depth;) {
+        const std::uint32_t count = std::min(test_.depth - at, engine_.options().rows);
+        const Feed feed[] = {{&users_[0], std::span(tokens_).subspan(at, count), Want::none}};
+        const auto read = engine_.run(feed);
+        if (!read) return read.error();
+        at += count;
+      }
+    }
+    return lamina::Done{};
+  }
+
+  [[nodiscard]] std::vector<Feed> steps() {
+    std::vector<Feed> feeds;
+    for (lamina::Sequence& user : users_)
+      feeds.push_back({&user, std::span(tokens_).subspan(user.position(), 1), Want::last});
+    return feeds;
+  }
+
+  [[nodiscard]] lamina::Status decode(std::uint32_t passes) {
+    for (std::uint32_t pass = 0; pass < passes && !interrupted(); ++pass) {
+      const auto result = engine_.run(steps());
+      if (!result) return result.error();
+    }
+    return lamina::Done{};
+  }
+
+  /// Until the prompt is read; sequences that are full begin anew.
+  [[nodiscard]] lamina::Status decode_beside_prompt(ParallelSpeed& speed) {
+    auto reader = engine_.sequence({test_.prompt});
+    if (!reader) return reader.error();
+    lamina::Batch batch({.rows = engine_.options().rows,
+                         .logits_rows = engine_.options().logits_rows,
+                         .prompt_rows = test_.prompt_rows});
+    while (reader->position() < test_.prompt && !interrupted()) {
+      for (lamina::Sequence& user : users_) {
+        if (user.position() == user.context()) LAMINA_TRY(user.rewind(user.rewind_start(test_.depth)));
+      }
+      std::vector<Feed> waiting = steps();
+      const std::uint32_t before = reader->position();
+      waiting.push_back({&*reader, std::span(tokens_).subspan(before, test_.prompt - before), Want::last});
+      LAMINA_TRY(batch.plan(waiting));
+      const auto result = engine_.run(batch.feeds());
+      if (!result) return result.error();
+      speed.read += reader->position() - before;
+      speed.decoded += users_.size();
+    }
+    return lamina::Done{};
+  }
+
+  lamina::Engine& engine_;
+  const ParallelTest& test_;
+  std::vector<TokenId> tokens_;
+  std::vector<lamina::Sequence> users_;
+};
+
+}  // namespace
+
+lamina::Result<ParallelSpeed> measure_parallel(lamina::Engine& engine, const ParallelTest& test) {
+  return ParallelBench(engine, test).run();
+}
+
+}  // namespace program
