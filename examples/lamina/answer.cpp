@@ -60,11 +60,7 @@ Json answer_json(const lamina::Answer& answer, double load_seconds) {
                 {"prompt_tokens", answer.prompt_tokens},
                 {"stop", std::string(lamina::name_of(answer.stop))}};
   if (answer.seed) document["seed"] = *answer.seed;
-  for (const lamina::ParsedCall& call : answer.calls) {
-    document["tool_calls"].push_back(
-        call.well_formed ? Json{{"name", call.name}, {"arguments", value_json(call.arguments)}}
-                         : Json{{"malformed", call.body}});
-  }
+  for (const lamina::ParsedCall& call : answer.calls) document["tool_calls"].push_back(call_json(call));
   document["timing"] = {{"load_s", load_seconds},
                         {"prompt_s", answer.prompt_seconds},
                         {"decode_s", answer.decode_seconds},

@@ -44,6 +44,11 @@ Json value_json(const Value& value) {
   return {};
 }
 
+Json call_json(const lamina::ParsedCall& call) {
+  if (!call.well_formed) return {{"malformed", call.body}};
+  return {{"name", call.name}, {"arguments", value_json(call.arguments)}};
+}
+
 namespace {
 
 Json content_json(const lamina::Content& content) {
