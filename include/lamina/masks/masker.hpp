@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include <lamina/core/config.hpp>
@@ -68,7 +69,7 @@ class Masker {
         walk(index_->odd(), state, mask);
         break;
       case Kind::limited:
-        mask.join(limited(body));
+        join_ways(body, mask);
         walk(index_->odd(), state, mask);
         break;
     }
@@ -97,35 +98,63 @@ class Masker {
     arena.reset(begin);
   }
 
-  /// Tokens of plain text that a limited string takes.
-  [[nodiscard]] const TokenMask& limited(const StringBody& body) {
-    if (body.dfa == nullptr || body.state == Dfa::everything) return index_->plain_up_to(body.room);
-    std::uint64_t hash = mixed(reinterpret_cast<std::uintptr_t>(body.dfa), body.state);
+  /// Adds the tokens of plain text that some way allows.
+  void join_ways(const StringBody& body, TokenMask& mask) {
+    for (std::size_t i = 0; i < body.limits.size();) {
+      const std::uint32_t way = body.limits[i].way;
+      const std::size_t first = i;
+      while (i < body.limits.size() && body.limits[i].way == way) ++i;
+      if (i - first == 1) {
+        mask.join(allowed(body.limits[first]));
+        continue;
+      }
+      together_ = allowed(body.limits[first]);
+      for (std::size_t j = first + 1; j < i; ++j) together_.meet(allowed(body.limits[j]));
+      mask.join(together_);
+    }
+  }
+
+  /// Tokens of plain text that a limit allows. Valid until the next call.
+  [[nodiscard]] const TokenMask& allowed(const TextLimit& limit) {
+    if (limit.is_list) {
+      if (listed_.tokens() == 0) listed_ = TokenMask(index_->tokens());
+      listed_.clear();
+      for (const std::string_view text : limit.texts) {
+        index_->all().follow(text, [&](std::size_t node) {
+          for (const TokenId id : index_->all().ids(node)) {
+            if (index_->plain().has(id)) listed_.set(id);
+          }
+        });
+      }
+      return listed_;
+    }
+    if (limit.dfa == nullptr || limit.state == Dfa::everything) return index_->plain_up_to(limit.room);
+    std::uint64_t hash = mixed(reinterpret_cast<std::uintptr_t>(limit.dfa), limit.state);
     // With room for any token and whatever must follow it, the limit does not matter.
-    const bool roomy = body.room >= index_->longest_plain() + body.dfa->farthest();
-    hash = mixed(hash, roomy ? UINT32_MAX : body.room);
+    const bool roomy = limit.room >= index_->longest_plain() + limit.dfa->farthest();
+    hash = mixed(hash, roomy ? UINT32_MAX : limit.room);
     Kept& kept = patterns_[hash % patterns_.size()];
     if (kept.mask && kept.hash == hash) return *kept.mask;
     if (!kept.mask) kept.mask = std::make_unique<TokenMask>(index_->tokens());
     kept.hash = hash;
     kept.mask->clear();
-    walk_pattern(body, *kept.mask);
+    walk_pattern(limit, *kept.mask);
     return *kept.mask;
   }
 
-  void walk_pattern(const StringBody& body, TokenMask& mask) const {
+  void walk_pattern(const TextLimit& limit, TokenMask& mask) const {
     std::array<std::uint32_t, TokenTrie::deepest + 1> states;
     std::array<std::uint32_t, TokenTrie::deepest + 1> characters;
     const TokenTrie& trie = index_->all();
     const TokenMask& plain = index_->plain();
-    Dfa& dfa = *body.dfa;
-    states[0] = body.state;
+    Dfa& dfa = *limit.dfa;
+    states[0] = limit.state;
     characters[0] = 0;
     for (std::size_t i = 0; i < trie.size();) {
       const TokenTrie::Node node = trie[i];
       const std::uint32_t next = dfa.step(states[node.depth - 1U], node.byte);
       const std::uint32_t count = characters[node.depth - 1U] + ((node.byte & 0xC0) != 0x80 ? 1U : 0U);
-      if (next == Dfa::dead || (body.room != UINT32_MAX && std::uint64_t{count} + dfa.distance(next) > body.room)) {
+      if (next == Dfa::dead || (limit.room != UINT32_MAX && std::uint64_t{count} + dfa.distance(next) > limit.room)) {
         i = node.end;
         continue;
       }
@@ -142,6 +171,8 @@ class Masker {
   Machine* machine_;
   std::vector<State> states_;         // [depth]
   std::vector<Arena::Mark> marks_;    // [depth]
+  TokenMask together_;
+  TokenMask listed_;
   std::array<Kept, 64> kept_;         // by state
   std::array<Kept, 256> patterns_;    // by state of a pattern
 };

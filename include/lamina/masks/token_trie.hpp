@@ -53,6 +53,18 @@ class TokenTrie {
   /// Nodes without the one that ends the list.
   [[nodiscard]] std::size_t size() const noexcept { return nodes_.empty() ? 0 : nodes_.size() - 1; }
   [[nodiscard]] const Node& operator[](std::size_t i) const noexcept { return nodes_[i]; }
+  /// Calls `take(node)` for each node on the way of a text from the root.
+  template <class Take>
+  void follow(std::string_view text, Take&& take) const {
+    std::size_t i = 0, end = size();
+    for (const char c : text) {
+      while (i < end && nodes_[i].byte != static_cast<std::uint8_t>(c)) i = nodes_[i].end;
+      if (i >= end) return;
+      take(i);
+      end = nodes_[i].end;
+      ++i;
+    }
+  }
   /// Tokens whose text ends at a node.
   [[nodiscard]] std::span<const TokenId> ids(std::size_t i) const noexcept {
     return std::span(ids_).subspan(nodes_[i].ids_begin, nodes_[i + 1].ids_begin - nodes_[i].ids_begin);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,19 @@ namespace lamina::detail {
 [[nodiscard]] inline masks::NumberChoice number_choice(const std::string& digits) {
   masks::NumberChoice choice{masks::Decimal::read(digits), {digits}};
   if (digits.ends_with(".0")) choice.spellings.push_back(digits.substr(0, digits.size() - 2));
+  // Very large and very small ones may come with an exponent.
+  const masks::Decimal& value = choice.value;
+  const auto power = static_cast<std::int64_t>(value.digits.size()) + value.exponent - 1;
+  if (value.is_zero() || (power < 15 && power > -5)) return choice;
+  std::string mantissa = (value.negative ? "-" : "") + value.digits.substr(0, 1);
+  if (value.digits.size() > 1) mantissa += "." + value.digits.substr(1);
+  const std::string size = std::to_string(power < 0 ? -power : power);
+  for (const char* e : {"e", "E"}) {
+    for (const char* sign : {"+", ""}) {
+      for (const char* zero : {"", "0"})
+        choice.spellings.push_back(mantissa + e + (power < 0 ? "-" : sign) + (size.size() == 1 ? zero : "") + size);
+    }
+  }
   return choice;
 }
 

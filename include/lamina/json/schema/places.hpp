@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -119,16 +120,22 @@ class SchemaPlaces {
         if (id != nullptr && id->is(Value::Kind::string) && id->text.starts_with('#') && id->text.size() > 1)
           anchor(std::string_view(id->text).substr(1));
       }
-      for (std::size_t i = 0; i < schema.items.size(); ++i) {
-        const std::string_view key = schema.keys[i];
-        // What stands there is data.
-        if (key == "enum" || key == "const" || key == "default" || key == "examples") continue;
-        visit(schema.items[i], with_step(pointer, key), base);
-      }
-    } else if (schema.is(Value::Kind::list)) {
       for (std::size_t i = 0; i < schema.items.size(); ++i)
-        visit(schema.items[i], with_step(pointer, std::to_string(i)), outer);
+        visit_keyword(schema.keys[i], schema.items[i], with_step(pointer, schema.keys[i]), base);
     }
+  }
+  /// Schemas lie in some keywords only; elsewhere an "$id" names nothing.
+  void visit_keyword(std::string_view key, const Value& value, const std::string& pointer, const std::string& base) {
+    constexpr std::string_view direct[] = {"additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if",
+                                           "items", "not", "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"};
+    constexpr std::string_view within[] = {"$defs", "allOf", "anyOf", "definitions", "dependencies", "dependentSchemas", "items",
+                                           "oneOf", "patternProperties", "prefixItems", "properties"};
+    const bool is_direct = std::find(std::begin(direct), std::end(direct), key) != std::end(direct);
+    const bool is_within = std::find(std::begin(within), std::end(within), key) != std::end(within);
+    if (is_direct && !(is_within && value.is(Value::Kind::list))) return visit(value, pointer, base);
+    if (!is_within) return;
+    for (std::size_t i = 0; i < value.items.size(); ++i)
+      visit(value.items[i], with_step(pointer, value.keys.empty() ? std::to_string(i) : value.keys[i]), base);
   }
 
   SchemaDraft draft_;

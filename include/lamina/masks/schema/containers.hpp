@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include <lamina/core/config.hpp>
 #include <lamina/masks/schema/scopes.hpp>
@@ -114,6 +116,33 @@ class ContainerRules {
     const bool result = truths == nullptr || scopes_->viable(&object, truths);
     arena.reset(mark);
     return result;
+  }
+
+  /// How a key may go on.
+  [[nodiscard]] StringBody body(const Scope& object, const StringProgress& now) {
+    const Group& group = *object.group;
+    std::vector<std::uint32_t> closed;
+    std::vector<Truth> truths(object.truths, object.truths + group.atoms.size());
+    for (std::uint32_t i = 0; i < group.atoms.size(); ++i) {
+      if (object.truths[i] != Truth::open || group.atoms[i]->object.additional != SchemaGraph::never) continue;
+      closed.push_back(i);
+      truths[i] = Truth::no;
+    }
+    if (scopes_->viable(&object, truths.data())) return {StringBody::Kind::any_text};
+    if (closed.size() != 1) return {StringBody::Kind::checked};
+    const std::uint32_t atom = closed.front();
+    StringBody body{StringBody::Kind::limited};
+    for (const auto& [pattern, child] : group.atoms[atom]->object.patterns) {
+      if (child == SchemaGraph::never) continue;
+      const auto way = static_cast<std::uint32_t>(body.limits.size());
+      body.limits.push_back({way, no_limit, &scopes_->dfa(pattern), word_of(group, pattern, now.words)});
+    }
+    TextLimit names{static_cast<std::uint32_t>(body.limits.size()), no_limit, nullptr, 0, true};
+    for (std::uint32_t i = now.words[0]; i < now.words[1]; ++i) {
+      if (has_name(object, atom, {i, i + 1})) names.texts.push_back(group.names[i].substr(now.bytes));
+    }
+    body.limits.push_back(std::move(names));
+    return body;
   }
 
   /// The scope of the value behind a key that ended; null if the key cannot be valid here. `names` is the

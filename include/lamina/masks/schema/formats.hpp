@@ -69,7 +69,10 @@ inline std::string uri_pattern(bool reference, const std::string& ipv6, const st
       "23:59:60(?:\\.[0-9]+)?(?:[zZ]|[+-]00:00))";
   const std::string byte = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
   const std::string ipv4 = byte + "(?:\\." + byte + "){3}";
-  const std::string label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+  // Without "--" as third and fourth character: "xn--" needs Punycode, others are reserved (RFC 5890).
+  const std::string ends = "[A-Za-z0-9]", inner = "[A-Za-z0-9-]";
+  const std::string label = ends + "(?:" + ends + "|" + inner + ends + "|" + inner + inner + ends + "|" + inner + "(?:" + ends +
+                            inner + "|-" + ends + ")" + inner + "{0,58}" + ends + ")?";
   const std::string host = label + "(?:\\." + label + ")*";
   const std::string pointer = "(?:/(?:[^/~]|~[01])*)*";
   const auto whole = [](const std::string& pattern, std::uint32_t most = no_limit) {

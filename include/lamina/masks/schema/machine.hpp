@@ -146,32 +146,14 @@ class SchemaMachine {
 
   /// What is known of the rest of a string, for whoever looks through a whole vocabulary.
   [[nodiscard]] StringBody body(const State& state) {
-    StringBody body;
-    if ((state.mode != Mode::string && state.mode != Mode::key) || state.need > 0 || state.part != Part::plain) return body;
-    if (state.mode == Mode::key) {
-      const bool open = !state.scope->group->has_closed && state.inner == nullptr;
-      body.kind = open ? StringBody::Kind::any_text : StringBody::Kind::checked;
-      return body;
-    }
-    if (state.string.words == nullptr) {
-      body.kind = state.scope->hashed ? StringBody::Kind::any_text : StringBody::Kind::free;
-      return body;
-    }
-    body.kind = StringBody::Kind::checked;
-    const Group& group = *state.scope->group;
-    if (group.atoms.size() != 1) return body;
-    if (constexpr Truth fails = Truth::no; scopes_.viable(state.scope, &fails)) {
-      body.kind = StringBody::Kind::any_text;  // the rule is only one of several ways, or turned round
-      return body;
-    }
-    const StringRule& rule = group.atoms[0]->string;
-    if (rule.choices || rule.patterns.size() > 1) return body;
-    body.kind = StringBody::Kind::limited;
-    if (rule.most != no_limit) body.room = rule.most - state.string.characters;
-    if (rule.patterns.empty()) return body;
-    body.dfa = &scopes_.dfa(rule.patterns[0]);
-    body.state = state.string.words[0];
-    return body;
+    const bool is_key = state.mode == Mode::key;
+    if ((state.mode != Mode::string && !is_key) || state.need > 0 || state.part != Part::plain) return {};
+    if (!is_key && state.string.words == nullptr)
+      return {state.scope->hashed ? StringBody::Kind::any_text : StringBody::Kind::free};
+    if (!is_key) return strings_.body(*state.scope, state.string);
+    if (state.names == nullptr) return containers_.body(*state.scope, state.string);
+    if (state.scope->group->has_closed) return {StringBody::Kind::checked};
+    return strings_.body(*state.inner, names_of(state));
   }
 
  private:

@@ -7,9 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <lamina/core/config.hpp>
 #include <lamina/masks/schema/scopes.hpp>
+#include <lamina/masks/string_body.hpp>
 
 namespace lamina::masks {
 
@@ -144,6 +147,34 @@ class StringRules {
     return result;
   }
 
+  /// How the string may go on: exact where all open atoms must hold, or each of them suffices.
+  [[nodiscard]] StringBody body(const Scope& scope, const StringProgress& now) {
+    const Group& group = *scope.group;
+    std::vector<std::uint32_t> open;
+    for (std::uint32_t i = 0; i < group.atoms.size(); ++i) {
+      if (scope.truths[i] == Truth::open) open.push_back(i);
+    }
+    std::vector<Truth> truths(scope.truths, scope.truths + group.atoms.size());
+    const auto viable_with = [&](std::uint32_t atom, Truth it, Truth others) {
+      for (const std::uint32_t i : open) truths[i] = i == atom ? it : others;
+      return scopes_->viable(&scope, truths.data());
+    };
+    if (viable_with(0, Truth::no, Truth::no)) return {StringBody::Kind::any_text};
+    bool all_needed = true, one_suffices = true;
+    for (const std::uint32_t i : open) {
+      all_needed = all_needed && !viable_with(i, Truth::no, Truth::open);
+      one_suffices = one_suffices && viable_with(i, Truth::open, Truth::no);
+    }
+    if (!all_needed && !one_suffices) return {StringBody::Kind::checked};
+    StringBody body{StringBody::Kind::limited};
+    std::uint32_t way = 0;
+    for (const std::uint32_t i : open) {
+      add_limits(body, group, now, i, way);
+      if (!all_needed) ++way;
+    }
+    return body;
+  }
+
   /// Decides all open atoms at the string's end.
   void end(Scope& scope, const StringProgress& now) {
     const Group& group = *scope.group;
@@ -153,6 +184,26 @@ class StringRules {
   }
 
  private:
+  /// What one atom demands of the rest; an atom without limits allows everything.
+  void add_limits(StringBody& body, const Group& group, const StringProgress& now, std::uint32_t atom, std::uint32_t way) {
+    const StringRule& rule = group.atoms[atom]->string;
+    const std::uint32_t room = rule.most == no_limit ? no_limit : rule.most - std::min(rule.most, now.characters);
+    const std::size_t before = body.limits.size();
+    for (const Group::StringCheck& check : group.checks) {
+      using Kind = Group::StringCheck::Kind;
+      if (check.atom != atom) continue;
+      if (check.kind == Kind::pattern) {
+        body.limits.push_back({way, room, &scopes_->dfa(check.pattern), now.words[check.word]});
+      } else if (check.kind == Kind::choices) {
+        TextLimit list{way, room, nullptr, 0, true};
+        for (std::uint32_t i = now.words[check.word]; i < now.words[check.word + 1]; ++i)
+          list.texts.push_back(std::string_view((*rule.choices)[i]).substr(now.bytes));
+        body.limits.push_back(std::move(list));
+      }
+    }
+    if (body.limits.size() == before) body.limits.push_back({way, room});
+  }
+
   [[nodiscard]] bool fits(const Group& group, const StringProgress& now, std::size_t atom) {
     const StringRule& rule = group.atoms[atom]->string;
     if (now.characters < rule.least || now.characters > rule.most) return false;
