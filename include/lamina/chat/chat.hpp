@@ -235,8 +235,11 @@ inline Result<Answer> Chat::ask(Conversation asked, AnswerObserver& observer) {
   // beginning of the prompt, and it begins anew.
   const auto turns = std::count_if(conversation_.messages.begin(), conversation_.messages.end(),
                                    [](const Message& m) { return m.role == "user"; });
+  const bool asked_to_think = asked.enable_thinking;
   auto answer = generator_.answer(
-      session_, {encoded->tokens(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, observer);
+      session_,
+      {encoded->tokens(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns), asked_to_think},
+      observer);
   if (!answer) return answer.error();
 
   Message reply;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From an automaton over bytes to the tokens that it allows: the vocabulary's tree is walked with it, and what
-// was found is kept.
+// From an automaton over bytes to the tokens that it allows: the vocabulary's tree is walked with it, and
+// what was found is kept.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 #include <lamina/masks/arena.hpp>
 #include <lamina/masks/string_body.hpp>
 #include <lamina/masks/token_index.hpp>
-#include <lamina/masks/token_mask.hpp>
+#include <lamina/sampling/token_mask.hpp>
 
 namespace lamina::masks {
 
@@ -154,7 +154,8 @@ class Masker {
       const TokenTrie::Node node = trie[i];
       const std::uint32_t next = dfa.step(states[node.depth - 1U], node.byte);
       const std::uint32_t count = characters[node.depth - 1U] + ((node.byte & 0xC0) != 0x80 ? 1U : 0U);
-      if (next == Dfa::dead || (limit.room != UINT32_MAX && std::uint64_t{count} + dfa.distance(next) > limit.room)) {
+      if (next == Dfa::dead ||
+          (limit.room != UINT32_MAX && std::uint64_t{count} + dfa.distance(next) > limit.room)) {
         i = node.end;
         continue;
       }
@@ -169,12 +170,12 @@ class Masker {
 
   const TokenIndex* index_;
   Machine* machine_;
-  std::vector<State> states_;         // [depth]
-  std::vector<Arena::Mark> marks_;    // [depth]
+  std::vector<State> states_;       // [depth]
+  std::vector<Arena::Mark> marks_;  // [depth]
   TokenMask together_;
   TokenMask listed_;
-  std::array<Kept, 64> kept_;         // by state
-  std::array<Kept, 256> patterns_;    // by state of a pattern
+  std::array<Kept, 64> kept_;       // by state
+  std::array<Kept, 256> patterns_;  // by state of a pattern
 };
 
 }  // namespace lamina::masks

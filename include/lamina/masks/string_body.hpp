@@ -12,9 +12,9 @@ namespace lamina::masks {
 
 /// One limit on how a text goes on.
 struct TextLimit {
-  std::uint32_t way = 0;             ///< limits of one way hold together
-  std::uint32_t room = UINT32_MAX;   ///< characters
-  Dfa* dfa = nullptr;                ///< null: no pattern
+  std::uint32_t way = 0;            ///< limits of one way hold together
+  std::uint32_t room = UINT32_MAX;  ///< characters
+  Dfa* dfa = nullptr;               ///< null: no pattern
   std::uint32_t state = 0;
   bool is_list = false;
   std::vector<std::string_view> texts{};  ///< of a list: it goes on as one of these begins

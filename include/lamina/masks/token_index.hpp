@@ -15,7 +15,7 @@
 #include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/core/unicode.hpp>
-#include <lamina/masks/token_mask.hpp>
+#include <lamina/sampling/token_mask.hpp>
 #include <lamina/masks/token_trie.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 

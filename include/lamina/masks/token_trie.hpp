@@ -72,7 +72,8 @@ class TokenTrie {
 
  private:
   void close(std::vector<std::uint32_t>& open, std::size_t depth) {
-    for (; open.size() > depth; open.pop_back()) nodes_[open.back()].end = static_cast<std::uint32_t>(nodes_.size());
+    for (; open.size() > depth; open.pop_back())
+      nodes_[open.back()].end = static_cast<std::uint32_t>(nodes_.size());
   }
 
   std::vector<Node> nodes_;

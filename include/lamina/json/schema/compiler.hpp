@@ -29,8 +29,8 @@ namespace lamina {
 
 /// How schemas are read.
 struct SchemaOptions {
-  bool formats = true;                ///< `format` is a rule, not a comment
-  std::size_t places = 100'000;       ///< at most
+  bool formats = true;                                ///< `format` is a rule, not a comment
+  std::size_t places = 100'000;                       ///< at most
   std::size_t pattern_states = std::size_t{1} << 20;  ///< of all patterns together
 };
 
@@ -80,7 +80,8 @@ class SchemaCompiler {
   /// The node of a schema; what is in it follows later.
   [[nodiscard]] Result<NodeId> place(const Value& schema, std::string pointer, std::string base) {
     if (schema.is(Kind::boolean)) return schema.truth ? SchemaGraph::always : SchemaGraph::never;
-    if (!schema.is(Kind::object)) return bad(pointer, "not a schema", "an object or a boolean", kind_name(schema));
+    if (!schema.is(Kind::object))
+      return bad(pointer, "not a schema", "an object or a boolean", kind_name(schema));
     if (const auto known = known_.find(&schema); known != known_.end()) return known->second;
     if (graph_.nodes.size() >= options_.places)
       return unsupported(pointer, "schema is too large", text("at most %zu places", options_.places).view());
@@ -108,8 +109,8 @@ class SchemaCompiler {
     auto& atom = parts.atom;
     atom.number.integer = (atom.types & masks::JsonTypes::number) == masks::JsonTypes::integer;
     atom.number.written_whole = draft_ == SchemaDraft::draft4;
-    const bool empty = atom.types == masks::JsonTypes::all && atom.number.is_empty() && atom.string.is_empty() &&
-                       atom.array.is_empty() && atom.object.is_empty();
+    const bool empty = atom.types == masks::JsonTypes::all && atom.number.is_empty() &&
+                       atom.string.is_empty() && atom.array.is_empty() && atom.object.is_empty();
     if (!empty) parts.all.push_back(graph_.add_atom(std::move(atom)));
     graph_.nodes[waiting.id].parts = std::move(parts.all);
     return Done{};
@@ -144,7 +145,8 @@ class SchemaCompiler {
     return Done{};
   }
 
-  [[nodiscard]] Status number_keyword(Parts& parts, std::string_view key, const Value& value, const std::string& at) {
+  [[nodiscard]] Status number_keyword(Parts& parts, std::string_view key, const Value& value,
+                                      const std::string& at) {
     masks::NumberRule& rule = parts.atom.number;
     const bool low = key == "minimum" || key == "exclusiveMinimum";
     if (value.is(Kind::boolean) && key.starts_with("exclusive") && draft_ == SchemaDraft::draft4) {
@@ -167,17 +169,23 @@ class SchemaCompiler {
     return Done{};
   }
 
-  [[nodiscard]] Status count_keyword(Parts& parts, std::string_view key, const Value& value, const std::string& at) {
+  [[nodiscard]] Status count_keyword(Parts& parts, std::string_view key, const Value& value,
+                                     const std::string& at) {
     const masks::Decimal number = is_number(value) ? masks::Decimal::read(value.text) : masks::Decimal{};
     if (!is_number(value) || !number.is_integer() || number.negative)
-      return bad(at, "not a count", "a whole number from 0", is_number(value) ? value.text : kind_name(value));
+      return bad(at, "not a count", "a whole number from 0",
+                 is_number(value) ? value.text : kind_name(value));
     const auto count = static_cast<std::uint32_t>(std::min(number.about(), 4e9));
     masks::SchemaAtom& atom = parts.atom;
     const std::pair<std::string_view, std::uint32_t*> counts[] = {
-        {"minLength", &atom.string.least},          {"maxLength", &atom.string.most},
-        {"minItems", &atom.array.least},            {"maxItems", &atom.array.most},
-        {"minProperties", &atom.object.least},      {"maxProperties", &atom.object.most},
-        {"minContains", &atom.array.least_contained}, {"maxContains", &atom.array.most_contained}};
+        {"minLength", &atom.string.least},
+        {"maxLength", &atom.string.most},
+        {"minItems", &atom.array.least},
+        {"maxItems", &atom.array.most},
+        {"minProperties", &atom.object.least},
+        {"maxProperties", &atom.object.most},
+        {"minContains", &atom.array.least_contained},
+        {"maxContains", &atom.array.most_contained}};
     for (const auto& [name, place] : counts) {
       if (name == key) *place = count;
     }
@@ -194,9 +202,15 @@ class SchemaCompiler {
     return Done{};
   }
 
-  [[nodiscard]] Status schemas_keyword(Parts& parts, std::string_view key, const Value& value, const std::string& at) {
-    if (!value.is(Kind::list) || value.items.empty()) return bad(at, "not a list of schemas", "at least one", kind_name(value));
-    masks::SchemaNode node{key == "allOf" ? NodeKind::all : key == "anyOf" ? NodeKind::any : NodeKind::one, 0, {}};
+  [[nodiscard]] Status schemas_keyword(Parts& parts, std::string_view key, const Value& value,
+                                       const std::string& at) {
+    if (!value.is(Kind::list) || value.items.empty())
+      return bad(at, "not a list of schemas", "at least one", kind_name(value));
+    masks::SchemaNode node{key == "allOf"   ? NodeKind::all
+                           : key == "anyOf" ? NodeKind::any
+                                            : NodeKind::one,
+                           0,
+                           {}};
     for (std::size_t i = 0; i < value.items.size(); ++i) {
       auto part = place(value.items[i], with_step(at, std::to_string(i)), parts.base);
       if (!part) return part.error();
@@ -206,7 +220,8 @@ class SchemaCompiler {
     return Done{};
   }
 
-  [[nodiscard]] Status members_keyword(Parts& parts, std::string_view key, const Value& value, const std::string& at) {
+  [[nodiscard]] Status members_keyword(Parts& parts, std::string_view key, const Value& value,
+                                       const std::string& at) {
     if (!value.is(Kind::object)) return bad(at, "not an object", "an object", kind_name(value));
     for (std::size_t i = 0; i < value.items.size(); ++i) {
       const std::string& name = value.keys[i];
@@ -242,7 +257,8 @@ class SchemaCompiler {
     parts.all.push_back(graph_.add({NodeKind::any, 0, {free, schema}}));
   }
 
-  [[nodiscard]] Status other_keyword(Parts& parts, std::string_view key, const Value& value, const std::string& at) {
+  [[nodiscard]] Status other_keyword(Parts& parts, std::string_view key, const Value& value,
+                                     const std::string& at) {
     if (key == "$ref") return reference(parts, value);
     if (key == "type") return type(parts.atom, value, at);
     if (key == "const" || key == "enum") {
@@ -267,8 +283,10 @@ class SchemaCompiler {
       return Done{};
     }
     if (key == "format" && !options_.formats) return Done{};
-    if (!value.is(Kind::string)) return key == "format" ? Status(Done{}) : bad(at, "not a string", "a string", kind_name(value));
-    if (key == "format" && masks::is_hard_format(value.text)) return unsupported(at, "format is not supported", "another one");
+    if (!value.is(Kind::string))
+      return key == "format" ? Status(Done{}) : bad(at, "not a string", "a string", kind_name(value));
+    if (key == "format" && masks::is_hard_format(value.text))
+      return unsupported(at, "format is not supported", "another one");
     std::string text = value.text;
     if (key == "format") {
       auto rule = masks::format_rule(value.text);
@@ -285,8 +303,9 @@ class SchemaCompiler {
   [[nodiscard]] Status type(masks::SchemaAtom& atom, const Value& value, const std::string& at) {
     using masks::JsonTypes;
     constexpr std::pair<std::string_view, std::uint8_t> names[] = {
-        {"null", JsonTypes::null},     {"boolean", JsonTypes::yes | JsonTypes::no}, {"integer", JsonTypes::integer},
-        {"number", JsonTypes::number}, {"string", JsonTypes::string},               {"array", JsonTypes::array},
+        {"null", JsonTypes::null},       {"boolean", JsonTypes::yes | JsonTypes::no},
+        {"integer", JsonTypes::integer}, {"number", JsonTypes::number},
+        {"string", JsonTypes::string},   {"array", JsonTypes::array},
         {"object", JsonTypes::object}};
     const Value* first = value.is(Kind::list) ? value.items.data() : &value;
     const std::size_t count = value.is(Kind::list) ? value.items.size() : 1;
@@ -296,7 +315,8 @@ class SchemaCompiler {
         return first[i].is(Kind::string) && entry.first == first[i].text;
       });
       if (name == std::end(names))
-        return bad(at, "not a type", "null, boolean, integer, number, string, array or object", first[i].text);
+        return bad(at, "not a type", "null, boolean, integer, number, string, array or object",
+                   first[i].text);
       types = static_cast<std::uint8_t>(types | name->second);
     }
     atom.types = types;
@@ -316,7 +336,9 @@ class SchemaCompiler {
       items = parts.schema.find("additionalItems");
     }
     if (prefix != nullptr) {
-      if (!prefix->is(Kind::list)) return bad(with_step(parts.pointer, prefix_key), "not a list of schemas", "a list", kind_name(*prefix));
+      if (!prefix->is(Kind::list))
+        return bad(with_step(parts.pointer, prefix_key), "not a list of schemas", "a list",
+                   kind_name(*prefix));
       const std::string at = with_step(parts.pointer, prefix_key);
       for (std::size_t i = 0; i < prefix->items.size(); ++i) {
         auto node = place(prefix->items[i], with_step(at, std::to_string(i)), parts.base);
@@ -353,7 +375,8 @@ class SchemaCompiler {
     const std::string at = with_step(parts.pointer, "$ref");
     if (!value.is(Kind::string)) return bad(at, "not a string", "a reference", kind_name(value));
     const SchemaPlace* target = places_.find(parts.base, value.text);
-    if (target == nullptr) return unsupported(at, "reference leads out of the schema", "a place in it", value.text);
+    if (target == nullptr)
+      return unsupported(at, "reference leads out of the schema", "a place in it", value.text);
     auto node = place(*target->schema, target->pointer, target->base);
     if (!node) return node.error();
     parts.all.push_back(*node);
@@ -377,7 +400,8 @@ class SchemaCompiler {
     return number;
   }
 
-  [[nodiscard]] Status read_names(const Value& value, const std::string& at, std::vector<std::string>& names) const {
+  [[nodiscard]] Status read_names(const Value& value, const std::string& at,
+                                  std::vector<std::string>& names) const {
     if (!value.is(Kind::list)) return bad(at, "not a list of names", "a list of strings", kind_name(value));
     for (const Value& name : value.items) {
       if (!name.is(Kind::string)) return bad(at, "not a list of names", "a list of strings", kind_name(name));
@@ -385,17 +409,21 @@ class SchemaCompiler {
     }
     return Done{};
   }
-  [[nodiscard]] static bool is_number(const Value& value) noexcept { return value.is(Kind::integer) || value.is(Kind::real); }
+  [[nodiscard]] static bool is_number(const Value& value) noexcept {
+    return value.is(Kind::integer) || value.is(Kind::real);
+  }
 
   [[nodiscard]] static FixedText<192> pointer_of(const std::string& pointer) {
     FixedText<192> out("#");
     out.append(pointer);
     return out;
   }
-  [[nodiscard]] static Error bad(const std::string& at, std::string_view what, std::string_view expected, std::string_view found) {
+  [[nodiscard]] static Error bad(const std::string& at, std::string_view what, std::string_view expected,
+                                 std::string_view found) {
     return {ErrorCode::bad_argument, pointer_of(at), what, expected, found, ""};
   }
-  [[nodiscard]] static Error unsupported(const std::string& at, std::string_view what, std::string_view expected, std::string_view found = "this") {
+  [[nodiscard]] static Error unsupported(const std::string& at, std::string_view what,
+                                         std::string_view expected, std::string_view found = "this") {
     return {ErrorCode::unsupported, pointer_of(at), what, expected, found, ""};
   }
 
@@ -416,7 +444,8 @@ class SchemaCompiler {
 /// refused, with its JSON pointer as `where`; unknown keywords and unknown formats are comments.
 ///
 /// Errors   bad_argument (no schema), unsupported, out_of_memory
-[[nodiscard]] inline Result<masks::SchemaGraph> compile_schema(const Value& document, const SchemaOptions& options = {}) {
+[[nodiscard]] inline Result<masks::SchemaGraph> compile_schema(const Value& document,
+                                                               const SchemaOptions& options = {}) {
   return guard_memory("schema", [&]() -> Result<masks::SchemaGraph> {
     const auto draft = detail::draft_of(document);
     if (!draft) return draft.error();
@@ -425,7 +454,8 @@ class SchemaCompiler {
 }
 
 /// As above, from text.
-[[nodiscard]] inline Result<masks::SchemaGraph> compile_schema(std::string_view json, const SchemaOptions& options = {}) {
+[[nodiscard]] inline Result<masks::SchemaGraph> compile_schema(std::string_view json,
+                                                               const SchemaOptions& options = {}) {
   return guard_memory("schema", [&]() -> Result<masks::SchemaGraph> {
     const auto document = parse_json_value(json);
     if (!document) return document.error();

@@ -28,7 +28,8 @@ namespace lamina::detail {
   for (const char* e : {"e", "E"}) {
     for (const char* sign : {"+", ""}) {
       for (const char* zero : {"", "0"})
-        choice.spellings.push_back(mantissa + e + (power < 0 ? "-" : sign) + (size.size() == 1 ? zero : "") + size);
+        choice.spellings.push_back(mantissa + e + (power < 0 ? "-" : sign) + (size.size() == 1 ? zero : "") +
+                                   size);
     }
   }
   return choice;
@@ -61,7 +62,8 @@ namespace lamina::detail {
 }
 
 /// The place that allows one of `values`.
-[[nodiscard]] inline masks::NodeId add_constants(masks::SchemaGraph& graph, const std::vector<const Value*>& values) {
+[[nodiscard]] inline masks::NodeId add_constants(masks::SchemaGraph& graph,
+                                                 const std::vector<const Value*>& values) {
   using masks::SchemaGraph;
   using Kind = masks::SchemaNode::Kind;
   masks::SchemaAtom scalars;

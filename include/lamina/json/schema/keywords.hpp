@@ -20,7 +20,7 @@ enum class KeywordUse : std::uint8_t {
   schemas,  ///< a list of them
   members,  ///< an object of them
   other,
-  later,    ///< read together with others
+  later,  ///< read together with others
   refused,
 };
 
@@ -101,8 +101,9 @@ struct SchemaKeyword {
   for (const auto& [known, draft] : drafts) {
     if (uri == known) return draft;
   }
-  return Error{ErrorCode::unsupported, "#/$schema", "unknown draft of JSON Schema", "draft 4, 6, 7, 2019-09 or 2020-12",
-               std::string_view(name->text), ""};
+  return Error{ErrorCode::unsupported,         "#/$schema",
+               "unknown draft of JSON Schema", "draft 4, 6, 7, 2019-09 or 2020-12",
+               std::string_view(name->text),   ""};
 }
 
 }  // namespace lamina::detail

@@ -35,9 +35,7 @@ struct SchemaPlace {
 /// Finds what `$ref` names, within one document.
 class SchemaPlaces {
  public:
-  SchemaPlaces(const Value& document, SchemaDraft draft) : draft_(draft) {
-    visit(document, "", "");
-  }
+  SchemaPlaces(const Value& document, SchemaDraft draft) : draft_(draft) { visit(document, "", ""); }
 
   /// The base of references at a place that itself stands under `base`.
   [[nodiscard]] std::string base_of(const Value& schema, const std::string& base) const {
@@ -52,7 +50,8 @@ class SchemaPlaces {
   [[nodiscard]] const SchemaPlace* find(const std::string& base, std::string_view reference) {
     const std::string uri = resolve_uri(base, reference);
     const std::size_t hash = uri.find('#');
-    const std::string fragment = hash == uri.npos ? "" : unescape_percent(std::string_view(uri).substr(hash + 1));
+    const std::string fragment =
+        hash == uri.npos ? "" : unescape_percent(std::string_view(uri).substr(hash + 1));
     const std::string root = uri.substr(0, hash);
     if (!fragment.empty() && !fragment.starts_with('/')) {
       const auto anchor = named_.find(root + "#" + fragment);
@@ -92,7 +91,8 @@ class SchemaPlaces {
       if (place.schema->is(Value::Kind::list)) {
         std::size_t index = 0;
         const auto read = std::from_chars(step.data(), step.data() + step.size(), index);
-        if (read.ec == std::errc{} && read.ptr == step.data() + step.size() && index < place.schema->items.size())
+        if (read.ec == std::errc{} && read.ptr == step.data() + step.size() &&
+            index < place.schema->items.size())
           next = &place.schema->items[index];
       } else {
         next = place.schema->find(step);
@@ -111,9 +111,12 @@ class SchemaPlaces {
       const SchemaPlace place{&schema, pointer, outer};
       if (pointer.empty()) named_.emplace("", place);
       if (base != outer || pointer.empty()) named_.emplace(base.substr(0, base.find('#')), place);
-      const auto anchor = [&](std::string_view name) { named_.emplace(base.substr(0, base.find('#')) + "#" + std::string(name), place); };
+      const auto anchor = [&](std::string_view name) {
+        named_.emplace(base.substr(0, base.find('#')) + "#" + std::string(name), place);
+      };
       for (const char* key : {"$anchor", "$dynamicAnchor"}) {
-        if (const Value* name = schema.find(key); name != nullptr && name->is(Value::Kind::string)) anchor(name->text);
+        if (const Value* name = schema.find(key); name != nullptr && name->is(Value::Kind::string))
+          anchor(name->text);
       }
       for (const char* key : {"$id", "id"}) {
         const Value* id = schema.find(key);
@@ -125,11 +128,24 @@ class SchemaPlaces {
     }
   }
   /// Schemas lie in some keywords only; elsewhere an "$id" names nothing.
-  void visit_keyword(std::string_view key, const Value& value, const std::string& pointer, const std::string& base) {
-    constexpr std::string_view direct[] = {"additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if",
-                                           "items", "not", "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"};
-    constexpr std::string_view within[] = {"$defs", "allOf", "anyOf", "definitions", "dependencies", "dependentSchemas", "items",
-                                           "oneOf", "patternProperties", "prefixItems", "properties"};
+  void visit_keyword(std::string_view key, const Value& value, const std::string& pointer,
+                     const std::string& base) {
+    constexpr std::string_view direct[] = {"additionalItems",
+                                           "additionalProperties",
+                                           "contains",
+                                           "contentSchema",
+                                           "else",
+                                           "if",
+                                           "items",
+                                           "not",
+                                           "propertyNames",
+                                           "then",
+                                           "unevaluatedItems",
+                                           "unevaluatedProperties"};
+    constexpr std::string_view within[] = {"$defs",       "allOf",        "anyOf",
+                                           "definitions", "dependencies", "dependentSchemas",
+                                           "items",       "oneOf",        "patternProperties",
+                                           "prefixItems", "properties"};
     const bool is_direct = std::find(std::begin(direct), std::end(direct), key) != std::end(direct);
     const bool is_within = std::find(std::begin(within), std::end(within), key) != std::end(within);
     if (is_direct && !(is_within && value.is(Value::Kind::list))) return visit(value, pointer, base);

@@ -31,7 +31,10 @@ namespace lamina::detail {
 /// One step of a JSON pointer, with "~1", "~0" and, from a URI, "%25" read.
 [[nodiscard]] inline std::string unescape_pointer(std::string_view step, bool from_uri) {
   const auto hex = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
   };
   std::string plain;
   for (std::size_t i = 0; i < step.size(); ++i) {
@@ -44,7 +47,8 @@ namespace lamina::detail {
   }
   std::string out;
   for (std::size_t i = 0; i < plain.size(); ++i) {
-    const bool escape = plain[i] == '~' && i + 1 < plain.size() && (plain[i + 1] == '0' || plain[i + 1] == '1');
+    const bool escape =
+        plain[i] == '~' && i + 1 < plain.size() && (plain[i + 1] == '0' || plain[i + 1] == '1');
     out += !escape ? plain[i] : plain[++i] == '0' ? '~' : '/';
   }
   return out;

@@ -65,7 +65,8 @@ class CharSet {
 
  private:
   void tidy() {
-    std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
+    std::sort(ranges_.begin(), ranges_.end(),
+              [](const Range& a, const Range& b) { return a.first < b.first; });
     std::size_t kept = 0;
     for (const Range& range : ranges_) {
       if (kept > 0 && range.first <= ranges_[kept - 1].last + 1) {
@@ -88,7 +89,7 @@ class CharSet {
     case 'w':
       return {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
     case 's':
-      return {{9, 13},           {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
+      return {{9, 13},          {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
               {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
     case 'D':
     case 'W':

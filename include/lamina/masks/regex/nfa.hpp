@@ -17,8 +17,8 @@
 
 namespace lamina::masks {
 
-/// Calls `emit(first, last, size)` with the bytes of UTF-8 that spell the characters of a range: `size` bytes,
-/// each of its own range.
+/// Calls `emit(first, last, size)` with the bytes of UTF-8 that spell the characters of a range: `size`
+/// bytes, each of its own range.
 template <class Emit>
 void utf8_ranges(char32_t first, char32_t last, Emit&& emit) {
   constexpr char32_t borders[] = {0x7F, 0x7FF, 0xFFFF};
@@ -67,8 +67,8 @@ struct Nfa {
 
   struct Node {
     Kind kind;
-    std::uint32_t next;       ///< of a split: the first way
-    std::uint32_t other;      ///< of a split: the second way; of bytes: which of `sets`
+    std::uint32_t next;      ///< of a split: the first way
+    std::uint32_t other;     ///< of a split: the second way; of bytes: which of `sets`
     std::uint32_t distance;  ///< characters to a match, at least; `nowhere` if there is none
   };
 
@@ -84,7 +84,8 @@ class NfaBuilder {
  public:
   NfaBuilder(Nfa& nfa, std::size_t limit) : nfa_(nfa), limit_(limit) {}
 
-  [[nodiscard]] std::uint32_t add(Nfa::Kind kind, std::uint32_t next, std::uint32_t other, std::uint32_t distance) {
+  [[nodiscard]] std::uint32_t add(Nfa::Kind kind, std::uint32_t next, std::uint32_t other,
+                                  std::uint32_t distance) {
     if (nfa_.nodes.size() >= limit_) return Nfa::nowhere;
     nfa_.nodes.push_back({kind, next, other, distance});
     return static_cast<std::uint32_t>(nfa_.nodes.size() - 1);
@@ -194,15 +195,17 @@ class NfaBuilder {
 /// Builds the automaton of a pattern's tree.
 ///
 /// Errors   unsupported (more states than `limits` allow)
-[[nodiscard]] inline Result<Nfa> build_nfa(const RegexNode& root, RegexUse use, const RegexLimits& limits = {}) {
+[[nodiscard]] inline Result<Nfa> build_nfa(const RegexNode& root, RegexUse use,
+                                           const RegexLimits& limits = {}) {
   Nfa nfa;
   detail::NfaBuilder builder(nfa, limits.states + 1);
   std::uint32_t last = builder.add(Nfa::Kind::match, 0, 0, 0);
   if (use == RegexUse::whole) last = builder.add(Nfa::Kind::end, last, 0, 0);
   nfa.start = builder.build(root, last);
   if (builder.full() || nfa.start == Nfa::nowhere) {
-    return Error{ErrorCode::unsupported, "pattern",  "is too large", text("at most %zu states", limits.states),
-                 "more",                 "repeat less often"};
+    return Error{
+        ErrorCode::unsupported, "pattern", "is too large", text("at most %zu states", limits.states), "more",
+        "repeat less often"};
   }
   if (use == RegexUse::whole)
     nfa.start = builder.add(Nfa::Kind::begin, nfa.start, 0, nfa.nodes[nfa.start].distance);
@@ -210,7 +213,8 @@ class NfaBuilder {
 }
 
 /// Parses a pattern and builds its automaton. Errors: those of `RegexParser` and `build_nfa`.
-[[nodiscard]] inline Result<Nfa> compile_regex(std::string_view pattern, RegexUse use, const RegexLimits& limits = {}) {
+[[nodiscard]] inline Result<Nfa> compile_regex(std::string_view pattern, RegexUse use,
+                                               const RegexLimits& limits = {}) {
   const auto root = RegexParser(pattern, limits).parse();
   if (!root) return root.error();
   return build_nfa(*root, use, limits);

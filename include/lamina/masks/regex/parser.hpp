@@ -48,7 +48,8 @@ class RegexParser {
     RegexNode root;
     if (!is_valid_utf8(pattern_)) return error(ErrorCode::bad_argument, "pattern is no UTF-8", "UTF-8");
     LAMINA_TRY(choice(root, 0));
-    if (at_ < pattern_.size()) return error(ErrorCode::bad_argument, "pattern has a closer too many", "its end");
+    if (at_ < pattern_.size())
+      return error(ErrorCode::bad_argument, "pattern has a closer too many", "its end");
     return root;
   }
 
@@ -68,7 +69,8 @@ class RegexParser {
   }
   [[nodiscard]] Error error(ErrorCode code, std::string_view what, std::string_view expected) const {
     const std::string_view rest = pattern_.substr(at_);
-    return {code, text("byte %zu of a pattern", at_).view(), what, expected, rest.empty() ? "its end" : rest, ""};
+    return {code,     text("byte %zu of a pattern", at_).view(), what,
+            expected, rest.empty() ? "its end" : rest,           ""};
   }
 
   [[nodiscard]] Status choice(RegexNode& out, std::size_t depth) {
@@ -144,9 +146,11 @@ class RegexParser {
       return Done{};
     }
     static_cast<void>(take("?"));  // lazy: the same texts match
-    if (least > most) return error(ErrorCode::bad_argument, "numbers of a repetition are out of order", "{1,2}");
+    if (least > most)
+      return error(ErrorCode::bad_argument, "numbers of a repetition are out of order", "{1,2}");
     if (least > limits_.repeat || (most != RegexNode::no_limit && most > limits_.repeat))
-      return error(ErrorCode::unsupported, "repeated too often", text("at most %u times", limits_.repeat).view());
+      return error(ErrorCode::unsupported, "repeated too often",
+                   text("at most %u times", limits_.repeat).view());
     if (at('*') || at('+')) return error(ErrorCode::bad_argument, "nothing to repeat", "one quantifier");
     RegexNode inner = std::move(part);
     part = {};
@@ -172,7 +176,8 @@ class RegexParser {
     const std::size_t begin = at_;
     std::uint64_t value = 0;
     for (; at_ < pattern_.size() && pattern_[at_] >= '0' && pattern_[at_] <= '9'; ++at_)
-      value = std::min<std::uint64_t>(value * 10 + static_cast<std::uint64_t>(pattern_[at_] - '0'), UINT32_MAX - 1);
+      value = std::min<std::uint64_t>(value * 10 + static_cast<std::uint64_t>(pattern_[at_] - '0'),
+                                      UINT32_MAX - 1);
     out = static_cast<std::uint32_t>(value);
     return at_ > begin;
   }
@@ -217,7 +222,8 @@ class RegexParser {
 
   /// What follows a backslash.
   [[nodiscard]] Status escape(CharSet& out, bool in_class) {
-    if (at_ >= pattern_.size()) return error(ErrorCode::bad_argument, "backslash ends the pattern", "an escape");
+    if (at_ >= pattern_.size())
+      return error(ErrorCode::bad_argument, "backslash ends the pattern", "an escape");
     const char32_t c = next();
     out = named_class(c);
     if (!out.ranges().empty()) return Done{};
@@ -234,7 +240,8 @@ class RegexParser {
     } else if (c == 'u') {
       LAMINA_TRY(unicode(scalar));
     } else if (c == 'c') {
-      if (at_ >= pattern_.size()) return error(ErrorCode::bad_argument, "control character has no letter", "a-z");
+      if (at_ >= pattern_.size())
+        return error(ErrorCode::bad_argument, "control character has no letter", "a-z");
       scalar = next() % 32;
     }
     out.add(scalar, scalar);

@@ -64,7 +64,8 @@ class ContainerRules {
     for (std::size_t i = 0; i < group.atoms.size(); ++i) {
       if (around->truths[i] != Truth::open) continue;
       const ObjectRule& rule = group.atoms[i]->object;
-      const bool full = rule.most != no_limit && object.count + std::max<std::size_t>(missing(object, i), 1) > rule.most;
+      const bool full =
+          rule.most != no_limit && object.count + std::max<std::size_t>(missing(object, i), 1) > rule.most;
       const bool closed = rule.additional == SchemaGraph::never && rule.patterns.empty() &&
                           !has_name(object, i, {0, static_cast<std::uint32_t>(group.names.size())});
       if (full || closed) around->truths[i] = Truth::no;
@@ -83,7 +84,9 @@ class ContainerRules {
       words[2 + i] = scopes_->dfa(group.key_patterns[i]).start();
     return words;
   }
-  [[nodiscard]] static std::size_t count_words(const Scope& object) noexcept { return 2 + object.group->key_patterns.size(); }
+  [[nodiscard]] static std::size_t count_words(const Scope& object) noexcept {
+    return 2 + object.group->key_patterns.size();
+  }
 
   void step(const Scope& object, const StringProgress& before, char byte, std::uint32_t* words) {
     const Group& group = *object.group;
@@ -105,7 +108,8 @@ class ContainerRules {
     TextRange range{now.words[0], now.words[1]};
     if (more && range.is_whole(group.names, now.bytes)) ++range.first;
     for (std::size_t i = 0; i < group.atoms.size(); ++i) {
-      if (object.truths[i] != Truth::open || group.atoms[i]->object.additional != SchemaGraph::never) continue;
+      if (object.truths[i] != Truth::open || group.atoms[i]->object.additional != SchemaGraph::never)
+        continue;
       if (has_name(object, i, range) || matches_later(group, i, now.words)) continue;
       if (truths == nullptr) {
         truths = arena.take<Truth>(group.atoms.size());
@@ -124,7 +128,8 @@ class ContainerRules {
     std::vector<std::uint32_t> closed;
     std::vector<Truth> truths(object.truths, object.truths + group.atoms.size());
     for (std::uint32_t i = 0; i < group.atoms.size(); ++i) {
-      if (object.truths[i] != Truth::open || group.atoms[i]->object.additional != SchemaGraph::never) continue;
+      if (object.truths[i] != Truth::open || group.atoms[i]->object.additional != SchemaGraph::never)
+        continue;
       closed.push_back(i);
       truths[i] = Truth::no;
     }
@@ -207,7 +212,8 @@ class ContainerRules {
     Truth* gates = scopes_->arena().take<Truth>(group.gates.size());
     group.answer(names.truths, gates);
     for (std::uint32_t i = 0; i < names.binding_count; ++i) {
-      if (gates[group.roots[names.bindings[i].root]] != Truth::yes) around->truths[names.bindings[i].atom] = Truth::no;
+      if (gates[group.roots[names.bindings[i].root]] != Truth::yes)
+        around->truths[names.bindings[i].atom] = Truth::no;
     }
     return scopes_->viable(around) ? around : nullptr;
   }
@@ -224,7 +230,8 @@ class ContainerRules {
     const Group& group = *object.group;
     std::size_t count = 0;
     for (std::size_t w = 0; w < group.name_words; ++w)
-      count += static_cast<std::size_t>(std::popcount(group.required[atom * group.name_words + w] & ~object.used[w]));
+      count += static_cast<std::size_t>(
+          std::popcount(group.required[atom * group.name_words + w] & ~object.used[w]));
     return count;
   }
   /// Whether a range holds a name that an atom allows and that was not there.
@@ -233,17 +240,20 @@ class ContainerRules {
     const std::uint64_t* allowed = group.allowed.data() + atom * group.name_words;
     for (std::uint32_t i = range.first; i < range.last;) {
       const std::uint64_t left = (allowed[i / 64] & ~object.used[i / 64]) >> (i % 64);
-      const std::uint32_t next = left == 0 ? (i / 64 + 1) * 64 : i + static_cast<std::uint32_t>(std::countr_zero(left));
+      const std::uint32_t next =
+          left == 0 ? (i / 64 + 1) * 64 : i + static_cast<std::uint32_t>(std::countr_zero(left));
       if (left != 0) return next < range.last;
       i = next;
     }
     return false;
   }
-  [[nodiscard]] static std::uint32_t word_of(const Group& group, std::uint32_t pattern, const std::uint32_t* words) noexcept {
+  [[nodiscard]] static std::uint32_t word_of(const Group& group, std::uint32_t pattern,
+                                             const std::uint32_t* words) noexcept {
     const auto at = std::lower_bound(group.key_patterns.begin(), group.key_patterns.end(), pattern);
     return words[2 + (at - group.key_patterns.begin())];
   }
-  [[nodiscard]] static bool matches_later(const Group& group, std::size_t atom, const std::uint32_t* words) noexcept {
+  [[nodiscard]] static bool matches_later(const Group& group, std::size_t atom,
+                                          const std::uint32_t* words) noexcept {
     const auto& patterns = group.atoms[atom]->object.patterns;
     return std::any_of(patterns.begin(), patterns.end(), [&](const auto& pattern) {
       return pattern.second != SchemaGraph::never && word_of(group, pattern.first, words) != Dfa::dead;

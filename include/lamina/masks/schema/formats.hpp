@@ -35,9 +35,11 @@ inline std::string ipv6_pattern(const std::string& ipv4) {
   const std::string h = "[0-9a-fA-F]{1,4}", tail = "(?:" + h + ":" + h + "|" + ipv4 + ")";
   std::string out = "(?:(?:" + h + ":){6}" + tail + "|::(?:" + h + ":){5}" + tail;
   for (int before = 0; before <= 4; ++before) {
-    const std::string head = before == 0 ? h + "?" : "(?:(?:" + h + ":){0," + std::to_string(before) + "}" + h + ")?";
+    const std::string head =
+        before == 0 ? h + "?" : "(?:(?:" + h + ":){0," + std::to_string(before) + "}" + h + ")?";
     const int after = 4 - before;
-    out += "|(?:" + (before == 0 ? "(?:" + h + ")?" : head) + ")::(?:" + h + ":){" + std::to_string(after) + "}" + tail;
+    out += "|(?:" + (before == 0 ? "(?:" + h + ")?" : head) + ")::(?:" + h + ":){" + std::to_string(after) +
+           "}" + tail;
   }
   out += "|(?:(?:" + h + ":){0,5}" + h + ")?::" + h + "|(?:(?:" + h + ":){0,6}" + h + ")?::)";
   return out;
@@ -48,8 +50,10 @@ inline std::string uri_pattern(bool reference, const std::string& ipv6, const st
   const std::string plain = "A-Za-z0-9._~!$&'()*+,;=" + more, escaped = "|%[0-9A-Fa-f]{2})";
   const std::string pchar = "(?:[" + plain + ":@-]" + escaped, segment = pchar + "*";
   const std::string authority = "(?:(?:[" + plain + ":-]" + escaped + "*@)?(?:\\[(?:" + ipv6 +
-                                "|[vV][0-9A-Fa-f]+\\.[" + plain + ":-]+)\\]|(?:[" + plain + "-]" + escaped + "*)(?::[0-9]*)?";
-  const std::string absolute = "//" + authority + "(?:/" + segment + ")*|/(?:" + pchar + "+(?:/" + segment + ")*)?|";
+                                "|[vV][0-9A-Fa-f]+\\.[" + plain + ":-]+)\\]|(?:[" + plain + "-]" + escaped +
+                                "*)(?::[0-9]*)?";
+  const std::string absolute =
+      "//" + authority + "(?:/" + segment + ")*|/(?:" + pchar + "+(?:/" + segment + ")*)?|";
   const std::string end = "(?:\\?(?:" + pchar + "|[/?])*)?(?:#(?:" + pchar + "|[/?])*)?";
   const std::string uri = "[A-Za-z][A-Za-z0-9+.-]*:(?:" + absolute + pchar + "+(?:/" + segment + ")*|)" + end;
   if (!reference) return uri;
@@ -63,16 +67,18 @@ inline std::string uri_pattern(bool reference, const std::string& ipv6, const st
 [[nodiscard]] inline std::optional<FormatRule> format_rule(std::string_view name) {
   const std::string date =
       "(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|"
-      "02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)";
+      "02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])"
+      "00)-02-29)";
   const std::string time =
-      "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]+)?(?:[zZ]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])|"
+      "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]+)?(?:[zZ]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
+      ")|"
       "23:59:60(?:\\.[0-9]+)?(?:[zZ]|[+-]00:00))";
   const std::string byte = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
   const std::string ipv4 = byte + "(?:\\." + byte + "){3}";
   // Without "--" as third and fourth character: "xn--" needs Punycode, others are reserved (RFC 5890).
   const std::string ends = "[A-Za-z0-9]", inner = "[A-Za-z0-9-]";
-  const std::string label = ends + "(?:" + ends + "|" + inner + ends + "|" + inner + inner + ends + "|" + inner + "(?:" + ends +
-                            inner + "|-" + ends + ")" + inner + "{0,58}" + ends + ")?";
+  const std::string label = ends + "(?:" + ends + "|" + inner + ends + "|" + inner + inner + ends + "|" +
+                            inner + "(?:" + ends + inner + "|-" + ends + ")" + inner + "{0,58}" + ends + ")?";
   const std::string host = label + "(?:\\." + label + ")*";
   const std::string pointer = "(?:/(?:[^/~]|~[01])*)*";
   const auto whole = [](const std::string& pattern, std::uint32_t most = no_limit) {
@@ -98,8 +104,9 @@ inline std::string uri_pattern(bool reference, const std::string& ipv6, const st
   if (name == "uri" || name == "uri-reference")
     return whole(detail::uri_pattern(name != "uri", detail::ipv6_pattern(ipv4), ""));
   if (name == "iri" || name == "iri-reference") {
-    return whole(detail::uri_pattern(name != "iri", detail::ipv6_pattern(ipv4),
-                                     "\\u{A0}-\\u{D7FF}\\u{F900}-\\u{FDCF}\\u{FDF0}-\\u{FFEF}\\u{10000}-\\u{EFFFD}"));
+    return whole(
+        detail::uri_pattern(name != "iri", detail::ipv6_pattern(ipv4),
+                            "\\u{A0}-\\u{D7FF}\\u{F900}-\\u{FDCF}\\u{FDF0}-\\u{FFEF}\\u{10000}-\\u{EFFFD}"));
   }
   if (name == "json-pointer") return whole(pointer);
   if (name == "relative-json-pointer") return whole("(?:0|[1-9][0-9]*)(?:#|" + pointer + ")");

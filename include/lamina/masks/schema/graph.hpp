@@ -12,14 +12,14 @@
 
 #include <lamina/core/config.hpp>
 #include <lamina/masks/regex/nfa.hpp>
-#include <lamina/masks/schema/number_rule.hpp>
+#include <lamina/masks/numbers/number_rule.hpp>
 
 namespace lamina::masks {
 
 /// Types of JSON values as bits; `true` and `false` apart, whole numbers and others too.
 struct JsonTypes {
-  static constexpr std::uint8_t null = 1, yes = 2, no = 4, integer = 8, fraction = 16, string = 32, array = 64,
-                                object = 128, number = integer | fraction, all = 255;
+  static constexpr std::uint8_t null = 1, yes = 2, no = 4, integer = 8, fraction = 16, string = 32,
+                                array = 64, object = 128, number = integer | fraction, all = 255;
 };
 
 using NodeId = std::uint32_t;
@@ -83,8 +83,8 @@ struct SchemaAtom {
 /// A place of a schema, or a combination of places.
 struct SchemaNode {
   enum class Kind : std::uint8_t {
-    always,   ///< every value
-    never,    ///< no value
+    always,  ///< every value
+    never,   ///< no value
     atom,
     all,      ///< all of `parts`
     any,      ///< at least one

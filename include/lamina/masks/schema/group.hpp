@@ -48,16 +48,16 @@ struct Group {
   std::vector<StringCheck> checks;
   std::uint32_t words = 0;  ///< states of `checks`
 
-  std::vector<std::string_view> names;       ///< of properties, ascending
-  std::size_t name_words = 0;                ///< words of a bit for each name
-  std::vector<NodeId> children;              ///< [atoms, names], or `unnamed`
-  std::vector<std::uint64_t> required;       ///< [atoms, name_words]
-  std::vector<std::uint64_t> allowed;        ///< [atoms, name_words] names whose value may be something
-  std::vector<std::uint32_t> key_patterns;   ///< of `SchemaGraph::patterns`
-  bool has_closed = false;                   ///< some atom allows no other names
-  bool has_name_rules = false;               ///< some atom has `propertyNames`
+  std::vector<std::string_view> names;      ///< of properties, ascending
+  std::size_t name_words = 0;               ///< words of a bit for each name
+  std::vector<NodeId> children;             ///< [atoms, names], or `unnamed`
+  std::vector<std::uint64_t> required;      ///< [atoms, name_words]
+  std::vector<std::uint64_t> allowed;       ///< [atoms, name_words] names whose value may be something
+  std::vector<std::uint32_t> key_patterns;  ///< of `SchemaGraph::patterns`
+  bool has_closed = false;                  ///< some atom allows no other names
+  bool has_name_rules = false;              ///< some atom has `propertyNames`
   bool has_unique = false;
-  std::uint32_t count_cap = 0;               ///< no rule tells greater counts apart
+  std::uint32_t count_cap = 0;  ///< no rule tells greater counts apart
 
   /// Answers all gates. Shapes: truths [atoms], out [gates].
   void answer(const Truth* truths, Truth* out) const noexcept {
@@ -166,7 +166,8 @@ class Groups {
       const SchemaAtom& atom = *group.atoms[i];
       if ((atom.types & JsonTypes::string) == 0) continue;
       const StringRule& rule = atom.string;
-      for (const std::uint32_t pattern : rule.patterns) group.checks.push_back({i, Kind::pattern, pattern, group.words++});
+      for (const std::uint32_t pattern : rule.patterns)
+        group.checks.push_back({i, Kind::pattern, pattern, group.words++});
       if (rule.choices) {
         group.checks.push_back({i, Kind::choices, 0, group.words});
         group.words += 2;
@@ -188,7 +189,8 @@ class Groups {
     group.required.assign(group.atoms.size() * group.name_words, 0);
     group.allowed.assign(group.atoms.size() * group.name_words, 0);
     const auto index_of = [&](std::string_view name) {
-      return static_cast<std::size_t>(std::lower_bound(group.names.begin(), group.names.end(), name) - group.names.begin());
+      return static_cast<std::size_t>(std::lower_bound(group.names.begin(), group.names.end(), name) -
+                                      group.names.begin());
     };
     for (std::size_t a = 0; a < group.atoms.size(); ++a) {
       const ObjectRule& rule = group.atoms[a]->object;

@@ -8,49 +8,21 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <lamina/core/config.hpp>
 #include <lamina/core/unicode.hpp>
 #include <lamina/masks/arena.hpp>
 #include <lamina/masks/schema/containers.hpp>
 #include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/schema/mover.hpp>
+#include <lamina/masks/schema/number_reader.hpp>
 #include <lamina/masks/schema/scopes.hpp>
+#include <lamina/masks/schema/state.hpp>
 #include <lamina/masks/schema/strings.hpp>
 #include <lamina/masks/string_body.hpp>
 
 namespace lamina::masks {
-
-/// Bounds on the text of a document.
-struct JsonTextLimits {
-  std::uint32_t spaces = 64;     ///< white space in one place, bytes
-  std::uint32_t number = 128;    ///< characters of a number
-  std::uint32_t depth = 256;     ///< containers inside each other
-};
-
-/// A state: where in the text, and what is known of the open values. Copied freely; what it points to lives
-/// in the machine's arena.
-struct SchemaState {
-  enum class Mode : std::uint8_t { value, first_item, after_value, first_key, next_key, colon, string, key, number, literal, end };
-  /// Inside a string or number.
-  enum class Part : std::uint8_t { plain, backslash, hex1, hex2, hex3, hex4, low_backslash, low_u,
-                                   minus, zero, whole, point, places, e, sign, power };
-
-  Mode mode = Mode::value;
-  Part part = Part::plain;
-  std::uint8_t need = 0;  ///< bytes that the character still takes; the next lies in [low, high]
-  std::uint8_t low = 0;
-  std::uint8_t high = 0;
-  std::uint32_t spaces = 0;
-  std::uint32_t unit = 0;       ///< of an escape
-  std::uint32_t surrogate = 0;  ///< first half of a pair
-  std::uint32_t depth = 0;
-  const Scope* scope = nullptr;  ///< the value that is expected or comes in, or the container between values
-  const Scope* inner = nullptr;  ///< the value that comes next, or a key as a value
-  StringProgress string;
-  std::uint32_t* names = nullptr;  ///< states of a key's own checks
-  const char* text = nullptr;      ///< of a number or literal
-  std::uint32_t size = 0;          ///< that came
-};
 
 /// Reads JSON under a schema. The graph must outlive it. Threads: one at a time.
 class SchemaMachine {
@@ -58,7 +30,11 @@ class SchemaMachine {
   using State = SchemaState;
 
   explicit SchemaMachine(const SchemaGraph& graph, const JsonTextLimits& limits = {})
-      : scopes_(graph), strings_(scopes_), containers_(scopes_), limits_(limits) {}
+      : scopes_(graph),
+        strings_(scopes_),
+        containers_(scopes_),
+        numbers_(scopes_, limits.number),
+        limits_(limits) {}
 
   [[nodiscard]] Arena& arena() noexcept { return scopes_.arena(); }
   [[nodiscard]] bool failed() const noexcept { return scopes_.failed(); }
@@ -77,7 +53,7 @@ class SchemaMachine {
       case Mode::key:
         return string_byte(state, byte);
       case Mode::number:
-        if (number_byte(state, c)) return true;
+        if (numbers_.take(state, c)) return true;
         if (!end_number(state)) return false;
         break;
       case Mode::literal:
@@ -123,13 +99,15 @@ class SchemaMachine {
   [[nodiscard]] std::uint64_t hash(const State& state) const noexcept {
     std::uint64_t hash = (std::uint64_t{static_cast<std::uint8_t>(state.mode)} << 40) |
                          (std::uint64_t{static_cast<std::uint8_t>(state.part)} << 32) |
-                         (std::uint64_t{state.need} << 16) | (std::uint64_t{state.low} << 8) | state.high;
+                         (std::uint64_t{state.utf8.need} << 16) | (std::uint64_t{state.utf8.low} << 8) |
+                         state.utf8.high;
     hash = mixed(hash, (std::uint64_t{state.spaces} << 32) | state.unit);
     hash = mixed(hash, (std::uint64_t{state.surrogate} << 32) | state.size);
     hash = mixed(hash, state.scope->hash);
     if (state.inner != nullptr) hash = mixed(hash, state.inner->hash);
     if (state.mode == Mode::number && state.text != nullptr) {
-      for (std::uint32_t i = 0; i < state.size; ++i) hash = mixed(hash, static_cast<unsigned char>(state.text[i]));
+      for (std::uint32_t i = 0; i < state.size; ++i)
+        hash = mixed(hash, static_cast<unsigned char>(state.text[i]));
     }
     if (state.mode == Mode::literal) hash = mixed(hash, static_cast<unsigned char>(state.text[0]));
     if (state.mode == Mode::key || (state.mode == Mode::string && state.scope->hashed))
@@ -147,7 +125,8 @@ class SchemaMachine {
   /// What is known of the rest of a string, for whoever looks through a whole vocabulary.
   [[nodiscard]] StringBody body(const State& state) {
     const bool is_key = state.mode == Mode::key;
-    if ((state.mode != Mode::string && !is_key) || state.need > 0 || state.part != Part::plain) return {};
+    if ((state.mode != Mode::string && !is_key) || state.utf8.need > 0 || state.part != Part::plain)
+      return {};
     if (!is_key && state.string.words == nullptr)
       return {state.scope->hashed ? StringBody::Kind::any_text : StringBody::Kind::free};
     if (!is_key) return strings_.body(*state.scope, state.string);
@@ -156,12 +135,34 @@ class SchemaMachine {
     return strings_.body(*state.inner, names_of(state));
   }
 
+  /// Bytes that only spell differently what another byte says here: spaces between values, escapes.
+  [[nodiscard]] static bool is_other_spelling(const State& state, std::uint8_t byte) noexcept {
+    if (state.mode == Mode::string || state.mode == Mode::key)
+      return byte == '\\' && state.part == Part::plain;
+    return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r';
+  }
+
+  /// Gives back the memory of values that are over. Other copies of states are lost.
+  void compact(State& state) {
+    Arena fresh;
+    ScopeMover mover(fresh);
+    const std::size_t words = state.string.words == nullptr ? 0 : words_of(state);
+    state.names =
+        mover.move(state.names, state.names == nullptr ? 0 : std::max(state.inner->group->words, 1U));
+    state.scope = mover.move(state.scope);
+    state.inner = mover.move(state.inner);
+    state.string.words = mover.move(state.string.words, words);
+    if (state.mode == Mode::number) state.text = mover.move(state.text, state.size);
+    scopes_.arena() = std::move(fresh);
+  }
+
  private:
   using Mode = State::Mode;
   using Part = State::Part;
 
   [[nodiscard]] static std::size_t words_of(const State& state) noexcept {
-    return state.mode == Mode::key ? ContainerRules::count_words(*state.scope) : std::max(state.scope->group->words, 1U);
+    return state.mode == Mode::key ? ContainerRules::count_words(*state.scope)
+                                   : std::max(state.scope->group->words, 1U);
   }
 
   [[nodiscard]] bool begin_value(State& state, const Scope* scope, char c) {
@@ -221,7 +222,7 @@ class SchemaMachine {
     }
     state.mode = Mode::number;
     state.part = Part::plain;
-    return number_byte(state, c);
+    return numbers_.take(state, c);
   }
 
   [[nodiscard]] bool comma(State& state) {
@@ -261,6 +262,12 @@ class SchemaMachine {
     return state.scope != nullptr;
   }
 
+  [[nodiscard]] bool end_number(State& state) {
+    std::uint64_t hash = 0;
+    const Scope* scope = numbers_.end(state, hash);
+    return scope != nullptr && end_value(state, scope, hash);
+  }
+
   // --- Strings ---
 
   [[nodiscard]] bool begin_key(State& state) {
@@ -278,33 +285,15 @@ class SchemaMachine {
   }
 
   [[nodiscard]] bool string_byte(State& state, std::uint8_t byte) {
-    if (state.need > 0) {
-      if (byte < state.low || byte > state.high) return false;
-      --state.need;
-      state.low = 0x80;
-      state.high = 0xBF;
-      feed(state, static_cast<char>(byte));
-      return string_viable(state, false);
-    }
     if (state.part != Part::plain) return escape_byte(state, static_cast<char>(byte));
-    if (byte == '"') return end_string(state);
-    if (byte == '\\') {
+    if (byte == '"' && state.utf8.need == 0) return end_string(state);
+    if (byte == '\\' && state.utf8.need == 0) {
       state.part = Part::backslash;
       return string_viable(state, true);
     }
-    if (byte < 0x20) return false;
-    if (byte >= 0x80 && !begin_character(state, byte)) return false;
+    if (byte < 0x20 || !state.utf8.take(byte)) return false;
     feed(state, static_cast<char>(byte));
     return string_viable(state, false);
-  }
-
-  /// The first of several bytes of a character.
-  [[nodiscard]] static bool begin_character(State& state, std::uint8_t byte) noexcept {
-    if (byte < 0xC2 || byte > 0xF4) return false;
-    state.need = byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
-    state.low = byte == 0xE0 ? 0xA0 : byte == 0xF0 ? 0x90 : 0x80;
-    state.high = byte == 0xED ? 0x9F : byte == 0xF4 ? 0x8F : 0xBF;
-    return true;
   }
 
   void feed(State& state, char byte) {
@@ -403,8 +392,10 @@ class SchemaMachine {
                                              : -1;
     if (digit < 0) return false;
     state.unit = state.unit * 16 + static_cast<std::uint32_t>(digit);
-    if (state.surrogate != 0 && state.part == Part::hex2 && (state.unit < 0xDC || state.unit > 0xDF)) return false;
-    if (state.surrogate == 0 && state.part == Part::hex2 && state.unit >= 0xDC && state.unit <= 0xDF) return false;
+    if (state.surrogate != 0 && state.part == Part::hex2 && (state.unit < 0xDC || state.unit > 0xDF))
+      return false;
+    if (state.surrogate == 0 && state.part == Part::hex2 && state.unit >= 0xDC && state.unit <= 0xDF)
+      return false;
     if (state.part != Part::hex4) {
       state.part = static_cast<Part>(static_cast<std::uint8_t>(state.part) + 1);
       return true;
@@ -423,95 +414,10 @@ class SchemaMachine {
     return string_viable(state, false);
   }
 
-  // --- Numbers ---
-
-  /// Whether the number goes on by this character.
-  [[nodiscard]] bool number_byte(State& state, char c) {
-    const bool digit = c >= '0' && c <= '9';
-    Part part = state.part;
-    switch (part) {
-      case Part::plain:
-        part = c == '-' ? Part::minus : c == '0' ? Part::zero : Part::whole;
-        break;
-      case Part::minus:
-        if (!digit) return false;
-        part = c == '0' ? Part::zero : Part::whole;
-        break;
-      case Part::zero:
-      case Part::whole:
-        if (digit && part == Part::whole) break;
-        if (c != '.' && c != 'e' && c != 'E') return false;
-        part = c == '.' ? Part::point : Part::e;
-        break;
-      case Part::point:
-      case Part::places:
-        if (!digit && (part == Part::point || (c != 'e' && c != 'E'))) return false;
-        part = digit ? Part::places : Part::e;
-        break;
-      case Part::e:
-        if (!digit && c != '+' && c != '-') return false;
-        part = digit ? Part::power : Part::sign;
-        break;
-      default:
-        if (!digit) return false;
-        part = Part::power;
-    }
-    if (state.size >= limits_.number) return false;
-    state.part = part;
-    const Scope& scope = *state.scope;
-    const Group& group = *scope.group;
-    const bool open = std::find(scope.truths, scope.truths + group.atoms.size(), Truth::open) != scope.truths + group.atoms.size();
-    if (!open && !scope.hashed) {
-      ++state.size;
-      return true;
-    }
-    char* text = scopes_.arena().take<char>(state.size + 1);
-    std::copy_n(state.text, state.size, text);
-    text[state.size++] = c;
-    state.text = text;
-    return !open || number_viable(scope, {text, state.size});
-  }
-
-  [[nodiscard]] bool number_viable(const Scope& scope, std::string_view text) {
-    Arena& arena = scopes_.arena();
-    const Arena::Mark mark = arena.mark();
-    const Group& group = *scope.group;
-    Truth* truths = arena.take<Truth>(group.atoms.size());
-    bool dead = false;
-    for (std::size_t i = 0; i < group.atoms.size(); ++i) {
-      truths[i] = scope.truths[i];
-      if (truths[i] != Truth::open || group.atoms[i]->number.may_become(text)) continue;
-      truths[i] = Truth::no;
-      dead = true;
-    }
-    const bool result = !dead || scopes_.viable(&scope, truths);
-    arena.reset(mark);
-    return result;
-  }
-
-  [[nodiscard]] bool end_number(State& state) {
-    if (state.part != Part::zero && state.part != Part::whole && state.part != Part::places && state.part != Part::power)
-      return false;
-    Scope* scope = scopes_.copy(*state.scope);
-    std::uint64_t hash = 0;
-    if (state.text != nullptr) {
-      const std::string_view text(state.text, state.size);
-      for (std::size_t i = 0; i < scope->group->atoms.size(); ++i) {
-        if (scope->truths[i] != Truth::open) continue;
-        scope->truths[i] = scope->group->atoms[i]->number.allows(text) ? Truth::yes : Truth::no;
-      }
-      if (scope->hashed) {
-        const Decimal value = Decimal::read(text);
-        hash = mixed(value.negative ? 3 : 5, static_cast<std::uint64_t>(value.exponent));
-        for (const char digit : value.digits) hash = mixed(hash, static_cast<std::uint64_t>(digit));
-      }
-    }
-    return end_value(state, scope, hash);
-  }
-
   Scopes scopes_;
   StringRules strings_;
   ContainerRules containers_;
+  NumberReader numbers_;
   JsonTextLimits limits_;
 };
 

@@ -46,16 +46,16 @@ struct Scope {
   const Group* group;
   const Binding* bindings;
   std::uint32_t binding_count;
-  std::uint32_t count;      ///< items or keys, up to the group's `count_cap`
-  const Seen* seen;         ///< keys without a name in the group, or items that must differ
-  std::uint64_t key_hash;   ///< of the key in front of the value
-  std::uint64_t content;    ///< hash of what came, where `hashed`
-  std::uint64_t hash;       ///< of all that matters of this and what is around it
+  std::uint32_t count;     ///< items or keys, up to the group's `count_cap`
+  const Seen* seen;        ///< keys without a name in the group, or items that must differ
+  std::uint64_t key_hash;  ///< of the key in front of the value
+  std::uint64_t content;   ///< hash of what came, where `hashed`
+  std::uint64_t hash;      ///< of all that matters of this and what is around it
   bool is_object;
-  bool hashed;              ///< some array around it wants unlike items
-  Truth* truths;            ///< [atoms]
-  std::uint32_t* contained; ///< [atoms] items that `contains` counted
-  std::uint64_t* used;      ///< [name_words] names that were there
+  bool hashed;               ///< some array around it wants unlike items
+  Truth* truths;             ///< [atoms]
+  std::uint32_t* contained;  ///< [atoms] items that `contains` counted
+  std::uint64_t* used;       ///< [name_words] names that were there
 };
 
 /// Makes scopes and follows what their ends mean.
@@ -98,12 +98,15 @@ class Scopes {
   static const Scope* finish(Scope* scope) noexcept {
     const Group& group = *scope->group;
     std::uint64_t hash = mixed(scope->parent == nullptr ? 0 : scope->parent->hash, group.id);
-    hash = mixed(hash, (std::uint64_t{scope->count} << 2) | (scope->is_object ? 2U : 0U) | (scope->hashed ? 1U : 0U));
+    hash = mixed(
+        hash, (std::uint64_t{scope->count} << 2) | (scope->is_object ? 2U : 0U) | (scope->hashed ? 1U : 0U));
     for (std::size_t i = 0; i < group.atoms.size(); ++i)
-      hash = mixed(hash, (std::uint64_t{scope->contained[i]} << 2) | static_cast<std::uint64_t>(scope->truths[i]));
+      hash = mixed(hash,
+                   (std::uint64_t{scope->contained[i]} << 2) | static_cast<std::uint64_t>(scope->truths[i]));
     for (std::size_t i = 0; i < group.name_words; ++i) hash = mixed(hash, scope->used[i]);
     for (std::uint32_t i = 0; i < scope->binding_count; ++i)
-      hash = mixed(mixed(hash, scope->bindings[i].root), scope->bindings[i].atom * 2 + (scope->bindings[i].counts ? 1U : 0U));
+      hash = mixed(mixed(hash, scope->bindings[i].root),
+                   scope->bindings[i].atom * 2 + (scope->bindings[i].counts ? 1U : 0U));
     if (scope->seen != nullptr) hash = mixed(hash, scope->seen->all);
     if (scope->hashed) hash = mixed(mixed(hash, scope->content), scope->key_hash);
     scope->hash = hash;
@@ -131,7 +134,9 @@ class Scopes {
       bool changed = false;
       for (std::uint32_t i = 0; i < scope->binding_count; ++i) {
         const Binding& binding = scope->bindings[i];
-        if (binding.counts || gates[group.roots[binding.root]] != Truth::no || around[binding.atom] == Truth::no) continue;
+        if (binding.counts || gates[group.roots[binding.root]] != Truth::no ||
+            around[binding.atom] == Truth::no)
+          continue;
         around[binding.atom] = Truth::no;
         changed = true;
       }
@@ -165,7 +170,8 @@ class Scopes {
     std::sort(places_.begin(), places_.end());
     places_.erase(std::unique(places_.begin(), places_.end()), places_.end());
     for (Binding& binding : bindings_)
-      binding.root = static_cast<std::uint32_t>(std::lower_bound(places_.begin(), places_.end(), binding.root) - places_.begin());
+      binding.root = static_cast<std::uint32_t>(
+          std::lower_bound(places_.begin(), places_.end(), binding.root) - places_.begin());
     finish(parent_);
     return make(parent_, groups_.of(places_), bindings_);
   }
@@ -249,8 +255,20 @@ class Scopes {
     Binding* kept = arena_.take<Binding>(bindings.size());
     std::copy(bindings.begin(), bindings.end(), kept);
     const bool hashed = parent != nullptr && (parent->hashed || parent->group->has_unique);
-    *scope = {parent, &group, kept, static_cast<std::uint32_t>(bindings.size()), 0, nullptr, 0, 0, 0, false, hashed,
-              scope->truths, scope->contained, scope->used};
+    *scope = {parent,
+              &group,
+              kept,
+              static_cast<std::uint32_t>(bindings.size()),
+              0,
+              nullptr,
+              0,
+              0,
+              0,
+              false,
+              hashed,
+              scope->truths,
+              scope->contained,
+              scope->used};
     std::fill_n(scope->truths, group.atoms.size(), Truth::open);
     std::fill_n(scope->contained, group.atoms.size(), 0U);
     std::fill_n(scope->used, group.name_words, std::uint64_t{0});

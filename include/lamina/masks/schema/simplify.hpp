@@ -17,7 +17,8 @@ class GraphSimplifier {
  public:
   static constexpr std::uint32_t deepest = 512;  ///< places that stand for each other
 
-  explicit GraphSimplifier(SchemaGraph& graph) : graph_(&graph), depth_(graph.nodes.size(), unknown), real_(graph.nodes.size()) {}
+  explicit GraphSimplifier(SchemaGraph& graph)
+      : graph_(&graph), depth_(graph.nodes.size(), unknown), real_(graph.nodes.size()) {}
 
   /// Errors   unsupported (a place that applies itself to the same value, or too many inside each other)
   [[nodiscard]] Status run() {
@@ -45,7 +46,12 @@ class GraphSimplifier {
   [[nodiscard]] Status visit(NodeId id, std::uint32_t depth) {
     if (depth_[id] == known) return Done{};
     if (depth_[id] == open || depth >= deepest)
-      return Error{ErrorCode::unsupported, "schema", "a place applies itself to the same value", "an end", "a circle", ""};
+      return Error{ErrorCode::unsupported,
+                   "schema",
+                   "a place applies itself to the same value",
+                   "an end",
+                   "a circle",
+                   ""};
     depth_[id] = open;
     for (const NodeId part : graph_->nodes[id].parts) LAMINA_TRY(visit(part, depth + 1));
     depth_[id] = known;

@@ -95,7 +95,8 @@ class StringRules {
       using Kind = Group::StringCheck::Kind;
       if (scope.truths[check.atom] != Truth::open) continue;
       if (check.kind == Kind::pattern) {
-        words[check.word] = scopes_->dfa(check.pattern).step(words[check.word], static_cast<std::uint8_t>(byte));
+        words[check.word] =
+            scopes_->dfa(check.pattern).step(words[check.word], static_cast<std::uint8_t>(byte));
       } else if (check.kind == Kind::choices) {
         TextRange range{words[check.word], words[check.word + 1]};
         range.narrow(*group.atoms[check.atom]->string.choices, before.bytes, byte);
@@ -106,7 +107,8 @@ class StringRules {
   }
 
   /// Whether an open atom cannot hold any more: `more` says that another character must follow.
-  [[nodiscard]] bool is_dead(const Scope& scope, const StringProgress& now, std::size_t atom, bool more) const {
+  [[nodiscard]] bool is_dead(const Scope& scope, const StringProgress& now, std::size_t atom,
+                             bool more) const {
     const StringRule& rule = scope.group->atoms[atom]->string;
     std::uint32_t wanted = more ? 1 : 0;
     for (const Group::StringCheck& check : scope.group->checks) {
@@ -185,9 +187,11 @@ class StringRules {
 
  private:
   /// What one atom demands of the rest; an atom without limits allows everything.
-  void add_limits(StringBody& body, const Group& group, const StringProgress& now, std::uint32_t atom, std::uint32_t way) {
+  void add_limits(StringBody& body, const Group& group, const StringProgress& now, std::uint32_t atom,
+                  std::uint32_t way) {
     const StringRule& rule = group.atoms[atom]->string;
-    const std::uint32_t room = rule.most == no_limit ? no_limit : rule.most - std::min(rule.most, now.characters);
+    const std::uint32_t room =
+        rule.most == no_limit ? no_limit : rule.most - std::min(rule.most, now.characters);
     const std::size_t before = body.limits.size();
     for (const Group::StringCheck& check : group.checks) {
       using Kind = Group::StringCheck::Kind;
@@ -210,7 +214,8 @@ class StringRules {
     for (const Group::StringCheck& check : group.checks) {
       using Kind = Group::StringCheck::Kind;
       if (check.atom != atom) continue;
-      if (check.kind == Kind::pattern && !scopes_->dfa(check.pattern).accepts(now.words[check.word])) return false;
+      if (check.kind == Kind::pattern && !scopes_->dfa(check.pattern).accepts(now.words[check.word]))
+        return false;
       if (check.kind == Kind::choices) {
         const TextRange range{now.words[check.word], now.words[check.word + 1]};
         if (!range.is_whole(*rule.choices, now.bytes)) return false;

@@ -55,7 +55,8 @@ struct Decimal {
   [[nodiscard]] bool is_integer() const noexcept { return exponent >= 0; }
   /// About the number; infinite where a double has no room.
   [[nodiscard]] double about() const noexcept {
-    const std::string text = (negative ? "-" : "") + (digits.empty() ? "0" : digits) + "e" + std::to_string(exponent);
+    const std::string text =
+        (negative ? "-" : "") + (digits.empty() ? "0" : digits) + "e" + std::to_string(exponent);
     double value = 0;
     const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
     if (read.ec == std::errc::result_out_of_range && magnitude() > 0) value = negative ? -HUGE_VAL : HUGE_VAL;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include <lamina/core/config.hpp>
-#include <lamina/masks/schema/decimal.hpp>
+#include <lamina/masks/numbers/decimal.hpp>
 
 namespace lamina::masks {
 
@@ -121,7 +121,8 @@ struct NumberRule {
     const bool has_point = point != digits.npos;
     if (has_point && written_whole && integer) return false;
     const std::string_view fraction = has_point ? digits.substr(point + 1) : std::string_view();
-    const std::size_t places = fraction.find_last_not_of('0') == fraction.npos ? 0 : fraction.find_last_not_of('0') + 1;
+    const std::size_t places =
+        fraction.find_last_not_of('0') == fraction.npos ? 0 : fraction.find_last_not_of('0') + 1;
     if (integer && places > 0) return false;
     for (const Decimal& divisor : multiples_of) {
       if (!multiple_fits(digits, fraction.size(), places, divisor)) return false;
@@ -147,7 +148,8 @@ struct NumberRule {
     if (!(low <= high)) return false;
     for (const Decimal& divisor : multiples_of) {
       const double step = divisor.about();
-      if (high < 0x1p52 && step >= 1 && divisor.is_integer() && std::floor(high / step) * step < low) return false;
+      if (high < 0x1p52 && step >= 1 && divisor.is_integer() && std::floor(high / step) * step < low)
+        return false;
     }
     return true;
   }
@@ -166,7 +168,8 @@ struct NumberRule {
   }
 
   /// Whether some exponent that begins with `power` brings `digits` into the range.
-  [[nodiscard]] bool exponent_fits(std::string_view digits, std::string_view power, const Magnitudes& range) const {
+  [[nodiscard]] bool exponent_fits(std::string_view digits, std::string_view power,
+                                   const Magnitudes& range) const {
     if (integer && written_whole) return false;
     const bool negative = power.starts_with('-');
     if (negative && integer) return false;
