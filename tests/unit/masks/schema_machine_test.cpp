@@ -241,21 +241,19 @@ TEST_CASE("schema: what cannot be kept is refused with its place") {
           "#/properties/a~1b/unevaluatedItems");
   refused(R"({"items":{"$dynamicRef":"#x"}})", ErrorCode::unsupported, "#/items/$dynamicRef");
   refused(R"({"$ref":"http://elsewhere/x"})", ErrorCode::unsupported, "#/$ref");
-  refused(R"({"allOf":[{},{"pattern":"(?=a)"
-}]
-})", ErrorCode::unsupported, "#/allOf/1/pattern");
+  refused(R"~({"allOf":[{},{"pattern":"(?=a)"}]})~", ErrorCode::unsupported, "#/allOf/1/pattern");
   refused(R"({"format":"regex"})", ErrorCode::unsupported, "#/format");
-refused(R"({"$schema":"http://elsewhere/draft"})", ErrorCode::unsupported, "#/$schema");
-refused(R"({"type":"text"})", ErrorCode::bad_argument, "#/type");
-refused(R"({"minLength":-1})", ErrorCode::bad_argument, "#/minLength");
-refused(R"({"multipleOf":0})", ErrorCode::bad_argument, "#/multipleOf");
-refused(R"({"anyOf":[]})", ErrorCode::bad_argument, "#/anyOf");
-refused(R"({"pattern":"["})", ErrorCode::bad_argument, "#/pattern");
-refused(R"({"$ref":"#"})", ErrorCode::unsupported, "schema");
-refused(R"({"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"not":{"$ref":"#"}}}})", ErrorCode::unsupported,
-        "schema");
-refused("[1]", ErrorCode::bad_argument, "#");
-refused("{", ErrorCode::bad_argument, "");
+  refused(R"({"$schema":"http://elsewhere/draft"})", ErrorCode::unsupported, "#/$schema");
+  refused(R"({"type":"text"})", ErrorCode::bad_argument, "#/type");
+  refused(R"({"minLength":-1})", ErrorCode::bad_argument, "#/minLength");
+  refused(R"({"multipleOf":0})", ErrorCode::bad_argument, "#/multipleOf");
+  refused(R"({"anyOf":[]})", ErrorCode::bad_argument, "#/anyOf");
+  refused(R"({"pattern":"["})", ErrorCode::bad_argument, "#/pattern");
+  refused(R"({"$ref":"#"})", ErrorCode::unsupported, "schema");
+  refused(R"({"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"not":{"$ref":"#"}}}})", ErrorCode::unsupported,
+          "schema");
+  refused("[1]", ErrorCode::bad_argument, "#");
+  refused("{", ErrorCode::bad_argument, "");
 }
 
 TEST_CASE("schema: hostile schemas end") {
@@ -271,7 +269,7 @@ TEST_CASE("schema: hostile schemas end") {
   }
   CHECK(valid(twice + "\"a60\":{\"type\":\"integer\"}}}", "1"));
   CHECK_FALSE(static_cast<bool>(
-      lamina::compile_schema(std::string_view(R"({"pattern":"((a{1000}){1000}){1000}"})"))));
+      lamina::compile_schema(std::string_view(R"~({"pattern":"((a{1000}){1000}){1000}"})~"))));
   CHECK(taken("{}", std::string(100'000, '[')) == 256);
   CHECK(taken("{}", std::string(100'000, ' ')) == 64);
 }
