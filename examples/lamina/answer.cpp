@@ -34,17 +34,19 @@ lamina::Result<std::shared_ptr<lamina::TokenConstraint>> constraint_of(const lam
   auto index = lamina::TokenIndex::create(tokenizer);
   if (!index) return index.error();
   auto held = std::make_shared<HeldConstraint>(HeldConstraint{std::move(*index), nullptr});
-  const auto keep = [&]<class Constraint, class Source>(lamina::Result<Source> source) -> lamina::Status {
+  const auto keep = [&]<class Constraint, class Source>(lamina::Result<Source> source,
+                                                        const auto&... limits) -> lamina::Status {
     if (!source) return source.error();
-    held->constraint =
-        std::make_unique<Constraint>(std::make_shared<const Source>(std::move(*source)), held->index);
+    held->constraint = std::make_unique<Constraint>(std::make_shared<const Source>(std::move(*source)),
+                                                    held->index, limits...);
     return lamina::Done{};
   };
   lamina::Status status = lamina::Done{};
   if (!flags.json_schema.empty()) {
     const auto text = schema_text(flags.json_schema);
     if (!text) return text.error();
-    status = keep.template operator()<lamina::SchemaConstraint>(lamina::compile_schema(*text));
+    status = keep.template operator()<lamina::SchemaConstraint>(lamina::compile_schema(*text),
+                                                                lamina::masks::JsonTextLimits::for_writing());
   } else if (!flags.regex.empty()) {
     status = keep.template operator()<lamina::RegexConstraint>(lamina::compile_pattern(flags.regex));
   } else {

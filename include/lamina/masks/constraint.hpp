@@ -57,11 +57,12 @@ class TokenConstraint {
 template <class Source, class Machine>
 class MachineConstraint final : public TokenConstraint {
  public:
-  /// The index must outlive the constraint.
-  MachineConstraint(std::shared_ptr<const Source> source, const TokenIndex& index)
+  /// The index must outlive the constraint. `limits` are the machine's, if it has any (`JsonTextLimits`).
+  template <class... Limits>
+  MachineConstraint(std::shared_ptr<const Source> source, const TokenIndex& index, const Limits&... limits)
       : source_(std::move(source)),
         index_(&index),
-        machine_(*source_),
+        machine_(*source_, limits...),
         masker_(index, machine_),
         state_(machine_.start()) {}
 
@@ -96,7 +97,7 @@ class MachineConstraint final : public TokenConstraint {
     return taken;
   }
   [[nodiscard]] bool may_end() override { return machine_.accepts(state_); }
-  [[nodiscard]] std::string forced(std::size_t most) override {
+  [[nodiscard]] std::string forced(std::size_t most = 256) override {
     masks::Arena& arena = machine_.arena();
     const masks::Arena::Mark mark = arena.mark();
     std::string out;

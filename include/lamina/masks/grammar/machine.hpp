@@ -58,7 +58,7 @@ class GrammarMachine {
     if (state.utf8.need > 0) {
       low = std::max<char32_t>(low, (state.scalar << bits) | ((state.utf8.low & 0x3FU) << (bits - 6)));
       high = std::min<char32_t>(high, (state.scalar << bits) | ((state.utf8.high & 0x3FU) << (bits - 6)) |
-                                ((char32_t{1} << (bits - 6)) - 1));
+                                          ((char32_t{1} << (bits - 6)) - 1));
       return any_way(state, low, high);
     }
     ways_.clear();

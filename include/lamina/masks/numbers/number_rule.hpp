@@ -61,8 +61,9 @@ struct NumberRule {
 
   /// Whether the beginning of a number's text can become one that is allowed. May say yes where it cannot,
   /// never no where it can, with these exceptions of form: fractions of an integer need one digit in front of
-  /// the point, and a number out of range needs one digit if its exponent is to bring it back.
-  [[nodiscard]] bool may_become(std::string_view text) const {
+  /// the point, and a number out of range needs one digit if its exponent is to bring it back. `plain`: no
+  /// exponents, no point in whole numbers.
+  [[nodiscard]] bool may_become(std::string_view text, bool plain = false) const {
     if (choices && !spells_choice(text)) return false;
     const bool negative = text.starts_with('-');
     const std::string_view digits = text.substr(negative ? 1 : 0);
@@ -71,7 +72,9 @@ struct NumberRule {
     if (digits.empty()) return true;
     if (const std::size_t e = digits.find_first_of("eE"); e != digits.npos)
       return exponent_fits(digits.substr(0, e), digits.substr(e + 1), range);
-    if (plain_fits(digits, range)) return true;
+    plain = plain && !choices;
+    if (plain_fits(digits, range)) return !plain || !integer || digits.find('.') == digits.npos;
+    if (plain) return false;
     // 5e-05, 1.5e+16: as floating-point numbers are printed.
     const bool one_digit = digits.size() == 1 ? digits[0] != '0' : digits[1] == '.';
     if (!one_digit || digits.size() > 19) return false;

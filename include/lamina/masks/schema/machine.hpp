@@ -30,11 +30,7 @@ class SchemaMachine {
   using State = SchemaState;
 
   explicit SchemaMachine(const SchemaGraph& graph, const JsonTextLimits& limits = {})
-      : scopes_(graph),
-        strings_(scopes_),
-        containers_(scopes_),
-        numbers_(scopes_, limits.number),
-        limits_(limits) {}
+      : scopes_(graph), strings_(scopes_), containers_(scopes_), numbers_(scopes_, limits), limits_(limits) {}
 
   [[nodiscard]] Arena& arena() noexcept { return scopes_.arena(); }
   [[nodiscard]] bool failed() const noexcept { return scopes_.failed(); }

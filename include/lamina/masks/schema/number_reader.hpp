@@ -15,16 +15,18 @@
 
 namespace lamina::masks {
 
-/// Follows numbers of at most `most` characters.
+/// Follows numbers within the limits of a text.
 class NumberReader {
  public:
-  NumberReader(Scopes& scopes, std::uint32_t most) : scopes_(&scopes), most_(most) {}
+  NumberReader(Scopes& scopes, const JsonTextLimits& limits)
+      : scopes_(&scopes), most_(limits.number), plain_(limits.plain_numbers) {}
 
   /// Whether the number goes on by this character; the state is as before if not.
   [[nodiscard]] bool take(SchemaState& state, char c) {
     Part part = state.part;
     if (!goes_on(part, c) || state.size >= most_) return false;
     const Scope& scope = *state.scope;
+    if (plain_ && part == Part::e && !has_choices(scope)) return false;
     const Truth* const first = scope.truths;
     const Truth* const last = first + scope.group->atoms.size();
     const bool open = std::find(first, last, Truth::open) != last;
@@ -95,6 +97,12 @@ class NumberReader {
     }
   }
 
+  [[nodiscard]] static bool has_choices(const Scope& scope) noexcept {
+    for (std::size_t i = 0; i < scope.group->atoms.size(); ++i) {
+      if (scope.truths[i] == Truth::open && scope.group->atoms[i]->number.choices) return true;
+    }
+    return false;
+  }
   [[nodiscard]] bool viable(const Scope& scope, std::string_view text) {
     Arena& arena = scopes_->arena();
     const Arena::Mark mark = arena.mark();
@@ -103,7 +111,7 @@ class NumberReader {
     bool dead = false;
     for (std::size_t i = 0; i < group.atoms.size(); ++i) {
       truths[i] = scope.truths[i];
-      if (truths[i] != Truth::open || group.atoms[i]->number.may_become(text)) continue;
+      if (truths[i] != Truth::open || group.atoms[i]->number.may_become(text, plain_)) continue;
       truths[i] = Truth::no;
       dead = true;
     }
@@ -114,6 +122,7 @@ class NumberReader {
 
   Scopes* scopes_;
   std::uint32_t most_;
+  bool plain_;
 };
 
 }  // namespace lamina::masks

@@ -16,6 +16,11 @@ struct JsonTextLimits {
   std::uint32_t spaces = 64;   ///< white space in one place, bytes
   std::uint32_t number = 128;  ///< characters of a number
   std::uint32_t depth = 256;   ///< containers inside each other
+  bool plain_numbers = false;  ///< no exponents, no point in whole numbers; values of an `enum` as they are
+
+  /// For texts that a model writes: JSON has many spellings, and a model that may choose among them for ever
+  /// sometimes does.
+  [[nodiscard]] static constexpr JsonTextLimits for_writing() noexcept { return {1, 32, 64, true}; }
 };
 
 /// A state: where in the text, and what is known of the open values. Copied freely; what it points to lives
