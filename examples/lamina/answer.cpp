@@ -3,18 +3,66 @@
 #include "answer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <lamina/json/schema/compiler.hpp>
+#include <lamina/masks/constraint.hpp>
 
 #include "interrupt.hpp"
 #include "output.hpp"
+#include "schema_text.hpp"
 #include "transcript.hpp"
 
 namespace program {
 
-lamina::GenerationOptions generation_options(const lamina::Model& model, const CommonOptions& common,
-                                             const GenerationOptions& flags) {
+namespace {
+
+/// A constraint with the index that it reads.
+struct HeldConstraint {
+  lamina::TokenIndex index;
+  std::unique_ptr<lamina::TokenConstraint> constraint;
+};
+
+/// What `--json-schema`, `--regex` or `--grammar` say; null where none was given.
+lamina::Result<std::shared_ptr<lamina::TokenConstraint>> constraint_of(const lamina::Tokenizer& tokenizer,
+                                                                       const GenerationOptions& flags) {
+  auto index = lamina::TokenIndex::create(tokenizer);
+  if (!index) return index.error();
+  auto held = std::make_shared<HeldConstraint>(HeldConstraint{std::move(*index), nullptr});
+  const auto keep = [&]<class Constraint, class Source>(lamina::Result<Source> source,
+                                                        const auto&... limits) -> lamina::Status {
+    if (!source) return source.error();
+    held->constraint = std::make_unique<Constraint>(std::make_shared<const Source>(std::move(*source)),
+                                                    held->index, limits...);
+    return lamina::Done{};
+  };
+  lamina::Status status = lamina::Done{};
+  if (!flags.json_schema.empty()) {
+    const auto text = schema_text(flags.json_schema);
+    if (!text) return text.error();
+    status = keep.template operator()<lamina::SchemaConstraint>(lamina::compile_schema(*text),
+                                                                lamina::masks::JsonTextLimits::for_writing());
+  } else if (!flags.regex.empty()) {
+    status = keep.template operator()<lamina::RegexConstraint>(lamina::compile_pattern(flags.regex));
+  } else {
+    const auto text = read_text_file(flags.grammar);
+    if (!text) return text.error();
+    status = keep.template operator()<lamina::GrammarConstraint>(lamina::compile_grammar(*text));
+  }
+  if (!status) return status.error();
+  return std::shared_ptr<lamina::TokenConstraint>(held, held->constraint.get());
+}
+
+}  // namespace
+
+lamina::Result<lamina::GenerationOptions> generation_options(const lamina::Model& model,
+                                                             const CommonOptions& common,
+                                                             const GenerationOptions& flags) {
   lamina::SamplingOptions sampling = lamina::sampling_of(model.generation());
   if (common.model.empty()) sampling.temperature = 0;
   if (flags.temperature >= 0) sampling.temperature = static_cast<float>(flags.temperature);
@@ -22,7 +70,18 @@ lamina::GenerationOptions generation_options(const lamina::Model& model, const C
   if (flags.top_p >= 0) sampling.top_p = static_cast<float>(flags.top_p);
   sampling.min_p = static_cast<float>(flags.min_p);
   sampling.repetition_penalty = static_cast<float>(flags.repeat_penalty);
-  return {sampling, flags.seed, flags.max_tokens, flags.ignore_stop};
+  lamina::GenerationOptions options{sampling, flags.seed, flags.max_tokens, flags.ignore_stop, flags.stop};
+  options.log_probabilities = flags.log_probabilities;
+  options.think_budget = flags.think_budget;
+  if (flags.json_schema.empty() && flags.regex.empty() && flags.grammar.empty()) return options;
+  if (model.tokenizer() == nullptr) {
+    return lamina::Error{lamina::ErrorCode::unsupported,      "model",    "has no tokenizer",
+                         "one, for answers that keep a form", "ids only", ""};
+  }
+  auto constraint = constraint_of(*model.tokenizer(), flags);
+  if (!constraint) return constraint.error();
+  options.constraint = std::move(*constraint);
+  return options;
 }
 
 void AnswerView::take(const lamina::ResponseEvent& event) {
@@ -51,19 +110,29 @@ double per_second(std::size_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
+Json probability_json(const lamina::TokenLogProbability& token, const lamina::Tokenizer* tokenizer) {
+  Json out{{"id", token.id}};
+  if (tokenizer != nullptr) out["token"] = std::string(tokenizer->piece(token.id));
+  // JSON has no infinity.
+  out["logprob"] = std::isfinite(token.log_probability) ? Json(token.log_probability) : Json();
+  return out;
+}
+
 }  // namespace
 
-Json answer_json(const lamina::Answer& answer, double load_seconds) {
+Json answer_json(const lamina::Answer& answer, double load_seconds, const lamina::Tokenizer* tokenizer) {
   Json document{{"text", answer.text},
                 {"thought", answer.thought},
                 {"tokens", answer.tokens},
                 {"prompt_tokens", answer.prompt_tokens},
                 {"stop", std::string(lamina::name_of(answer.stop))}};
   if (answer.seed) document["seed"] = *answer.seed;
-  for (const lamina::ParsedCall& call : answer.calls) {
-    document["tool_calls"].push_back(
-        call.well_formed ? Json{{"name", call.name}, {"arguments", value_json(call.arguments)}}
-                         : Json{{"malformed", call.body}});
+  for (const lamina::ParsedCall& call : answer.calls) document["tool_calls"].push_back(call_json(call));
+  for (const lamina::TokenChoice& choice : answer.choices) {
+    Json entry = probability_json(choice.chosen, tokenizer);
+    entry["top"] = Json::array();
+    for (const auto& other : choice.likeliest) entry["top"].push_back(probability_json(other, tokenizer));
+    document["logprobs"].push_back(std::move(entry));
   }
   document["timing"] = {{"load_s", load_seconds},
                         {"prompt_s", answer.prompt_seconds},

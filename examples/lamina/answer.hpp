@@ -15,9 +15,10 @@ namespace program {
 
 /// How answers are generated: flags over what the file says. The demo model is greedy by default, so that its
 /// answers are always the same.
-[[nodiscard]] lamina::GenerationOptions generation_options(const lamina::Model& model,
-                                                           const CommonOptions& common,
-                                                           const GenerationOptions& flags);
+/// Errors: io, those of schemas, patterns and grammars.
+[[nodiscard]] lamina::Result<lamina::GenerationOptions> generation_options(const lamina::Model& model,
+                                                                           const CommonOptions& common,
+                                                                           const GenerationOptions& flags);
 
 /// Shows an answer while it comes, with a bar while a long prompt is read. Ctrl-C ends it, and so does output
 /// that nobody takes.
@@ -40,9 +41,10 @@ class AnswerView final : public lamina::AnswerObserver {
   std::optional<ProgressBar> bar_;
 };
 
-/// {"text", "thought", "tokens", "prompt_tokens", "stop", "timing"}; "seed" and "tool_calls" where there are
-/// any.
-[[nodiscard]] Json answer_json(const lamina::Answer& answer, double load_seconds);
+/// {"text", "thought", "tokens", "prompt_tokens", "stop", "timing"}; "seed", "tool_calls" and "logprobs"
+/// where there are any.
+[[nodiscard]] Json answer_json(const lamina::Answer& answer, double load_seconds,
+                               const lamina::Tokenizer* tokenizer);
 
 /// One line about speed, for people.
 void note_timing(const CommonOptions& common, const lamina::Answer& answer);

@@ -239,7 +239,8 @@ bool next_line(const CommonOptions& common, LineReader& lines, std::string& line
   }
 }
 
-int talk(lamina::Chat& chat, const ChatFlags& flags, Towers& towers, double load_seconds) {
+int talk(lamina::Chat& chat, const ChatFlags& flags, Towers& towers, double load_seconds,
+         const lamina::Tokenizer* tokenizer) {
   const bool json = flags.common.json;
   Commands commands(chat, flags, towers);
   if (const auto status = commands.show(flags.media.sources); !status) return fail(status.error(), json);
@@ -271,7 +272,7 @@ int talk(lamina::Chat& chat, const ChatFlags& flags, Towers& towers, double load
       fail(answer.error(), json);
       continue;
     }
-    if (json) print(answer_json(*answer, load_seconds));
+    if (json) print(answer_json(*answer, load_seconds, tokenizer));
     note_timing(flags.common, *answer);
     clear_interrupt();
   }
@@ -290,7 +291,9 @@ int chat(const ChatFlags& flags) {
       start(std::move(*file), flags.common, {.block = static_cast<std::uint32_t>(largest), .branches = true});
   if (!engine) return fail(engine.error(), json);
   lamina::ChatOptions options;
-  options.generation = generation_options(*engine->model, flags.common, flags.generation);
+  auto generation = generation_options(*engine->model, flags.common, flags.generation);
+  if (!generation) return fail(generation.error(), json);
+  options.generation = std::move(*generation);
   options.system = flags.generation.system;
   options.thinking = flags.generation.think;
   auto chat = lamina::Chat::create(*engine->model, std::move(*engine->session), options);
@@ -300,7 +303,7 @@ int chat(const ChatFlags& flags) {
   if (!flags.common.mmproj.empty()) {  // named on purpose: say at once what is wrong with it
     if (const auto opened = towers.open(); !opened) return fail(opened.error(), json);
   }
-  return talk(*chat, flags, towers, engine->load_seconds);
+  return talk(*chat, flags, towers, engine->load_seconds, engine->model->tokenizer());
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ void add_chat(Program& program);
 void add_logits(Program& program);
 void add_tokenize(Program& program);
 void add_prompt(Program& program);
+void add_fits(Program& program);
 void add_media(Program& program);
 void add_plan(Program& program);
 void add_bench(Program& program);

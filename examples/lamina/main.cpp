@@ -127,6 +127,7 @@ int run_command(int count, char** arguments, bool json) {
   add_logits(program);
   add_tokenize(program);
   add_prompt(program);
+  add_fits(program);
   add_media(program);
   add_plan(program);
   add_bench(program);

@@ -102,6 +102,34 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options) {
       ->group(group);
   command.add_option("--system", options.system, "System prompt")->group(group);
   command.add_flag("--think", options.think, "Let the model think before it answers")->group(group);
+  command
+      .add_option_function<std::string>(
+          "--think-budget",
+          [&options](const std::string& text) {
+            std::uint32_t budget = 0;
+            if (!read_number(text, 0U, 1U << 30, budget))
+              throw CLI::ValidationError("--think-budget",
+                                         expected_found("a whole number from 0 to 1073741824", text));
+            options.think_budget = budget;
+          },
+          "End thoughts after so many tokens")
+      ->type_name("N")
+      ->group(group);
+  CLI::Option* schema = command.add_option("--json-schema", options.json_schema,
+                                           "The answer is JSON that fits this schema: a file, or its text");
+  CLI::Option* regex =
+      command.add_option("--regex", options.regex, "The answer matches this pattern as a whole");
+  CLI::Option* grammar =
+      command.add_option("--grammar", options.grammar, "The answer is a text of the grammar in this file");
+  schema->group(group)->excludes(regex)->excludes(grammar);
+  regex->group(group)->excludes(grammar);
+  grammar->group(group);
+  command.add_option("--stop", options.stop, "End the answer where this text appears (repeatable)")
+      ->allow_extra_args(false)
+      ->group(group);
+  add_number(command, "--logprobs", options.log_probabilities, 1U, 1000U,
+             "With --json: how likely each token and the N likeliest others were")
+      ->group(group);
   command.add_flag("--ignore-eos", options.ignore_stop, "Go on after stop tokens")->group(group);
 }
 

@@ -52,6 +52,12 @@ struct GenerationOptions {
   std::optional<std::uint64_t> seed;  ///< nothing: a new one for each answer
   std::string system;
   bool think = false;
+  std::optional<std::uint32_t> think_budget;
+  std::string json_schema;
+  std::string regex;
+  std::string grammar;
+  std::vector<std::string> stop;
+  std::uint32_t log_probabilities = 0;
   bool ignore_stop = false;
 };
 

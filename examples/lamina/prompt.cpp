@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// `lamina prompt`: conversations in the OpenAI shape to the exact prompt, as text or ids.
+// `lamina prompt`: conversations in the OpenAI shape to the exact prompt, as text or ids; replies to events.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "media.hpp"
 #include "numbers.hpp"
 #include "output.hpp"
+#include "reply.hpp"
 #include "report.hpp"
 #include "text_parts.hpp"
 
@@ -27,6 +30,8 @@ struct PromptFlags {
   bool jsonl = false;
   bool ids = false;
   bool think = false;
+  bool parse = false;
+  std::uint32_t split = 0;  ///< ids at a time; 0: all at once
   std::string size;
 };
 
@@ -68,13 +73,16 @@ lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, 
   return Json{{"ids", encoded->ids}};
 }
 
-int render_lines(const PromptFlags& flags, const TextParts& parts, Towers& towers) {
+std::size_t split_of(const PromptFlags& flags) { return flags.split == 0 ? SIZE_MAX : flags.split; }
+
+int convert_lines(const PromptFlags& flags, const TextParts& parts, Towers& towers) {
   int code = exit_done;
   LineReader lines(stdin);
   std::string line;
   for (std::size_t number = 1; !output_failed() && lines.next(line); ++number) {
     if (is_blank(line)) continue;
-    const auto result = render(line, flags, parts, towers);
+    const auto result = flags.parse ? parse_reply_line(parts.tokenizer, line, split_of(flags))
+                                    : render(line, flags, parts, towers);
     if (result) {
       print(*result);
       continue;
@@ -92,9 +100,15 @@ int prompt(const PromptFlags& flags) {
   const auto parts = open_text_parts(flags.common.model);
   if (!parts) return fail(parts.error(), flags.common.json);
   Towers towers(flags.common, flags.media);
-  if (flags.jsonl) return render_lines(flags, *parts, towers);
+  if (flags.jsonl) return convert_lines(flags, *parts, towers);
   const auto request = read_all(stdin, stdin_name);
   if (!request) return fail(request.error(), flags.common.json);
+  if (flags.parse) {
+    const auto reply = parse_reply_text(parts->tokenizer, *request, split_of(flags));
+    if (!reply) return fail(reply.error(), flags.common.json);
+    print(*reply);
+    return exit_done;
+  }
   const auto result = render(*request, flags, *parts, towers);
   if (!result) return fail(result.error(), flags.common.json);
   if (flags.common.json) {
@@ -122,6 +136,12 @@ void add_prompt(Program& program) {
   command->add_flag("--think", flags->think, "Turn thinking on, whatever the conversation says");
   add_choice(*command, "--template", flags->size, {"small", "large"},
              "small (E2B, E4B, demo) or large (default: by the model)");
+  CLI::Option* parse = command->add_flag("--parse", flags->parse,
+                                         "The way back: a reply (its text, or with --jsonl {\"ids\":...} or "
+                                         "{\"text\":...} per line) to what it says and calls");
+  add_number(*command, "--split", flags->split, 1U, UINT32_MAX, "With --parse: feed so many ids at a time")
+      ->needs(parse);
+  for (const char* other : {"--ids", "--think", "--template"}) parse->excludes(other);
   command->footer("-m may also be a tokenizer.json or a GGUF file that holds only a vocabulary.");
   command->callback([&program, flags] { program.action = [flags] { return prompt(*flags); }; });
 }

@@ -99,17 +99,19 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
     return fail(status.error(), json);
   auto engine = start(std::move(*file), flags.common, {.block = largest_block(prompt->encoded.owners)});
   if (!engine) return fail(engine.error(), json);
-  auto generator = lamina::Generator::create(
-      *engine->model, generation_options(*engine->model, flags.common, flags.generation));
+  const auto options = generation_options(*engine->model, flags.common, flags.generation);
+  if (!options) return fail(options.error(), json);
+  auto generator = lamina::Generator::create(*engine->model, *options);
   if (!generator) return fail(generator.error(), json);
 
   note_demo(flags.common);
   AnswerView view(flags.common, engine->session->options().chunk);
-  const auto answer =
-      generator->answer(*engine->session, {prompt->encoded.tokens(), prompt->form, prompt->start}, view);
+  const bool thinks = flags.generation.think && prompt->form == lamina::AnswerForm::parsed;
+  const auto answer = generator->answer(
+      *engine->session, {prompt->encoded.tokens(), prompt->form, prompt->start, 0, thinks}, view);
   view.finish();
   if (!answer) return fail(answer.error(), json);
-  if (json) print(answer_json(*answer, engine->load_seconds));
+  if (json) print(answer_json(*answer, engine->load_seconds, engine->model->tokenizer()));
   note_timing(flags.common, *answer);
   return answer->stop == lamina::StopReason::interrupted ? exit_interrupted : exit_done;
 }

@@ -15,6 +15,7 @@
 #include <lamina/weights/mapped_file.hpp>
 
 #include "model.hpp"
+#include "numbers.hpp"
 
 namespace program {
 
@@ -70,6 +71,32 @@ Result<TextParts> open_text_parts(const std::string& path) {
   const std::size_t at = first.find_first_not_of(" \t\r\n");
   if (at != first.npos && first[at] == '{') return parts_of_json(path, false, false);
   return parts_of_gguf(lamina::open_gguf_file(path));
+}
+
+Error id_outside(const Tokenizer& tokenizer, std::string_view found) {
+  return {ErrorCode::bad_argument,
+          "ids",
+          "token id outside the vocabulary",
+          lamina::text("below %zu", tokenizer.size()),
+          found,
+          ""};
+}
+
+Result<std::vector<lamina::TokenId>> ids_of(const lamina::Value& list, const Tokenizer& tokenizer) {
+  using Kind = lamina::Value::Kind;
+  if (!list.is(Kind::list))
+    return Error{ErrorCode::bad_argument,         "ids", "not a list", "token ids",
+                 lamina::detail::kind_name(list), ""};
+  std::vector<lamina::TokenId> ids;
+  for (const lamina::Value& item : list.items) {
+    lamina::TokenId id = 0;
+    const auto last = static_cast<lamina::TokenId>(tokenizer.size() - 1);
+    if (!item.is(Kind::integer) || !read_number(item.text, lamina::TokenId{0}, last, id))
+      return id_outside(tokenizer,
+                        item.text.empty() ? lamina::detail::kind_name(item) : std::string_view(item.text));
+    ids.push_back(id);
+  }
+  return ids;
 }
 
 }  // namespace program

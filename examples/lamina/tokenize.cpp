@@ -36,17 +36,14 @@ Json encoded(const lamina::Tokenizer& tokenizer, std::string_view text, bool spe
   return Json{{"ids", ids}};
 }
 
-Json decoded(const lamina::Tokenizer& tokenizer, std::span<const TokenId> ids, lamina::Status& status) {
+lamina::Status check_ids(const lamina::Tokenizer& tokenizer, std::span<const TokenId> ids) {
   for (const TokenId id : ids) {
-    if (id < tokenizer.size()) continue;
-    status = Error{ErrorCode::bad_argument,
-                   "ids",
-                   "token id outside the vocabulary",
-                   lamina::text("below %zu", tokenizer.size()),
-                   lamina::text("%u", id),
-                   ""};
-    return {};
+    if (id >= tokenizer.size()) return id_outside(tokenizer, lamina::text("%u", id).view());
   }
+  return lamina::Done{};
+}
+
+Json decoded(const lamina::Tokenizer& tokenizer, std::span<const TokenId> ids) {
   return Json{{"text", tokenizer.decode(ids)}};
 }
 
@@ -63,13 +60,10 @@ Json convert_document(const lamina::Tokenizer& tokenizer, std::string_view line,
     return encoded(tokenizer, text->text, special, status);
   }
   if (const lamina::Value* list = document->find("ids"); list != nullptr && list->is(Kind::list)) {
-    std::vector<TokenId> ids(list->items.size());
-    std::size_t numbers = 0;
-    while (numbers < ids.size() && list->items[numbers].is(Kind::integer) &&
-           read_number(list->items[numbers].text, TokenId{0}, lamina::no_token - 1, ids[numbers])) {
-      ++numbers;
-    }
-    if (numbers == ids.size()) return decoded(tokenizer, ids, status);
+    const auto ids = ids_of(*list, tokenizer);
+    if (ids) return decoded(tokenizer, *ids);
+    status = ids.error();
+    return {};
   }
   status = Error{ErrorCode::bad_argument,
                  "line",
@@ -85,9 +79,8 @@ Json convert_line(const lamina::Tokenizer& tokenizer, std::string_view line, con
   if (flags.jsonl) return convert_document(tokenizer, line, flags.special, status);
   if (!flags.decode) return encoded(tokenizer, line, flags.special, status);
   const auto ids = parse_ids(line, "line");
-  if (ids) return decoded(tokenizer, *ids, status);
-  status = ids.error();
-  return {};
+  status = ids ? check_ids(tokenizer, *ids) : lamina::Status(ids.error());
+  return status ? decoded(tokenizer, *ids) : Json();
 }
 
 void print_plain(const Json& result) {

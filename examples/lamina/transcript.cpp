@@ -10,7 +10,7 @@
 #include <lamina/json/conversation.hpp>
 #include <lamina/core/file_error.hpp>
 
-#include "lines.hpp"
+#include "schema_text.hpp"
 #include "output.hpp"
 #include "report.hpp"
 
@@ -42,6 +42,11 @@ Json value_json(const Value& value) {
     }
   }
   return {};
+}
+
+Json call_json(const lamina::ParsedCall& call) {
+  if (!call.well_formed) return {{"malformed", call.body}};
+  return {{"name", call.name}, {"arguments", value_json(call.arguments)}};
 }
 
 namespace {
@@ -81,8 +86,6 @@ Json message_json(const lamina::Message& message) {
   return document;
 }
 
-using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-
 }  // namespace
 
 lamina::Status save_transcript(const lamina::Conversation& conversation, const std::string& path) {
@@ -100,12 +103,7 @@ lamina::Status save_transcript(const lamina::Conversation& conversation, const s
 }
 
 lamina::Result<lamina::Conversation> load_transcript(const std::string& path) {
-  const File file(std::fopen(path.c_str(), "rbe"), &std::fclose);
-  if (file == nullptr) {
-    return lamina::file_error(lamina::ErrorCode::io, lamina::place(path), "cannot open", "a readable file",
-                              std::strerror(errno));
-  }
-  const auto text = read_all(file.get(), path);
+  const auto text = read_text_file(path);
   if (!text) return text.error();
   auto conversation = lamina::read_chat_json(*text);
   if (conversation) return conversation;

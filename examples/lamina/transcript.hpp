@@ -5,6 +5,7 @@
 #include <string>
 
 #include <lamina/core/error.hpp>
+#include <lamina/chat/call_parser.hpp>
 #include <lamina/chat/conversation.hpp>
 
 #include "report.hpp"
@@ -13,6 +14,9 @@ namespace program {
 
 /// A tool's argument or result as JSON.
 [[nodiscard]] Json value_json(const lamina::Value& value);
+
+/// A call as {"name", "arguments"}, or {"malformed"} with its text.
+[[nodiscard]] Json call_json(const lamina::ParsedCall& call);
 
 /// Writes a conversation. Errors: io.
 [[nodiscard]] lamina::Status save_transcript(const lamina::Conversation& conversation,

@@ -16,7 +16,7 @@ from pathlib import Path
 RANKS = {
     "core": 0,
     "formats": 1, "simd": 1, "tokenizer": 1, "sampling": 1,
-    "blocks": 2, "schedule": 2, "rows": 2, "media": 2,
+    "blocks": 2, "schedule": 2, "rows": 2, "media": 2, "masks": 2,
     "weights": 3, "linear": 3, "attention": 3, "variants": 3,
     "packing": 4, "pass": 4, "state": 4,
     "layers": 5, "engine": 5, "encoders": 5,

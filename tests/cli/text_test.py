@@ -120,6 +120,60 @@ class Tokenize(Case):
         self.assertEqual([next(iter(row)) for row in outcome.lines()], ["error", "ids"])
 
 
+class Parse(Case):
+    """`prompt --parse`: replies to what they say and call."""
+
+    KEYS = ("thought", "text", "tool_calls", "finish")
+
+    def setUp(self):
+        super().setUp()
+        self.model = GOLDEN / "tokenizer/small.tokenizer.json"
+        self.cases = golden("chat/parse.json")
+        self.assertGreater(len(self.cases), 80)
+
+    def parsed(self, rows, *flags):
+        return self.good("prompt", "-m", self.model, "--parse", "--jsonl", *flags, stdin=jsonl(rows)).lines()
+
+    def test_every_reply_in_pieces_of_any_size(self):
+        rows = [{"ids": case["ids"], "starts_in_thought": case["starts_in_thought"]} for case in self.cases]
+        whole = self.parsed(rows)
+        self.assertEqual(len(whole), len(self.cases))
+        for row, case in zip(whole, self.cases):
+            with self.subTest(case=case["name"]):
+                self.assertEqual({key: row[key] for key in self.KEYS}, case["expected"])
+                calls = [event[1] for event in row["events"] if event[0] == "tool_call"]
+                self.assertEqual(calls, row["tool_calls"])
+                for kind in ("thought", "text"):
+                    self.assertEqual("".join(event[1] for event in row["events"] if event[0] == kind), row[kind])
+        for split in (1, 2, 3, 7, 1000):
+            with self.subTest(split=split):
+                self.assertEqual(self.parsed(rows, "--split", split), whole)
+
+    def test_text_of_a_reply(self):
+        reply = "<|channel>thought\nHm.\n<channel|>Well <|tool_call>call:f{a:1}<tool_call|><|tool_response>"
+        expected = {"thought": "Hm.", "text": "Well", "tool_calls": [{"name": "f", "arguments": {"a": 1}}],
+                    "finish": "tool_calls", "events": [["thought", "Hm."], ["text", "Well"],
+                                                       ["tool_call", {"name": "f", "arguments": {"a": 1}}]]}
+        self.assertEqual(self.good("prompt", "-m", self.model, "--parse", stdin=reply).json(), expected)
+        self.assertEqual(self.parsed([{"text": reply}]), [expected])
+        (inside,) = self.parsed([{"text": "Hm.<channel|>Well<turn|>", "starts_in_thought": True}])
+        self.assertEqual((inside["thought"], inside["text"], inside["finish"]), ("Hm.", "Well", "stop"))
+
+    def test_bad_lines_leave_the_others(self):
+        for line in ({"ids": [1, -1]}, {"ids": [10 ** 9]}, {"ids": "1"}, {"text": 1}, {"ids": [1], "text": "a"}, {},
+                     {"ids": [1], "starts_in_thought": 1}):
+            with self.subTest(line=line):
+                outcome = program.lamina("prompt", "-m", self.model, "--parse", "--jsonl",
+                                         stdin=jsonl([line, {"ids": [106]}]))
+                self.assertEqual(outcome.code, 1)
+                bad, good = outcome.lines()
+                self.assertIn("line 1", bad["error"]["where"])
+                self.assertEqual(good["finish"], "stop")
+        self.bad(2, "prompt", "--parse", "--split", "0")
+        self.bad(2, "prompt", "--split", "1")
+        self.bad(2, "prompt", "--parse", "--ids")
+
+
 class Prompt(Case):
     def setUp(self):
         super().setUp()

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@
 #include <lamina/chat/call_parser.hpp>
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/masks/constraint.hpp>
+#include <lamina/sampling/log_probabilities.hpp>
 #include <lamina/sampling/sampler.hpp>
 #include <lamina/weights/weight_file.hpp>
 
@@ -24,10 +27,12 @@ enum class StopReason : std::uint8_t {
   stop_token,   ///< another token that ends answers: end of text, a call that waits for its result
   context,      ///< the session has no room for more
   interrupted,  ///< the observer said so
+  stop_text,    ///< one of `GenerationOptions::stop`
 };
 
 [[nodiscard]] constexpr std::string_view name_of(StopReason reason) noexcept {
-  constexpr std::string_view names[] = {"end_of_turn", "max_tokens", "stop_token", "context", "interrupted"};
+  constexpr std::string_view names[] = {"end_of_turn", "max_tokens",  "stop_token",
+                                        "context",     "interrupted", "stop_text"};
   return names[static_cast<std::size_t>(reason)];
 }
 
@@ -45,7 +50,14 @@ struct GenerationOptions {
   std::optional<SamplingOptions> sampling{};  ///< empty: as the model's file says (its `seed` is not used)
   std::optional<std::uint64_t> seed{};        ///< of all draws; empty: another one for each answer
   std::uint32_t max_tokens = 0;               ///< 0: as many as there is room for
-  bool ignore_stop = false;  ///< go on after tokens that end answers; text comes unparsed then
+  bool ignore_stop = false;         ///< go on after tokens that end answers; text comes unparsed then
+  std::vector<std::string> stop{};  ///< texts that end the answer where they appear; they are no part of it
+  std::vector<LogitBias> bias{};    ///< what is added to logits
+  std::uint32_t log_probabilities = 0;          ///< tell how likely each token and so many others were
+  std::optional<std::uint32_t> think_budget{};  ///< tokens of thoughts; then they are ended
+  /// What the answer must be, behind its thoughts. Tokens that it leaves no choice for are fed together,
+  /// unless log-probabilities are asked for. One generator at a time uses it.
+  std::shared_ptr<TokenConstraint> constraint{};
 };
 
 /// How the ids of an answer become text.
@@ -60,6 +72,8 @@ struct Answer {
   std::string thought;
   std::vector<ParsedCall> calls;
   std::vector<TokenId> tokens;         ///< the one that ended it included, if one did
+  std::vector<TokenChoice> choices;    ///< [tokens] if asked for
+  std::size_t forced_tokens = 0;       ///< of `tokens`, those that were not drawn
   std::size_t prompt_tokens = 0;       ///< of the whole prompt
   std::size_t prompt_tokens_read = 0;  ///< of them, those that were not in the cache already
   StopReason stop = StopReason::max_tokens;

@@ -358,8 +358,11 @@ inline Result<Answer> Chat::ask(Conversation asked, AnswerObserver& observer) {
   const auto turns = std::count_if(conversation_.messages.begin(), conversation_.messages.end(),
                                    [](const Message& m) { return m.role == "user"; });
   Keeper keeper(*this, observer);
+  const bool asked_to_think = asked.enable_thinking;
   auto answer = generator_.answer(
-      session_, {encoded->tokens(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns)}, keeper);
+      session_,
+      {encoded->tokens(), AnswerForm::parsed, start, static_cast<std::uint64_t>(turns), asked_to_think},
+      keeper);
   if (!answer) return answer.error();
   keep();
 

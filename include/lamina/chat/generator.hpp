@@ -14,6 +14,8 @@
 #include <vector>
 
 #include <lamina/chat/answer.hpp>
+#include <lamina/chat/generation/steering.hpp>
+#include <lamina/chat/generation/stop_texts.hpp>
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
@@ -31,6 +33,7 @@ struct Question {
   AnswerForm form = AnswerForm::parsed;
   ResponseStart start = ResponseStart::answer;
   std::uint64_t turn = 0;  ///< turns of the user before this one: other draws for each
+  bool thinks = false;     ///< the answer may begin with thoughts: a constraint waits for their end
 };
 
 /// Generates answers with a model.
@@ -45,6 +48,16 @@ class Generator {
       auto sampler = Sampler::create(options.sampling ? *options.sampling : sampling_of(model.generation()),
                                      model.vocab(), model.suppressed_tokens());
       if (!sampler) return sampler.error();
+      if (model.tokenizer() == nullptr &&
+          (options.constraint || !options.stop.empty() || options.think_budget)) {
+        return Error{ErrorCode::unsupported,
+                     "model",
+                     "has no tokenizer",
+                     "one, for answers that keep a form",
+                     "ids only",
+                     ""};
+      }
+      sampler->set_bias(options.bias);
       return Generator(model, options, std::move(*sampler));
     });
   }
@@ -92,12 +105,13 @@ class Generator {
 /// Turns ids into pieces of the answer, and shows them.
 class Generator::Reader {
  public:
-  Reader(const Tokenizer& tokenizer, const Question& question, bool ignore_stop, AnswerObserver& observer,
-         Answer& answer)
+  Reader(const Tokenizer& tokenizer, const Question& question, bool ignore_stop,
+         std::vector<std::string> stop, AnswerObserver& observer, Answer& answer)
       : parser_(tokenizer, question.start),
         decoder_(tokenizer, question.form == AnswerForm::raw ? SpecialText::raw : SpecialText::clean),
         // The parser ends at a stop token: who goes on after one gets plain text.
         parses_(question.form == AnswerForm::parsed && !ignore_stop),
+        stop_(std::move(stop)),
         observer_(observer),
         answer_(answer) {}
 
@@ -119,27 +133,40 @@ class Generator::Reader {
     if (!parses_) decoder_.finish(event.text);
     events_.push_back(std::move(event));
     take();
+    ResponseEvent rest;
+    stop_.finish(rest.text);
+    if (!rest.text.empty()) show(rest);
   }
+  /// Whether a text that ends answers appeared.
+  [[nodiscard]] bool stopped() const noexcept { return stop_.found(); }
 
  private:
   void take() {
     for (ResponseEvent& event : events_) {
       using Kind = ResponseEvent::Kind;
-      if (event.kind != Kind::tool_call && event.text.empty()) continue;
-      observer_.take(event);
       if (event.kind == Kind::text) {
-        answer_.text += event.text;
-      } else if (event.kind == Kind::thought) {
-        answer_.thought += event.text;
-      } else {
-        answer_.calls.push_back(std::move(event.call));
+        const std::string piece = std::exchange(event.text, {});
+        stop_.push(piece, event.text);
       }
+      if (event.kind == Kind::tool_call || !event.text.empty()) show(event);
+    }
+  }
+  void show(ResponseEvent& event) {
+    using Kind = ResponseEvent::Kind;
+    observer_.take(event);
+    if (event.kind == Kind::text) {
+      answer_.text += event.text;
+    } else if (event.kind == Kind::thought) {
+      answer_.thought += event.text;
+    } else {
+      answer_.calls.push_back(std::move(event.call));
     }
   }
 
   ResponseParser parser_;
   StreamDecoder decoder_;
   bool parses_;
+  StopTexts stop_;
   AnswerObserver& observer_;
   Answer& answer_;
   std::vector<ResponseEvent> events_;
@@ -170,32 +197,59 @@ inline Status Generator::decode(Session& session, const Question& question, Answ
                                 Answer& answer) {
   const Tokenizer* tokenizer = model_.tokenizer();
   std::optional<Reader> reader;
-  if (tokenizer != nullptr) reader.emplace(*tokenizer, question, options_.ignore_stop, observer, answer);
+  if (tokenizer != nullptr)
+    reader.emplace(*tokenizer, question, options_.ignore_stop, options_.stop, observer, answer);
+  Steering steering(options_, tokenizer, question.start, question.thinks);
   const auto ended = [&](StopReason reason) {
     answer.stop = reason;
     if (reader) reader->finish();
     return Done{};
   };
-  std::span<const float> logits = session.logits();
-  for (;;) {
-    if (!observer.goes_on()) return ended(StopReason::interrupted);
-    const auto sampled = sampler_.sample(logits);
-    if (!sampled) return sampled.error();
-    const TokenId id = *sampled;
+  // Shows a token; why the answer ends with it, if it does.
+  const auto take = [&](TokenId id) -> std::optional<StopReason> {
     sampler_.accept(id);
+    steering.accept(id);
     const bool stops = !options_.ignore_stop && model_.is_stop(id);
     answer.tokens.push_back(id);
     if (reader) reader->push(id, stops);
     if (stops) {
       const bool ends_turn = tokenizer != nullptr && id == tokenizer->special().turn_close;
-      return ended(ends_turn ? StopReason::end_of_turn : StopReason::stop_token);
+      return ends_turn ? StopReason::end_of_turn : StopReason::stop_token;
     }
-    if (options_.max_tokens > 0 && answer.tokens.size() >= options_.max_tokens)
-      return ended(StopReason::max_tokens);
+    if (reader && reader->stopped()) return StopReason::stop_text;
+    if (options_.max_tokens > 0 && answer.tokens.size() >= options_.max_tokens) return StopReason::max_tokens;
+    return std::nullopt;
+  };
+  std::vector<TokenId> fed;
+  for (;;) {
+    if (!observer.goes_on()) return ended(StopReason::interrupted);
+    const std::span<const float> logits = session.logits();
+    const auto allowed = steering.allowed();
+    if (!allowed) return allowed.error();
+    sampler_.allow_only(*allowed);
+    const auto sampled = sampler_.sample(logits);
+    if (!sampled) return sampled.error();
+    const TokenId id = steering.corrected(*sampled);
+    if (options_.log_probabilities > 0)
+      answer.choices.push_back(log_probabilities(logits, id, options_.log_probabilities));
+    if (const auto reason = take(id)) return ended(*reason);
     if (session.position() == session.context()) return ended(StopReason::context);
-    const auto next = session.step(id);
-    if (!next) return next.error();
-    logits = *next;
+    fed.assign(1, id);
+    const std::size_t room = session.context() - session.position() - 1;
+    const auto forced = steering.forced(room, options_.log_probabilities == 0);
+    if (!forced) return forced.error();
+    for (const TokenId next : *forced) {
+      ++answer.forced_tokens;
+      if (options_.log_probabilities > 0) answer.choices.push_back({{next, 0}, {}});
+      if (const auto reason = take(next)) return ended(*reason);
+      fed.push_back(next);
+    }
+    // All that must come goes through the model in one pass.
+    if (fed.size() > 1) {
+      LAMINA_TRY(session.prompt(fed));
+    } else if (const auto next = session.step(id); !next) {
+      return next.error();
+    }
   }
 }
 

@@ -9,12 +9,14 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/sampling/random.hpp>
+#include <lamina/sampling/token_mask.hpp>
 
 namespace lamina {
 
@@ -34,6 +36,12 @@ struct SamplingOptions {
     options.temperature = 0;
     return options;
   }
+};
+
+/// What is added to a token's logit before anything else.
+struct LogitBias {
+  TokenId id = 0;
+  float bias = 0;  ///< minus infinity forbids the token
 };
 
 /// A token that may be drawn.
@@ -93,6 +101,12 @@ class Sampler {
     ++accepted_;
   }
 
+  /// Of the next draws only these tokens come; null for all. The mask must stay as long as it is used, and
+  /// hold a token that is not suppressed.
+  void allow_only(const TokenMask* mask) noexcept { allowed_ = mask; }
+  /// Adds numbers to the logits of tokens in all draws; ids outside the vocabulary are ignored.
+  void set_bias(std::vector<LogitBias> bias) noexcept { bias_ = std::move(bias); }
+
   /// Forgets accepted tokens and starts the random numbers anew.
   void reset(std::uint64_t seed) noexcept {
     accepted_ = 0;
@@ -115,6 +129,8 @@ class Sampler {
   [[nodiscard]] std::span<const TokenCandidate> weigh(std::span<const float> logits) noexcept;
   void prepare(std::span<const float> logits) noexcept;
   void penalise() noexcept;
+  void forbid_others() noexcept;
+  [[nodiscard]] TokenId fallback() const noexcept;
   [[nodiscard]] TokenId best(std::span<const float> logits) noexcept;
   [[nodiscard]] std::size_t select_top_k() noexcept;
   [[nodiscard]] std::size_t select_top_p() noexcept;
@@ -128,6 +144,8 @@ class Sampler {
   SamplingOptions options_;
   Random random_;
   std::vector<TokenId> suppressed_;
+  std::vector<LogitBias> bias_;
+  const TokenMask* allowed_ = nullptr;
   TokenId fallback_ = 0;              // lowest token that is not suppressed, for logits without any number
   std::vector<float> logits_;         // [vocabulary] after suppression and penalty
   std::vector<TokenCandidate> pool_;  // [vocabulary or top_k]
@@ -208,8 +226,33 @@ inline void Sampler::prepare(std::span<const float> logits) noexcept {
     const float logit = std::min(logits[i], largest);
     logits_[i] = logit == logit ? logit : minus_infinity;
   }
+  for (const LogitBias& bias : bias_) {
+    if (bias.id < logits_.size()) logits_[bias.id] = std::min(logits_[bias.id] + bias.bias, largest);
+  }
   for (const TokenId id : suppressed_) logits_[id] = minus_infinity;
+  if (allowed_ != nullptr) forbid_others();
   penalise();
+}
+
+inline void Sampler::forbid_others() noexcept {
+  const std::vector<std::uint64_t>& words = allowed_->words();
+  for (std::size_t begin = 0; begin < logits_.size(); begin += 64) {
+    const std::uint64_t word = begin / 64 < words.size() ? words[begin / 64] : 0;
+    if (~word == 0) continue;
+    const std::size_t end = std::min(begin + 64, logits_.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      if (((word >> (i - begin)) & 1) == 0) logits_[i] = minus_infinity;
+    }
+  }
+}
+
+/// The token where no logit is a number.
+inline TokenId Sampler::fallback() const noexcept {
+  if (allowed_ == nullptr) return fallback_;
+  for (TokenId id = 0; id < logits_.size(); ++id) {
+    if (allowed_->has(id) && !std::binary_search(suppressed_.begin(), suppressed_.end(), id)) return id;
+  }
+  return fallback_;
 }
 
 /// Divides positive logits of recent tokens and multiplies negative ones (Keskar et al. 2019), each token
@@ -230,7 +273,7 @@ inline void Sampler::penalise() noexcept {
 
 inline TokenId Sampler::best(std::span<const float> logits) noexcept {
   prepare(logits);
-  TokenId best = fallback_;
+  TokenId best = fallback();
   for (TokenId id = 0; id < logits_.size(); ++id) {
     if (logits_[id] > logits_[best]) best = id;
   }
@@ -246,7 +289,7 @@ inline std::span<const TokenCandidate> Sampler::weigh(std::span<const float> log
   prepare(logits);
   const std::size_t count = pool_.size() < logits_.size() ? select_top_k() : select_top_p();
   if (count == 0) {
-    pool_[0] = {fallback_, minus_infinity, 1.0};
+    pool_[0] = {fallback(), minus_infinity, 1.0};
     return {pool_.data(), 1};
   }
   apply_temperature(count);

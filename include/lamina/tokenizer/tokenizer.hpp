@@ -132,6 +132,8 @@ class Tokenizer {
   [[nodiscard]] const SpecialTokens& special() const noexcept { return special_; }
   [[nodiscard]] bool is_special(TokenId id) const noexcept { return id < size() && kinds_.is_special(id); }
   [[nodiscard]] bool is_byte(TokenId id) const noexcept { return id < size() && kinds_.is_byte(id); }
+  /// The byte that a byte token stands for. Requires: `is_byte(id)`.
+  [[nodiscard]] std::uint8_t byte_of(TokenId id) const noexcept { return kinds_.byte_of(id); }
   /// Tokens that end an answer, ascending: `<eos>`, `<turn|>`, `<|tool_response>` and what the file adds.
   [[nodiscard]] std::span<const TokenId> stop_tokens() const noexcept { return stop_; }
   [[nodiscard]] bool is_stop(TokenId id) const noexcept {

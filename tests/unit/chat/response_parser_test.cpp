@@ -3,6 +3,7 @@
 
 #include <lamina/chat/chat_template.hpp>
 #include <lamina/chat/response_parser.hpp>
+#include <lamina/sampling/random.hpp>
 
 #include "support/golden_text.hpp"
 #include "support/value_json.hpp"
@@ -72,6 +73,20 @@ std::vector<ResponseEvent> parse(const lamina::Tokenizer& tokenizer, const Json&
   parser.finish(events);
   reason = parser.reason();
   return events;
+}
+
+/// All that events say, pieces of one kind joined.
+std::string merged(const std::vector<ResponseEvent>& events) {
+  std::string out;
+  ResponseEvent::Kind last = ResponseEvent::Kind::tool_call;
+  for (const ResponseEvent& event : events) {
+    if (event.kind != last || event.kind == ResponseEvent::Kind::tool_call)
+      out += '\x01' + std::to_string(static_cast<int>(event.kind));
+    last = event.kind;
+    out += event.text + event.call.name + event.call.body;
+    lamina::append_json(event.call.arguments, out);
+  }
+  return out;
 }
 
 /// Keys of all objects in order, which Json's own comparison does not look at.
@@ -153,6 +168,29 @@ TEST_CASE("every reference answer parses to the reference events, however it is 
     }
   }
   CHECK(ways > 160);
+}
+
+TEST_CASE("100 000 random cuts of reply streams give equal results") {
+  const lamina::Tokenizer tokenizer = golden_tokenizer("small.gguf");
+  const Json references = golden_json("chat/parse.json");
+  std::vector<std::string> whole;
+  for (const Json& reference : references) {
+    lamina::FinishReason reason{};
+    whole.push_back(merged(parse(tokenizer, reference, {reference["ids"].size()}, reason)));
+  }
+  lamina::Random random(15);
+  std::size_t wrong = 0;
+  for (std::size_t cuts = 0; cuts < 100'000;) {
+    const std::size_t n = random.next() % references.size();
+    std::vector<std::size_t> sizes;
+    for (std::size_t left = references[n]["ids"].size(); left > 0; left -= sizes.back()) {
+      sizes.push_back(std::min<std::size_t>(left, random.next() % 8));
+      ++cuts;
+    }
+    lamina::FinishReason reason{};
+    if (merged(parse(tokenizer, references[n], sizes, reason)) != whole[n]) ++wrong;
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("big integers keep their digits") {

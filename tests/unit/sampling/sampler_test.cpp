@@ -346,6 +346,29 @@ TEST_CASE("options out of range are refused by name") {
   CHECK(where([](auto&) {}, 2, {1, 0, 1}) == "suppressed");
 }
 
+TEST_CASE("a mask and a bias: others are never drawn, however likely") {
+  const std::size_t vocabulary = 130;  // more than two words of a mask
+  std::vector<float> logits(vocabulary, 1.0F);
+  logits[3] = 50;
+  logits[129] = 2;
+  lamina::TokenMask mask(vocabulary);
+  for (const TokenId id : {TokenId{70}, TokenId{129}, TokenId{5}}) mask.set(id);
+  for (SamplingOptions options : {SamplingOptions{}, open_options(), SamplingOptions::greedy()}) {
+    Sampler sampler = make(options, vocabulary, {5});
+    sampler.allow_only(&mask);
+    for (int i = 0; i < 50; ++i) {
+      const TokenId id = *sampler.sample(logits);
+      CHECK((id == 129 || (id == 70 && options.temperature > 0)));
+    }
+    const std::vector<float> nothing(vocabulary, -infinity);
+    CHECK(*sampler.sample(nothing) == 70);  // 5 is suppressed
+    sampler.allow_only(nullptr);
+    CHECK(*sampler.sample(logits) == 3);
+    sampler.set_bias({{3, -infinity}, {9, 100}, {9999, 1}});
+    CHECK(*sampler.sample(logits) == 9);
+  }
+}
+
 TEST_CASE("a full vocabulary takes about a millisecond") {
   const std::size_t vocabulary = 262'144;
   Random random(5);

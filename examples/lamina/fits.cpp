@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lamina fits`: which texts a schema lets through, token by token, and what its masks cost.
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <lamina/json/schema/compiler.hpp>
+#include <lamina/masks/constraint.hpp>
+
+#include "commands.hpp"
+#include "lines.hpp"
+#include "options.hpp"
+#include "output.hpp"
+#include "report.hpp"
+#include "schema_text.hpp"
+#include "text_parts.hpp"
+
+namespace program {
+namespace {
+
+using lamina::Error;
+using lamina::ErrorCode;
+using lamina::TokenId;
+using Clock = std::chrono::steady_clock;
+
+struct FitsFlags {
+  CommonOptions common;
+  std::string schema;
+  bool jsonl = false;
+  bool stats = false;
+};
+
+double microseconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+}
+
+/// {"fits", "stopped_at", "tokens"} of one text. The time of each mask goes to `times`.
+lamina::Result<Json> fit(const lamina::TokenIndex& index, lamina::TokenConstraint& constraint,
+                         std::string_view text, std::vector<double>& times) {
+  std::vector<TokenId> ids;
+  LAMINA_TRY(index.tokenizer().encode(text, lamina::Special::ignore, ids));
+  constraint.reset();
+  std::size_t bytes = 0;
+  bool fits = true;
+  for (const TokenId id : ids) {
+    const auto begin = Clock::now();
+    const auto mask = constraint.mask();
+    times.push_back(microseconds_since(begin));
+    if (!mask) return mask.error();
+    const std::string_view piece = index.bytes_of(id);
+    fits = (*mask)->has(id);
+    bytes += constraint.accept(piece);
+    if (!fits) break;
+  }
+  fits = fits && constraint.may_end();
+  return Json{{"fits", fits}, {"stopped_at", fits ? Json() : Json(bytes)}, {"tokens", ids.size()}};
+}
+
+lamina::Result<Json> fit_line(const lamina::TokenIndex& index, lamina::TokenConstraint& constraint,
+                              const std::string& line, std::vector<double>& times) {
+  const auto document = lamina::parse_json_value(line);
+  if (!document) return document.error();
+  const lamina::Value* text = document->find("text");
+  if (text == nullptr || !text->is(lamina::Value::Kind::string))
+    return Error{ErrorCode::bad_argument, "line", "document of another form", "{\"text\": ...}",
+                 std::string_view(line),  ""};
+  return fit(index, constraint, text->text, times);
+}
+
+Json stats_of(double compile, std::vector<double> times) {
+  if (times.empty()) times.push_back(0);
+  std::sort(times.begin(), times.end());
+  double sum = 0;
+  for (const double time : times) sum += time;
+  return {{"compile_us", compile},
+          {"mask_us",
+           {{"mean", sum / static_cast<double>(times.size())},
+            {"p99", times[times.size() * 99 / 100]},
+            {"max", times.back()}}}};
+}
+
+int fits(const FitsFlags& flags) {
+  const bool json = flags.common.json || flags.jsonl;
+  auto schema = schema_text(flags.schema);
+  if (!schema) return fail(schema.error(), json);
+  const auto begin = Clock::now();
+  auto graph = lamina::compile_schema(*schema);
+  const double compile = microseconds_since(begin);
+  if (!graph) return fail(graph.error(), json);
+  const auto parts = open_text_parts(flags.common.model);
+  if (!parts) return fail(parts.error(), json);
+  const auto index = lamina::TokenIndex::create(parts->tokenizer);
+  if (!index) return fail(index.error(), json);
+  lamina::SchemaConstraint constraint(std::make_shared<const lamina::masks::SchemaGraph>(std::move(*graph)),
+                                      *index);
+  std::vector<double> times;
+  int code = exit_done;
+  LineReader lines(stdin);
+  std::string line;
+  for (std::size_t number = 1; !output_failed() && lines.next(line); ++number) {
+    if (flags.jsonl && is_blank(line)) continue;
+    const auto result =
+        flags.jsonl ? fit_line(*index, constraint, line, times) : fit(*index, constraint, line, times);
+    if (result) {
+      print(*result);
+      continue;
+    }
+    Error error = result.error();
+    error.where = lamina::text("line %zu: %s", number, result.error().where.c_str()).view();
+    code = fail(error, true);
+  }
+  if (const auto status = check_read(stdin, stdin_name); !status) return fail(status.error(), json);
+  if (flags.stats) print(stats_of(compile, std::move(times)));
+  return code;
+}
+
+}  // namespace
+
+void add_fits(Program& program) {
+  CLI::App* command = program.app.add_subcommand("fits", "Which texts a JSON Schema lets through");
+  auto flags = std::make_shared<FitsFlags>();
+  add_common_flags(*command, flags->common);
+  command->add_option("--schema", flags->schema, "A file with a JSON Schema, or its text")->required();
+  command->add_flag("--jsonl", flags->jsonl,
+                    "One {\"text\":...} per line of stdin (default: each line is a text)");
+  command->add_flag("--stats", flags->stats,
+                    "One more line with the time of compiling and of each token's mask");
+  command->footer("-m may also be a tokenizer.json or a GGUF file that holds only a vocabulary.");
+  command->callback([&program, flags] { program.action = [flags] { return fits(*flags); }; });
+}
+
+}  // namespace program

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// What may come next in an answer, and what must: a constraint on the answer behind its thoughts, and a
+// budget for these. Source: tokenizer-and-chat.md §8.1 (the channel of thoughts).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <lamina/chat/answer.hpp>
+#include <lamina/chat/response_parser.hpp>
+#include <lamina/core/error.hpp>
+#include <lamina/core/types.hpp>
+#include <lamina/masks/constraint.hpp>
+#include <lamina/sampling/token_mask.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
+
+namespace lamina {
+
+/// Where answers are steered: told of every token, it says what may follow.
+class Steering {
+ public:
+  /// `thinks`: the answer may begin with thoughts. The tokenizer must outlive this; without one nothing is
+  /// steered.
+  Steering(const GenerationOptions& options, const Tokenizer* tokenizer, ResponseStart start, bool thinks)
+      : tokenizer_(tokenizer), constraint_(options.constraint.get()), budget_(options.think_budget) {
+    place_ = start == ResponseStart::thought ? Place::thought : thinks ? Place::begin : Place::answer;
+    if (constraint_ != nullptr) constraint_->reset();
+  }
+
+  /// The tokens that may come next; null for all. Valid until the next call.
+  ///
+  /// Errors   bad_argument (the constraint leaves no way on), those of the constraint
+  [[nodiscard]] Result<const TokenMask*> allowed() {
+    if (constraint_ == nullptr || place_ == Place::head || place_ == Place::thought) return nullptr;
+    auto mask = constraint_->mask();
+    if (!mask) return mask.error();
+    if ((*mask)->count() == 0)
+      return Error{ErrorCode::bad_argument, "constraint", "leaves no token to go on with",
+                   "a way to its end",      "none",       ""};
+    if (place_ == Place::answer || opener() == no_token) return *mask;
+    begin_ = **mask;
+    begin_.set(opener());
+    return &begin_;
+  }
+
+  /// A token that was drawn, or what stands for it: under a constraint thoughts do not end the answer.
+  [[nodiscard]] TokenId corrected(TokenId id) const noexcept {
+    const bool in_thought = place_ == Place::head || place_ == Place::thought;
+    if (constraint_ == nullptr || !in_thought || !tokenizer_->is_stop(id)) return id;
+    return tokenizer_->special().channel_close;
+  }
+
+  /// Tells that a token came.
+  void accept(TokenId id) {
+    if (tokenizer_ == nullptr) return;
+    if (place_ == Place::head || place_ == Place::thought) {
+      take_thought(id);
+    } else if (id == opener() && (place_ == Place::begin || constraint_ == nullptr)) {
+      place_ = Place::head;
+    } else {
+      place_ = Place::answer;
+      if (constraint_ != nullptr && !tokenizer_->is_stop(id)) static_cast<void>(constraint_->accept(id));
+    }
+  }
+
+  /// At most `most` tokens that must come now; tell `accept` of each. Those of the constraint only if it
+  /// `jumps`. Errors: those of the tokenizer.
+  [[nodiscard]] Result<std::vector<TokenId>> forced(std::size_t most, bool jumps) {
+    std::vector<TokenId> ids;
+    if (place_ == Place::thought && budget_ && thought_tokens_ >= *budget_) {
+      if (!at_line_begin_ && tokenizer_->find("\n") != no_token) ids.push_back(tokenizer_->find("\n"));
+      ids.push_back(tokenizer_->special().channel_close);
+      if (ids.size() > most || ids.back() == no_token) ids.clear();
+    } else if (jumps && constraint_ != nullptr && place_ == Place::answer) {
+      const std::string text = constraint_->forced();
+      if (text.empty()) return ids;
+      LAMINA_TRY(tokenizer_->encode(text, Special::ignore, ids));
+      // The last one may be part of a longer token.
+      ids.pop_back();
+      if (ids.size() > most) ids.resize(most);
+    }
+    return ids;
+  }
+
+ private:
+  enum class Place : std::uint8_t { begin, head, thought, answer };
+
+  [[nodiscard]] TokenId opener() const noexcept { return tokenizer_->special().channel_open; }
+
+  void take_thought(TokenId id) {
+    if (id == tokenizer_->special().channel_close) {
+      place_ = Place::answer;
+      return;
+    }
+    const std::string_view text = tokenizer_->piece(id);
+    at_line_begin_ = text.ends_with('\n');
+    if (place_ == Place::thought) {
+      ++thought_tokens_;
+    } else if (text.find('\n') != text.npos) {  // the channel's name ends
+      place_ = Place::thought;
+    }
+  }
+
+  const Tokenizer* tokenizer_;
+  TokenConstraint* constraint_;
+  std::optional<std::uint32_t> budget_;
+  Place place_ = Place::answer;
+  std::uint32_t thought_tokens_ = 0;
+  bool at_line_begin_ = true;
+  TokenMask begin_;
+};
+
+}  // namespace lamina

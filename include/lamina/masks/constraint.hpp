@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an answer must be: which tokens may come next, and which must.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
+#include <lamina/masks/grammar/grammar.hpp>
+#include <lamina/masks/grammar/machine.hpp>
+#include <lamina/masks/masker.hpp>
+#include <lamina/masks/regex/machine.hpp>
+#include <lamina/masks/regex/nfa.hpp>
+#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/schema/machine.hpp>
+#include <lamina/masks/token_index.hpp>
+#include <lamina/sampling/token_mask.hpp>
+
+namespace lamina {
+
+/// A form that a text has to keep, token by token.
+///
+/// Threads  one at a time
+class TokenConstraint {
+ public:
+  virtual ~TokenConstraint() = default;
+
+  /// The tokens that may come next; stop tokens among them where the text may end. Valid until the next call.
+  ///
+  /// Errors   out_of_memory (also a pattern whose automaton grew too large)
+  [[nodiscard]] virtual Result<const TokenMask*> mask() = 0;
+  /// Takes a token's text. False if it is not allowed: nothing is changed then.
+  [[nodiscard]] virtual bool accept(TokenId id) = 0;
+  /// Takes the bytes of `text` that are allowed, up to the first that is not; returns how many.
+  [[nodiscard]] virtual std::size_t accept(std::string_view text) = 0;
+  /// Whether the text may end here.
+  [[nodiscard]] virtual bool may_end() = 0;
+  /// The text that must come next, as it is usually written: white space between values is left out. At most
+  /// `most` bytes; empty where there is a choice or the text may end.
+  [[nodiscard]] virtual std::string forced(std::size_t most = 256) = 0;
+  /// Goes back to the beginning.
+  virtual void reset() = 0;
+
+ protected:
+  TokenConstraint() = default;
+  TokenConstraint(const TokenConstraint&) = default;
+  TokenConstraint& operator=(const TokenConstraint&) = default;
+};
+
+/// A constraint by an automaton over bytes. `Machine` is made of `Source`.
+template <class Source, class Machine>
+class MachineConstraint final : public TokenConstraint {
+ public:
+  /// The index must outlive the constraint. `limits` are the machine's, if it has any (`JsonTextLimits`).
+  template <class... Limits>
+  MachineConstraint(std::shared_ptr<const Source> source, const TokenIndex& index, const Limits&... limits)
+      : source_(std::move(source)),
+        index_(&index),
+        machine_(*source_, limits...),
+        masker_(index, machine_),
+        state_(machine_.start()) {}
+
+  [[nodiscard]] Result<const TokenMask*> mask() override {
+    return guard_memory("mask", [&]() -> Result<const TokenMask*> {
+      const TokenMask* mask = &masker_.mask(state_);
+      if (machine_.failed())
+        return Error{ErrorCode::out_of_memory, "mask", "a pattern needs too many states", "", "",
+                     "use a simpler pattern"};
+      return mask;
+    });
+  }
+  [[nodiscard]] bool accept(TokenId id) override {
+    if (index_->stops().has(id)) return may_end();
+    const std::string_view text = index_->bytes_of(id);
+    const typename Machine::State before = state_;
+    if (!text.empty() && accept(text) == text.size()) return true;
+    state_ = before;
+    return false;
+  }
+  [[nodiscard]] std::size_t accept(std::string_view text) override {
+    std::size_t taken = 0;
+    for (; taken < text.size(); ++taken) {
+      typename Machine::State next = state_;
+      if (!machine_.step(next, static_cast<std::uint8_t>(text[taken]))) break;
+      state_ = next;
+    }
+    if (taken == text.size() && machine_.arena().bytes() > room_) {
+      machine_.compact(state_);
+      room_ = std::max(least_room, 2 * machine_.arena().bytes());
+    }
+    return taken;
+  }
+  [[nodiscard]] bool may_end() override { return machine_.accepts(state_); }
+  [[nodiscard]] std::string forced(std::size_t most = 256) override {
+    masks::Arena& arena = machine_.arena();
+    const masks::Arena::Mark mark = arena.mark();
+    std::string out;
+    typename Machine::State state = state_;
+    while (out.size() < most && !machine_.accepts(state)) {
+      typename Machine::State only = state;
+      std::size_t ways = 0;
+      std::uint8_t byte = 0;
+      for (std::uint32_t b = 0; b < 256 && ways < 2; ++b) {
+        const auto candidate = static_cast<std::uint8_t>(b);
+        if (machine_.is_other_spelling(state, candidate)) continue;
+        typename Machine::State next = state;
+        if (!machine_.step(next, candidate)) continue;
+        ++ways;
+        only = next;
+        byte = candidate;
+      }
+      if (ways != 1) break;
+      out += static_cast<char>(byte);
+      state = only;
+    }
+    arena.reset(mark);
+    return out;
+  }
+  void reset() override {
+    state_ = machine_.start();
+    machine_.compact(state_);
+  }
+
+ private:
+  static constexpr std::size_t least_room = std::size_t{1} << 18;
+
+  std::shared_ptr<const Source> source_;
+  const TokenIndex* index_;
+  Machine machine_;
+  masks::Masker<Machine> masker_;
+  typename Machine::State state_;
+  std::size_t room_ = least_room;
+};
+
+/// JSON under a schema; see `compile_schema`.
+using SchemaConstraint = MachineConstraint<masks::SchemaGraph, masks::SchemaMachine>;
+/// A text that a pattern matches as a whole; see `compile_pattern`.
+using RegexConstraint = MachineConstraint<masks::Nfa, masks::RegexMachine>;
+
+/// A text of a grammar; see `compile_grammar`, `masks::choice_grammar`.
+using GrammarConstraint = MachineConstraint<masks::Grammar, masks::GrammarMachine>;
+
+/// Reads a grammar; `masks::GrammarReader` says how it is written. Errors: bad_argument, unsupported,
+/// out_of_memory.
+[[nodiscard]] inline Result<masks::Grammar> compile_grammar(std::string_view text) {
+  return guard_memory("grammar", [&] { return masks::GrammarReader(text).read(); });
+}
+
+/// The automaton of a pattern (ECMA-262 without look-around, back-references, word borders and Unicode
+/// properties) that must match a whole text. Errors: bad_argument, unsupported, out_of_memory.
+[[nodiscard]] inline Result<masks::Nfa> compile_pattern(std::string_view pattern) {
+  return guard_memory("pattern", [&] { return masks::compile_regex(pattern, masks::RegexUse::whole); });
+}
+
+}  // namespace lamina

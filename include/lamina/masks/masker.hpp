@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an automaton over bytes to the tokens that it allows: the vocabulary's tree is walked with it, and
+// what was found is kept.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include <lamina/core/config.hpp>
+#include <lamina/masks/arena.hpp>
+#include <lamina/masks/string_body.hpp>
+#include <lamina/masks/token_index.hpp>
+#include <lamina/sampling/token_mask.hpp>
+
+namespace lamina::masks {
+
+/// Computes masks. A `Machine` has a `State` (copied freely), `step(State&, byte) -> bool`, `accepts(State)`,
+/// `hash(State)` (equal where the same texts may follow), `body(State)` and an `arena()`.
+///
+/// Cost     keeps up to 320 masks (10 MB for 262 144 tokens)
+/// Threads  one at a time
+template <class Machine>
+class Masker {
+ public:
+  using State = typename Machine::State;
+
+  /// Both must outlive the masker.
+  Masker(const TokenIndex& index, Machine& machine) : index_(&index), machine_(&machine) {
+    states_.resize(TokenTrie::deepest + 1);
+    marks_.resize(TokenTrie::deepest + 1);
+  }
+
+  /// The tokens that may come in a state; those that stop where the text may end. Valid until the next call.
+  [[nodiscard]] const TokenMask& mask(const State& state) {
+    const std::uint64_t hash = machine_->hash(state);
+    Kept& kept = kept_[hash % kept_.size()];
+    if (kept.mask && kept.hash == hash) return *kept.mask;
+    if (!kept.mask) kept.mask = std::make_unique<TokenMask>(index_->tokens());
+    kept.hash = hash;
+    fill(state, *kept.mask);
+    return *kept.mask;
+  }
+
+ private:
+  using Kind = StringBody::Kind;
+  struct Kept {
+    std::uint64_t hash = 0;
+    std::unique_ptr<TokenMask> mask;
+  };
+
+  void fill(const State& state, TokenMask& mask) {
+    const StringBody body = machine_->body(state);
+    mask.clear();
+    switch (body.kind) {
+      case Kind::none:
+      case Kind::checked:
+        walk(index_->all(), state, mask);
+        break;
+      case Kind::free:
+        mask.join(index_->plain());
+        walk(index_->odd_ends(), state, mask);
+        break;
+      case Kind::any_text:
+        mask.join(index_->plain());
+        walk(index_->odd(), state, mask);
+        break;
+      case Kind::limited:
+        join_ways(body, mask);
+        walk(index_->odd(), state, mask);
+        break;
+    }
+    if (machine_->accepts(state)) mask.join(index_->stops());
+  }
+
+  /// Marks the tokens of a tree whose bytes the machine takes.
+  void walk(const TokenTrie& trie, const State& state, TokenMask& mask) {
+    Arena& arena = machine_->arena();
+    const Arena::Mark begin = arena.mark();
+    states_[0] = state;
+    marks_[0] = begin;
+    for (std::size_t i = 0; i < trie.size();) {
+      const TokenTrie::Node node = trie[i];
+      // What was tried beside this is over.
+      arena.reset(marks_[node.depth - 1U]);
+      states_[node.depth] = states_[node.depth - 1U];
+      if (!machine_->step(states_[node.depth], node.byte)) {
+        i = node.end;
+        continue;
+      }
+      marks_[node.depth] = arena.mark();
+      for (const TokenId id : trie.ids(i)) mask.set(id);
+      ++i;
+    }
+    arena.reset(begin);
+  }
+
+  /// Adds the tokens of plain text that some way allows.
+  void join_ways(const StringBody& body, TokenMask& mask) {
+    for (std::size_t i = 0; i < body.limits.size();) {
+      const std::uint32_t way = body.limits[i].way;
+      const std::size_t first = i;
+      while (i < body.limits.size() && body.limits[i].way == way) ++i;
+      if (i - first == 1) {
+        mask.join(allowed(body.limits[first]));
+        continue;
+      }
+      together_ = allowed(body.limits[first]);
+      for (std::size_t j = first + 1; j < i; ++j) together_.meet(allowed(body.limits[j]));
+      mask.join(together_);
+    }
+  }
+
+  /// Tokens of plain text that a limit allows. Valid until the next call.
+  [[nodiscard]] const TokenMask& allowed(const TextLimit& limit) {
+    if (limit.is_list) {
+      if (listed_.tokens() == 0) listed_ = TokenMask(index_->tokens());
+      listed_.clear();
+      for (const std::string_view text : limit.texts) {
+        index_->all().follow(text, [&](std::size_t node) {
+          for (const TokenId id : index_->all().ids(node)) {
+            if (index_->plain().has(id)) listed_.set(id);
+          }
+        });
+      }
+      return listed_;
+    }
+    if (limit.dfa == nullptr || limit.state == Dfa::everything) return index_->plain_up_to(limit.room);
+    std::uint64_t hash = mixed(reinterpret_cast<std::uintptr_t>(limit.dfa), limit.state);
+    // With room for any token and whatever must follow it, the limit does not matter.
+    const bool roomy = limit.room >= index_->longest_plain() + limit.dfa->farthest();
+    hash = mixed(hash, roomy ? UINT32_MAX : limit.room);
+    Kept& kept = patterns_[hash % patterns_.size()];
+    if (kept.mask && kept.hash == hash) return *kept.mask;
+    if (!kept.mask) kept.mask = std::make_unique<TokenMask>(index_->tokens());
+    kept.hash = hash;
+    kept.mask->clear();
+    walk_pattern(limit, *kept.mask);
+    return *kept.mask;
+  }
+
+  void walk_pattern(const TextLimit& limit, TokenMask& mask) const {
+    std::array<std::uint32_t, TokenTrie::deepest + 1> states;
+    std::array<std::uint32_t, TokenTrie::deepest + 1> characters;
+    const TokenTrie& trie = index_->all();
+    const TokenMask& plain = index_->plain();
+    Dfa& dfa = *limit.dfa;
+    states[0] = limit.state;
+    characters[0] = 0;
+    for (std::size_t i = 0; i < trie.size();) {
+      const TokenTrie::Node node = trie[i];
+      const std::uint32_t next = dfa.step(states[node.depth - 1U], node.byte);
+      const std::uint32_t count = characters[node.depth - 1U] + ((node.byte & 0xC0) != 0x80 ? 1U : 0U);
+      if (next == Dfa::dead ||
+          (limit.room != UINT32_MAX && std::uint64_t{count} + dfa.distance(next) > limit.room)) {
+        i = node.end;
+        continue;
+      }
+      states[node.depth] = next;
+      characters[node.depth] = count;
+      for (const TokenId id : trie.ids(i)) {
+        if (plain.has(id)) mask.set(id);
+      }
+      ++i;
+    }
+  }
+
+  const TokenIndex* index_;
+  Machine* machine_;
+  std::vector<State> states_;       // [depth]
+  std::vector<Arena::Mark> marks_;  // [depth]
+  TokenMask together_;
+  TokenMask listed_;
+  std::array<Kept, 64> kept_;       // by state
+  std::array<Kept, 256> patterns_;  // by state of a pattern
+};
+
+}  // namespace lamina::masks
