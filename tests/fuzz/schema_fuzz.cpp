@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Schemas, patterns and grammars from anywhere: compiled or refused, and run over bytes from anywhere, in bounded
-// time and memory. The input is one text, a zero byte, and another.
+// Schemas, patterns and grammars from anywhere: compiled or refused, and run over bytes from anywhere, in
+// bounded time and memory. The input is one text, a zero byte, and another.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -32,7 +32,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text = border == input.npos ? std::string_view() : input.substr(border + 1);
   lamina::SchemaOptions options;
   options.pattern_states = std::size_t{1} << 14;
-  if (const auto graph = lamina::compile_schema(rules, options)) run(lamina::masks::SchemaMachine(*graph), text);
+  if (const auto graph = lamina::compile_schema(rules, options))
+    run(lamina::masks::SchemaMachine(*graph), text);
   lamina::masks::RegexLimits limits;
   limits.states = std::size_t{1} << 14;
   if (const auto nfa = lamina::masks::compile_regex(rules, lamina::masks::RegexUse::whole, limits))
