@@ -4,6 +4,7 @@
 #include <lamina/testing/for_each_target.hpp>
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -142,6 +143,34 @@ void test_not_finite() {
   CHECK(wrong == 0);
 }
 
+/// Rows that are quantised together get the bits that each gets alone, ties and steps near the smallest
+/// normal number included.
+void test_together() {
+  INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
+  int wrong = 0;
+  int tiles = 0;
+  for (const float scale : {1.0F, 1e-20F, 127.0F * FLT_MIN, 1e-40F, 1e36F}) {
+    std::vector<float> values = test::normal_vector(4 * stride, 5);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] *= scale;
+      if (i / stride == 3) values[i] = scale * (static_cast<float>(i % 9) - 4.5F);  // codes half way
+    }
+    values[stride + 40] = 0.0F;
+    std::vector<std::byte> whole(4 * quantized_row_bytes(columns));
+    quantize_rows(values.data(), stride, columns, 4, whole.data());
+    const ActivationBlock<4>* together = tile_at<4>(whole.data());
+    for (std::size_t b = 0; b < columns / 32; ++b) {
+      ActivationBlock<4> alone;
+      for (int row = 0; row < 4; ++row)
+        quantize_block(values.data() + static_cast<std::size_t>(row) * stride + b * 32, alone, row);
+      wrong += std::memcmp(&alone, together + b, sizeof alone) != 0;
+      ++tiles;
+    }
+  }
+  CHECK(tiles == 5 * columns / 32);
+  CHECK(wrong == 0);
+}
+
 void test_parts() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
   const std::vector<float> values = spread_values();
@@ -166,12 +195,16 @@ HWY_EXPORT(test_blocks);
 HWY_EXPORT(test_tiny_blocks);
 HWY_EXPORT(test_not_finite);
 HWY_EXPORT(test_parts);
+HWY_EXPORT(test_together);
 TEST_CASE("quantize_rows: steps, codes and sums of every block") {
   CHECK(LAMINA_ON_EACH_TARGET(test_blocks) > 0);
 }
 TEST_CASE("quantize_block: tiny and huge values") { CHECK(LAMINA_ON_EACH_TARGET(test_tiny_blocks) > 0); }
 TEST_CASE("quantize_rows: NaN and infinities are not hidden") {
   CHECK(LAMINA_ON_EACH_TARGET(test_not_finite) > 0);
+}
+TEST_CASE("quantize_rows: four rows together give what each gives alone") {
+  CHECK(LAMINA_ON_EACH_TARGET(test_together) > 0);
 }
 TEST_CASE("quantize_rows: parts give the same bytes") { CHECK(LAMINA_ON_EACH_TARGET(test_parts) > 0); }
 }  // namespace lamina
