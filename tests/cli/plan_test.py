@@ -230,5 +230,43 @@ class Bench(Case):
         self.bad(1, "bench", "--depth", "8192")
 
 
+class Many(Case):
+    def plan(self, *flags):
+        return self.good("plan", "--variant", "e2b", "--json", *flags).json()
+
+    def test_many_sequences_share_weights_and_scratch(self):
+        one, eight = self.plan("-c", "1000"), self.plan("-c", "1000", "--parallel", "8")
+        self.assertEqual((one["sequences"], eight["sequences"]), (1, 8))
+        self.assertEqual(eight["cache_bytes"], 8 * one["cache_bytes"])
+        self.assertEqual(eight["weights_bytes"], one["weights_bytes"])
+        for part, times in (("scratch_bytes", 1), ("vectors_bytes", 1), ("ring_slack_bytes", 8), ("page_rounding_bytes", 8)):
+            self.assertEqual(eight["workspace"][part], times * one["workspace"][part], part)
+        self.assertEqual(eight["workspace_bytes"], sum(eight["workspace"].values()))
+        self.assertIn("8 sequences", self.good("plan", "--variant", "e2b", "--parallel", "8").out)
+        # A budget is met by shorter contexts of all of them, or refused with the numbers.
+        budget = one["total_bytes"] + one["cache_bytes"]
+        outcome = program.lamina("plan", "--variant", "e2b", "--json", "-c", "1000", "--parallel", "8", "--budget", budget)
+        self.assertEqual(outcome.code, 1)
+        self.assertIn("would fit: -c ", outcome.err)
+        largest = outcome.json()["budget"]["largest_context"]
+        self.assertLessEqual(self.plan("-c", largest, "--parallel", "8")["total_bytes"], budget)
+        self.assertGreater(self.plan("-c", largest + 1, "--parallel", "8")["total_bytes"], budget)
+
+    def test_many_sequences_decode_together(self):
+        rows = self.good("bench", "--parallel", "1,3", "--generate", "4", "--repeat", "1", "--depth", "0,70",
+                         "--json").json()["rows"]
+        self.assertEqual([(row["depth"], row["sequences"]) for row in rows], [(0, 1), (0, 3), (70, 1), (70, 3)])
+        for row in rows:
+            self.assertGreater(row["tokens_per_s"]["median"], 0)
+        mixed = self.good("bench", "--parallel", "2", "--mix", "--prompt", "100", "--generate", "8", "--repeat", "1",
+                          "--json").json()["rows"][0]
+        self.assertGreater(mixed["prompt_tokens_per_s"], 0)
+        self.assertGreater(mixed["tokens_per_s_each"], 0)
+        self.assertIn("decode together", self.good("bench", "--parallel", "2", "--generate", "3", "--repeat", "1").out)
+        self.bad(2, "bench", "--mix")
+        self.bad(2, "bench", "--parallel", "0")
+        self.bad(2, "bench", "--parallel", "x")
+
+
 if __name__ == "__main__":
     program.main()
