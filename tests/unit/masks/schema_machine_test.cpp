@@ -249,6 +249,19 @@ TEST_CASE("schema: where a model writes there is one spelling of a number and on
   CHECK_FALSE(written(R"({"maximum":1})", "5e-1"));
   CHECK(written(R"({"maximum":1})", "0.5"));
   CHECK(written(R"({"enum":[1e30]})", "1e+30"));
+  // No escape from which no way leads on.
+  CHECK(written("{}", "\"\\u00e9\\n\""));
+  const auto graph = graph_of(R"~({"anyOf":[{"pattern":"^[0-9]+$"},{"enum":["a\"b"]}]})~");
+  lamina::masks::SchemaMachine machine(graph, lamina::masks::JsonTextLimits::for_writing());
+  auto state = machine.start();
+  CHECK(machine.step(state, '"'));
+  auto other = state;
+  CHECK_FALSE(machine.step(other, '\\'));
+  CHECK(machine.step(state, 'a'));
+  CHECK(machine.step(state, '\\'));
+  other = state;
+  CHECK_FALSE(machine.step(other, 'u'));
+  CHECK(machine.step(state, '"'));
 }
 
 TEST_CASE("schema: what cannot be kept is refused with its place") {
