@@ -13,7 +13,7 @@
 #include <lamina/chat/call_parser.hpp>
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/types.hpp>
-#include <lamina/masks/constraint.hpp>
+#include <lamina/masks/token_constraint.hpp>
 #include <lamina/sampling/log_probabilities.hpp>
 #include <lamina/sampling/sampler.hpp>
 #include <lamina/weights/weight_file.hpp>

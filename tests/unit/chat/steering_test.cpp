@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What may come next in an answer and what must: constraints behind thoughts, budgets, texts that end answers.
+// What may come next in an answer and what must: constraints behind thoughts, budgets, texts that end
+// answers.
 #include <cmath>
 #include <memory>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include <lamina/chat/generation/steering.hpp>
 #include <lamina/chat/generation/stop_texts.hpp>
+#include <lamina/masks/constraint.hpp>
 #include <lamina/sampling/log_probabilities.hpp>
 
 #include "support/expect_error.hpp"

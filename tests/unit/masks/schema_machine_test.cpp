@@ -232,6 +232,38 @@ TEST_CASE("schema: a text that cannot become valid is stopped at once") {
           "{\"a\":3") == 5);
 }
 
+TEST_CASE("schema: where a model writes there is one spelling of a number and one space") {
+  const auto written = [](std::string_view schema, std::string_view text) {
+    const auto graph = graph_of(schema);
+    lamina::masks::SchemaMachine machine(graph, lamina::masks::JsonTextLimits::for_writing());
+    auto state = machine.start();
+    for (const char c : text) {
+      if (!machine.step(state, static_cast<std::uint8_t>(c))) return false;
+    }
+    return machine.accepts(state);
+  };
+  CHECK(written("{}", "[1, 2.5, -3]"));
+  CHECK_FALSE(written("{}", "[1,  2]"));
+  CHECK_FALSE(written("{}", "1e3"));
+  CHECK_FALSE(written(R"({"type":"integer"})", "1.0"));
+  CHECK_FALSE(written(R"({"maximum":1})", "5e-1"));
+  CHECK(written(R"({"maximum":1})", "0.5"));
+  CHECK(written(R"({"enum":[1e30]})", "1e+30"));
+  // No escape from which no way leads on.
+  CHECK(written("{}", "\"\\u00e9\\n\""));
+  const auto graph = graph_of(R"~({"anyOf":[{"pattern":"^[0-9]+$"},{"enum":["a\"b"]}]})~");
+  lamina::masks::SchemaMachine machine(graph, lamina::masks::JsonTextLimits::for_writing());
+  auto state = machine.start();
+  CHECK(machine.step(state, '"'));
+  auto other = state;
+  CHECK_FALSE(machine.step(other, '\\'));
+  CHECK(machine.step(state, 'a'));
+  CHECK(machine.step(state, '\\'));
+  other = state;
+  CHECK_FALSE(machine.step(other, 'u'));
+  CHECK(machine.step(state, '"'));
+}
+
 TEST_CASE("schema: what cannot be kept is refused with its place") {
   const auto refused = [](const char* schema, ErrorCode code, const char* where) {
     CAPTURE(std::string(schema));

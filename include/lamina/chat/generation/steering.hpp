@@ -16,7 +16,7 @@
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
-#include <lamina/masks/constraint.hpp>
+#include <lamina/masks/token_constraint.hpp>
 #include <lamina/sampling/token_mask.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 

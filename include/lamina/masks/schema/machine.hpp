@@ -155,6 +155,7 @@ class SchemaMachine {
  private:
   using Mode = State::Mode;
   using Part = State::Part;
+  static constexpr std::string_view escape_names = "\"\\/bfnrt", escaped_values = "\"\\/\b\f\n\r\t";
 
   [[nodiscard]] static std::size_t words_of(const State& state) noexcept {
     return state.mode == Mode::key ? ContainerRules::count_words(*state.scope)
@@ -285,7 +286,7 @@ class SchemaMachine {
     if (byte == '"' && state.utf8.need == 0) return end_string(state);
     if (byte == '\\' && state.utf8.need == 0) {
       state.part = Part::backslash;
-      return string_viable(state, true);
+      return limits_.plain ? escape_viable(state) : string_viable(state, true);
     }
     if (byte < 0x20 || !state.utf8.take(byte)) return false;
     feed(state, static_cast<char>(byte));
@@ -329,6 +330,25 @@ class SchemaMachine {
     }
     return state.string.words == nullptr || strings_.viable(*state.scope, state.string, more);
   }
+  /// Whether rules may refuse how the string goes on.
+  [[nodiscard]] static bool is_checked(const State& state) noexcept {
+    if (state.mode == Mode::key) return state.names != nullptr || state.scope->group->has_closed;
+    return state.string.words != nullptr;
+  }
+  /// Whether one of the short escapes may follow a backslash.
+  [[nodiscard]] bool escape_viable(const State& state) {
+    if (!is_checked(state)) return true;
+    Arena& arena = scopes_.arena();
+    const Arena::Mark mark = arena.mark();
+    bool viable = false;
+    for (const char c : escaped_values) {
+      State next = state;
+      feed(next, c);
+      viable = viable || string_viable(next, false);
+      arena.reset(mark);
+    }
+    return viable;
+  }
   [[nodiscard]] static StringProgress names_of(const State& state) noexcept {
     StringProgress names = state.string;
     names.words = state.names;
@@ -359,15 +379,15 @@ class SchemaMachine {
     switch (state.part) {
       case Part::backslash: {
         if (c == 'u') {
+          if (limits_.plain && is_checked(state)) return false;
           state.part = Part::hex1;
           state.unit = 0;
           return true;
         }
-        constexpr std::string_view names = "\"\\/bfnrt", values = "\"\\/\b\f\n\r\t";
-        const std::size_t i = names.find(c);
-        if (i == names.npos) return false;
+        const std::size_t i = escape_names.find(c);
+        if (i == escape_names.npos) return false;
         state.part = Part::plain;
-        feed(state, values[i]);
+        feed(state, escaped_values[i]);
         return string_viable(state, false);
       }
       case Part::low_backslash:

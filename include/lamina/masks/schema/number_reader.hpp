@@ -19,7 +19,7 @@ namespace lamina::masks {
 class NumberReader {
  public:
   NumberReader(Scopes& scopes, const JsonTextLimits& limits)
-      : scopes_(&scopes), most_(limits.number), plain_(limits.plain_numbers) {}
+      : scopes_(&scopes), most_(limits.number), plain_(limits.plain) {}
 
   /// Whether the number goes on by this character; the state is as before if not.
   [[nodiscard]] bool take(SchemaState& state, char c) {

@@ -16,7 +16,8 @@ struct JsonTextLimits {
   std::uint32_t spaces = 64;   ///< white space in one place, bytes
   std::uint32_t number = 128;  ///< characters of a number
   std::uint32_t depth = 256;   ///< containers inside each other
-  bool plain_numbers = false;  ///< no exponents, no point in whole numbers; values of an `enum` as they are
+  /// No exponents, no point in whole numbers (values of an `enum` as they are); no \u in strings with rules.
+  bool plain = false;
 
   /// For texts that a model writes: JSON has many spellings, and a model that may choose among them for ever
   /// sometimes does.

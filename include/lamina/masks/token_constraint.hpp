@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What whoever draws tokens asks of a form that the answer has to keep.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include <lamina/core/error.hpp>
+#include <lamina/core/types.hpp>
+#include <lamina/sampling/token_mask.hpp>
+
+namespace lamina {
+
+/// A form that a text has to keep, token by token.
+///
+/// Threads  one at a time
+class TokenConstraint {
+ public:
+  virtual ~TokenConstraint() = default;
+
+  /// The tokens that may come next; stop tokens among them where the text may end. Valid until the next call.
+  ///
+  /// Errors   out_of_memory (also a pattern whose automaton grew too large)
+  [[nodiscard]] virtual Result<const TokenMask*> mask() = 0;
+  /// Takes a token's text. False if it is not allowed: nothing is changed then.
+  [[nodiscard]] virtual bool accept(TokenId id) = 0;
+  /// Takes the bytes of `text` that are allowed, up to the first that is not; returns how many.
+  [[nodiscard]] virtual std::size_t accept(std::string_view text) = 0;
+  /// Whether the text may end here.
+  [[nodiscard]] virtual bool may_end() = 0;
+  /// The text that must come next, as it is usually written: white space between values is left out. At most
+  /// `most` bytes; empty where there is a choice or the text may end.
+  [[nodiscard]] virtual std::string forced(std::size_t most = 256) = 0;
+  /// Goes back to the beginning.
+  virtual void reset() = 0;
+
+ protected:
+  TokenConstraint() = default;
+  TokenConstraint(const TokenConstraint&) = default;
+  TokenConstraint& operator=(const TokenConstraint&) = default;
+};
+
+}  // namespace lamina
