@@ -191,7 +191,7 @@ TEST_CASE("keeping, going back, saving and loading: refused memory changes nothi
   const lamina::Feed few[] = {{&other, std::span(tokens).first(3), lamina::Want::none}};
   must(engine.run(few));
   CHECK(refuse_each([&] { return lamina::load_state(other, path); },
-                    [&] { REQUIRE((other.position() == 3 || other.position() == 75)); }) > 3);
+                    [&] { REQUIRE((other.position() == 3 || other.position() == 75)); }) > 2);
   CHECK(other.position() == 75);
 
   lamina::PrefixStore store(std::size_t{1} << 20, model.entry().page_bytes(lamina::CacheFormat::bf16));

@@ -333,7 +333,11 @@ inline void Chat::seek(std::span<const TokenId> prompt) noexcept {
 
 inline Result<std::uint32_t> Chat::load_state(const std::string& path) {
   return guard_memory("chat", [&]() -> Result<std::uint32_t> {
-    LAMINA_TRY(lamina::load_state(session_, path));
+    Status loaded = lamina::load_state(session_, path);
+    // Pages that only other turns and branches hold are for this state, if there are no others.
+    while (!loaded && loaded.error().code == ErrorCode::out_of_memory && store_->evict())
+      loaded = lamina::load_state(session_, path);
+    LAMINA_TRY(std::move(loaded));
     const auto prompt = render_chat(conversation_, model_.template_size());
     if (!prompt) return prompt.error();
     const auto encoded = encode_prompt(*prompt, *model_.tokenizer(), model_.hidden());

@@ -375,12 +375,19 @@ TEST_CASE(
       states.push_back(saved(*session));
       // A snapshot has its own memory, too: nothing of it may be read that was not copied.
       std::vector<std::byte> room(session->snapshot_bytes(), static_cast<std::byte>(0xFF));
-      auto snapshot = session->snapshot(room);
-      REQUIRE(static_cast<bool>(snapshot));
-      REQUIRE(static_cast<bool>(session->prompt(std::span(tokens).subspan(75))));
-      const std::vector<float> expected = copy_of(session->logits());
-      REQUIRE(static_cast<bool>(session->restore(*snapshot)));
-      CHECK(session->logits().empty());
+      std::vector<float> expected;
+      {
+        auto snapshot = session->snapshot(room);
+        REQUIRE(static_cast<bool>(snapshot));
+        REQUIRE(static_cast<bool>(session->prompt(std::span(tokens).subspan(75))));
+        expected = copy_of(session->logits());
+        REQUIRE(static_cast<bool>(session->restore(*snapshot)));
+        CHECK(session->logits().empty());
+        // A page of the two is the snapshot's, too: there is none to read into, and nothing is changed.
+        const Status refused = session->load(std::span<const std::byte>(states[0]));
+        CHECK(!refused);
+        CHECK(saved(*session) == states[0]);
+      }
       REQUIRE(static_cast<bool>(session->prompt(std::span(tokens).subspan(75))));
       CHECK(copy_of(session->logits()) == expected);
       REQUIRE(static_cast<bool>(session->load(std::span<const std::byte>(states[0]))));
