@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <lamina/core/arena.hpp>
-#include <lamina/linear/linear-inl.hpp>
+#include <lamina/linear/linear.hpp>
 #include <lamina/schedule/encoders/encoder.hpp>
 #include <lamina/towers/encoder_weights.hpp>
 #include <lamina/weights/media/mmproj.hpp>
@@ -41,7 +41,8 @@ void bind(const lamina::MediaFile& media) {
   std::vector<std::byte> memory(measured.bytes_needed());
   lamina::Arena arena{std::span<std::byte>(memory)};
   lamina::EncoderWeights<E> weights;
-  const auto bound = weights.bind(media.weights, sizes, lamina::HWY_NAMESPACE::linear_kernels(), arena);
+  constexpr lamina::LinearKernels none{};  // layers of pictures make no tables by products
+  const auto bound = weights.bind(media.weights, sizes, none, arena);
   if (bound && arena.overflowed()) __builtin_trap();
 }
 
