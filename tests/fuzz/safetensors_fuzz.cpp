@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (total != file->data.size()) __builtin_trap();
   lamina::SafetensorsShards shards;
-  if (lamina::detail::collect(*file, "fuzz.safetensors", shards)) {
+  if (lamina::detail::collect(*file, "fuzz.safetensors", lamina::text_tensors, shards)) {
     (void)lamina::sort_tensors(shards.tensors, "fuzz");
   }
   return 0;
