@@ -170,7 +170,7 @@ TEST_CASE("threads share a store, and sequences go on with the bits of a fresh r
   const auto system = story(1, 70);
   std::vector<std::uint32_t> read(4, 0);
   const auto serve = [&](std::size_t user) {
-    for (int turn = 0; turn < 50; ++turn) {
+    for (std::uint32_t turn = 0; turn < 50; ++turn) {
       const auto tokens = joined(system, story(static_cast<std::uint32_t>(user * 7 + turn % 5), 30));
       const auto match = store.find(tokens);
       read[user] +=

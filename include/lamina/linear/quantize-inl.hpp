@@ -110,7 +110,7 @@ HWY_INLINE bool quantize_four(const float* values, std::size_t stride, Activatio
 
   // From [row, quad] to [quad, row].
   HWY_ALIGN static constexpr std::int32_t places[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
-  const auto indices = hn::SetTableIndices(di, places);
+  const auto indices = hn::Load(di, places);
   hn::Vec<decltype(di4)> half_sum[2];
   HWY_UNROLL(2)
   for (int half = 0; half < 2; ++half) {
@@ -119,7 +119,7 @@ HWY_INLINE bool quantize_four(const float* values, std::size_t stride, Activatio
     };
     const auto bytes = hn::Combine(d8_four, hn::Combine(d8_two, codes(3), codes(2)),
                                    hn::Combine(d8_two, codes(1), codes(0)));
-    const auto words = hn::TableLookupLanes(hn::BitCast(di, bytes), indices);
+    const auto words = compat::permute(hn::BitCast(di, bytes), indices);
     hn::StoreU(words, di, &to.quads[4 * half][0]);
     compat::VecI32 sum;
     compat::ByteSums partial;

@@ -230,6 +230,14 @@ HWY_INLINE void add_byte_products(VecI32& sum, ByteSums&, VecI32 w, VecI32 x, st
 #endif
 }
 
+#if HWY_TARGET <= HWY_AVX3
+/// Lane i of the result is lane lanes[i] of `v`. `hn::TableLookupLanes` needs Highway's library in debug
+/// builds.
+HWY_INLINE VecI32 permute(VecI32 v, VecI32 lanes) noexcept {
+  return VecI32{_mm512_permutexvar_epi32(lanes.raw, v.raw)};
+}
+#endif
+
 #elif defined(LAMINA_BYTE_DOT_MADDUBS)
 
 struct ByteSums {

@@ -54,8 +54,8 @@ void check(std::size_t n, std::size_t offset, float spread, bool biased) {
 }
 
 void check_all() {
-  for (const std::size_t n : {1, 3, 15, 16, 17, 64, 100, 768, 6912}) {
-    for (const std::size_t offset : {0, 1}) {
+  for (const std::size_t n : {1U, 3U, 15U, 16U, 17U, 64U, 100U, 768U, 6912U}) {
+    for (const std::size_t offset : {0U, 1U}) {
       for (const float spread : {1.0F, 0.0F, 2e-4F}) check(n, offset, spread, n % 2 == 0);
     }
   }
