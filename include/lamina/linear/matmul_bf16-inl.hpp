@@ -209,9 +209,10 @@ inline void matmul_bf16(const WeightMatrix& w, const ActivationRows& x, float* o
       const std::uint32_t tokens = std::min(most_tokens, x.rows - token);
       for (std::size_t column = 0; column < w.columns; column += bf16_column_step) {
         const std::size_t columns = std::min<std::size_t>(bf16_column_step, w.columns - column);
-        RoundedRows segment{x.rounded + token * width + column, width, tokens};
-        if (x.rounded == nullptr) {
-          segment = {rounded, rounded_row_numbers(columns), tokens};
+        RoundedRows segment{rounded, rounded_row_numbers(columns), tokens};
+        if (x.rounded != nullptr) {
+          segment = {x.rounded + token * width + column, width, tokens};
+        } else {
           round_rows(x.values + token * x.stride + column, x.stride, static_cast<std::uint32_t>(columns),
                      tokens, rounded);
         }
