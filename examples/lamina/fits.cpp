@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina fits`: which texts a schema lets through, token by token, and what its masks cost.
 #include <algorithm>
-#include <chrono>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,10 +12,10 @@
 #include <lamina/json/schema/compiler.hpp>
 #include <lamina/masks/constraint.hpp>
 
+#include "answer_lines.hpp"
 #include "commands.hpp"
-#include "lines.hpp"
+#include "machine.hpp"
 #include "options.hpp"
-#include "output.hpp"
 #include "report.hpp"
 #include "schema_text.hpp"
 #include "text_parts.hpp"
@@ -26,7 +26,6 @@ namespace {
 using lamina::Error;
 using lamina::ErrorCode;
 using lamina::TokenId;
-using Clock = std::chrono::steady_clock;
 
 struct FitsFlags {
   CommonOptions common;
@@ -35,9 +34,7 @@ struct FitsFlags {
   bool stats = false;
 };
 
-double microseconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-}
+double microseconds(const Stopwatch& watch) { return 1e6 * watch.seconds(); }
 
 /// {"fits", "stopped_at", "tokens"} of one text. The time of each mask goes to `times`.
 lamina::Result<Json> fit(const lamina::TokenIndex& index, lamina::TokenConstraint& constraint,
@@ -48,9 +45,9 @@ lamina::Result<Json> fit(const lamina::TokenIndex& index, lamina::TokenConstrain
   std::size_t bytes = 0;
   bool fits = true;
   for (const TokenId id : ids) {
-    const auto begin = Clock::now();
+    const Stopwatch watch;
     const auto mask = constraint.mask();
-    times.push_back(microseconds_since(begin));
+    times.push_back(microseconds(watch));
     if (!mask) return mask.error();
     const std::string_view piece = index.bytes_of(id);
     fits = (*mask)->has(id);
@@ -88,9 +85,9 @@ int fits(const FitsFlags& flags) {
   const bool json = flags.common.json || flags.jsonl;
   auto schema = schema_text(flags.schema);
   if (!schema) return fail(schema.error(), json);
-  const auto begin = Clock::now();
+  const Stopwatch watch;
   auto graph = lamina::compile_schema(*schema);
-  const double compile = microseconds_since(begin);
+  const double compile = microseconds(watch);
   if (!graph) return fail(graph.error(), json);
   const auto parts = open_text_parts(flags.common.model);
   if (!parts) return fail(parts.error(), json);
@@ -99,23 +96,10 @@ int fits(const FitsFlags& flags) {
   lamina::SchemaConstraint constraint(std::make_shared<const lamina::masks::SchemaGraph>(std::move(*graph)),
                                       *index);
   std::vector<double> times;
-  int code = exit_done;
-  LineReader lines(stdin);
-  std::string line;
-  for (std::size_t number = 1; !output_failed() && lines.next(line); ++number) {
-    if (flags.jsonl && is_blank(line)) continue;
-    const auto result =
-        flags.jsonl ? fit_line(*index, constraint, line, times) : fit(*index, constraint, line, times);
-    if (result) {
-      print(*result);
-      continue;
-    }
-    Error error = result.error();
-    error.where = lamina::text("line %zu: %s", number, result.error().where.c_str()).view();
-    code = fail(error, true);
-  }
-  if (const auto status = check_read(stdin, stdin_name); !status) return fail(status.error(), json);
-  if (flags.stats) print(stats_of(compile, std::move(times)));
+  const int code = answer_lines(flags.jsonl, json, [&](const std::string& line) {
+    return flags.jsonl ? fit_line(*index, constraint, line, times) : fit(*index, constraint, line, times);
+  });
+  if (flags.stats && std::ferror(stdin) == 0) print(stats_of(compile, std::move(times)));
   return code;
 }
 

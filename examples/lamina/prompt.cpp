@@ -12,6 +12,7 @@
 #include <lamina/json/conversation.hpp>
 #include <lamina/chat/chat_template.hpp>
 
+#include "answer_lines.hpp"
 #include "commands.hpp"
 #include "lines.hpp"
 #include "media.hpp"
@@ -76,24 +77,10 @@ lamina::Result<Json> render(std::string_view request, const PromptFlags& flags, 
 std::size_t split_of(const PromptFlags& flags) { return flags.split == 0 ? SIZE_MAX : flags.split; }
 
 int convert_lines(const PromptFlags& flags, const TextParts& parts, Towers& towers) {
-  int code = exit_done;
-  LineReader lines(stdin);
-  std::string line;
-  for (std::size_t number = 1; !output_failed() && lines.next(line); ++number) {
-    if (is_blank(line)) continue;
-    const auto result = flags.parse ? parse_reply_line(parts.tokenizer, line, split_of(flags))
-                                    : render(line, flags, parts, towers);
-    if (result) {
-      print(*result);
-      continue;
-    }
-    // A bad line takes nothing from the others: its place holds the error.
-    lamina::Error error = result.error();
-    error.where = lamina::text("line %zu: %s", number, result.error().where.c_str()).view();
-    code = fail(error, true);
-  }
-  if (const auto status = check_read(stdin, stdin_name); !status) return fail(status.error(), true);
-  return code;
+  return answer_lines(true, true, [&](const std::string& line) {
+    return flags.parse ? parse_reply_line(parts.tokenizer, line, split_of(flags))
+                       : render(line, flags, parts, towers);
+  });
 }
 
 int prompt(const PromptFlags& flags) {

@@ -193,6 +193,12 @@ class Chat {
     if (session_.snapshot_bytes() > store_->budget()) return;
     if (const auto snapshot = session_.snapshot()) static_cast<void>(store_->put(*snapshot));
   }
+  /// Tokens that the session has read and that are the beginning of a prompt.
+  [[nodiscard]] std::uint32_t read_of(std::span<const TokenId> prompt) const noexcept {
+    const std::span<const TokenId> read = session_.tokens();
+    const auto end = std::mismatch(read.begin(), read.end(), prompt.begin(), prompt.end()).first;
+    return static_cast<std::uint32_t>(end - read.begin());
+  }
   /// Brings the session as far into the prompt as it was read before; one token is left, for its logits.
   void seek(std::span<const TokenId> prompt) noexcept;
 
@@ -316,10 +322,7 @@ inline Status Chat::undo() {
 
 inline void Chat::seek(std::span<const TokenId> prompt) noexcept {
   const auto most = static_cast<std::uint32_t>(prompt.size() - 1);
-  const std::span<const TokenId> read = session_.tokens();
-  const auto same =
-      std::mismatch(read.begin(), read.end(), prompt.begin(), prompt.end()).first - read.begin();
-  const std::uint32_t here = session_.rewind_start(std::min(static_cast<std::uint32_t>(same), most));
+  const std::uint32_t here = session_.rewind_start(std::min(read_of(prompt), most));
   bool restored = false;
   if (const PrefixMatch kept = store_->find(prompt);
       kept.snapshot && std::min(kept.snapshot->position(), most) > here) {
@@ -342,9 +345,7 @@ inline Result<std::uint32_t> Chat::load_state(const std::string& path) {
     if (!prompt) return prompt.error();
     const auto encoded = encode_prompt(*prompt, *model_.tokenizer(), model_.hidden());
     if (!encoded) return encoded.error();
-    const std::span<const TokenId> read = session_.tokens();
-    const auto same = std::mismatch(read.begin(), read.end(), encoded->ids.begin(), encoded->ids.end()).first;
-    return static_cast<std::uint32_t>(same - read.begin());
+    return read_of(encoded->ids);
   });
 }
 

@@ -138,6 +138,10 @@ class Sequence {
 
   [[nodiscard]] Status save_to(ByteSink sink) const;
   [[nodiscard]] Status load_from(ByteSource source, std::string_view where);
+  /// Reads a state into pages that `take` gets, then becomes it; `hint` says what helps where there are none.
+  template <class Take>
+  [[nodiscard]] Status load_with(ByteSource source, std::string_view where, std::string_view hint,
+                                 Take&& take);
   [[nodiscard]] static Error moved_from() noexcept {
     return {ErrorCode::bad_argument,           "sequence", "it was moved from", "", "",
             "use the one that it was moved to"};
@@ -380,38 +384,36 @@ inline Status Sequence::save_to(ByteSink sink) const {
   return write_state(*key_, *cache_, tokens(), marks_.first(position_), kept_floor(), sink);
 }
 
-inline Status Sequence::load_from(ByteSource source, std::string_view where) {
-  if (cache_ == nullptr) return moved_from();
+template <class Take>
+Status Sequence::load_with(ByteSource source, std::string_view where, std::string_view hint, Take&& take) {
   StateReader reader(*key_, *cache_, where);
   LAMINA_TRY(reader.begin(source, context()));
   auto made = reader.make(pool_, home_);
   if (!made) return made.error();
   const std::span<std::byte*> pages = StateReader::pages_of(*made);
-  if (!pool_->take(pages))
-    return no_pages(pages.size(), "reset the sequence first, or raise EngineOptions::cache_tokens");
+  if (!take(pages)) return no_pages(pages.size(), hint);
   LAMINA_TRY(reader.finish(*made));
   become_read(*made);
   return Done{};
 }
 
+inline Status Sequence::load_from(ByteSource source, std::string_view where) {
+  if (cache_ == nullptr) return moved_from();
+  return load_with(source, where, "reset the sequence first, or raise EngineOptions::cache_tokens",
+                   [this](std::span<std::byte*> pages) { return pool_->take(pages); });
+}
+
 inline Status Sequence::load(std::span<const std::byte> state, std::string_view where) {
   if (cache_ == nullptr) return moved_from();
   LAMINA_TRY(StateReader(*key_, *cache_, where).check_whole(state, context()));
-  StateReader reader(*key_, *cache_, where);
   auto read = [&state](std::span<std::byte> bytes) -> Status {
     std::memcpy(bytes.data(), state.data(), bytes.size());
     state = state.subspan(bytes.size());
     return Done{};
   };
-  LAMINA_TRY(reader.begin(source_of(read), context()));
-  auto made = reader.make(pool_, home_);
-  if (!made) return made.error();
-  const std::span<std::byte*> pages = StateReader::pages_of(*made);
-  if (!take_over(pages))
-    return no_pages(pages.size(), "reset or destroy a sequence, or raise EngineOptions::cache_tokens");
-  LAMINA_TRY(reader.finish(*made));
-  become_read(*made);
-  return Done{};
+  return load_with(source_of(read), where,
+                   "reset or destroy a sequence, or raise EngineOptions::cache_tokens",
+                   [this](std::span<std::byte*> pages) { return take_over(pages); });
 }
 
 }  // namespace lamina

@@ -91,18 +91,6 @@ namespace detail {
   return sum.digest();
 }
 
-[[nodiscard]] inline std::string_view name_of_cache(std::uint8_t cache) noexcept {
-  switch (static_cast<CacheFormat>(cache)) {
-    case CacheFormat::bf16:
-      return "bf16";
-    case CacheFormat::int8:
-      return "int8";
-    case CacheFormat::f32:
-      return "f32";
-  }
-  return "another one";
-}
-
 [[nodiscard]] inline Error other_state(std::string_view where, std::string_view what,
                                        std::string_view expected, std::string_view found,
                                        std::string_view hint) noexcept {
@@ -160,15 +148,16 @@ namespace detail {
                                "others of the same structure", "open the file that it was saved with");
   }
   if (header.cache != static_cast<std::uint8_t>(key.cache)) {
-    return detail::other_state(where, "the state has another cache format",
-                               detail::name_of_cache(static_cast<std::uint8_t>(key.cache)),
-                               detail::name_of_cache(header.cache), "choose the cache format of the state");
+    const auto format = static_cast<CacheFormat>(header.cache);
+    return detail::other_state(where, "the state has another cache format", name_of(key.cache),
+                               is_known(format) ? name_of(format) : "another one",
+                               "choose the cache format of the state");
   }
   if (header.precision != static_cast<std::uint8_t>(key.precision)) {
-    return detail::other_state(where, "the state was computed with another precision",
-                               key.precision == Precision::exact ? "exact" : "fast",
-                               key.precision == Precision::exact ? "fast" : "exact",
-                               "choose the precision of the state");
+    return detail::other_state(
+        where, "the state was computed with another precision", name_of(key.precision),
+        name_of(key.precision == Precision::exact ? Precision::fast : Precision::exact),
+        "choose the precision of the state");
   }
   if (header.rounds_embedding_scale != (key.rounds_embedding_scale ? 1 : 0)) {
     return detail::other_state(where, "the state was computed with another embedding scale",
