@@ -20,6 +20,7 @@
 
 #include <lamina/simd/prelude.hpp>
 #include <lamina/attention/attend.hpp>
+#include <lamina/attention/attend_bf16-inl.hpp>
 #include <lamina/attention/attend_block-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -66,24 +67,44 @@ HWY_NOINLINE void merge_spans(const AttendRows& rows, std::uint32_t kv_heads, st
 
 // --- Definitions ---
 
+namespace detail {
+
+/// Calls `use(products)` with those that `rows` may be computed with: one of the structures `FloatProducts`
+/// and `Bf16Products`.
+template <class Layout, class Use>
+HWY_INLINE void with_products(const AttendRows& rows, Use use) noexcept {
+#if defined(LAMINA_BF16_DOT)
+  if constexpr (has_bf16_products<Layout>) {
+    if (rows.may_round) return use(Bf16Products<Layout>());
+  }
+#endif
+  static_cast<void>(rows);
+  use(FloatProducts<Layout>());
+}
+
+}  // namespace detail
+
 template <class Layout>
 void attend(const KvRows& cache, const AttendRows& rows, std::uint32_t kv_head, std::uint32_t first_row,
             std::uint32_t end_row, float* scratch) noexcept {
   const std::uint32_t group = rows.heads / cache.kv_heads;
   const std::uint32_t tile_rows = attend_tile_rows(group);
-  for (std::uint32_t row = first_row; row < end_row; row += tile_rows) {
-    const std::uint32_t tile_end = std::min(end_row, row + tile_rows);
-    const detail::QueryTile tile(rows, group, kv_head, row, tile_end - row, Layout::head_dim);
-    const detail::AttendScratch parts(scratch, tile.vectors, Layout::head_dim);
-    const SpanRange spans = spans_of(rows, row, tile_end);
-    detail::pack_tile<Layout>(tile, parts.packed);
-    detail::start_rows<Layout>(tile, parts);
-    for (std::uint32_t span = spans.first; span < spans.end; ++span) {
-      detail::attend_span<Layout>(cache, tile, kv_head, span, parts.state, parts);
-      detail::merge_span<Layout>(tile, parts.state, parts);
+  detail::with_products<Layout>(rows, [&](auto products) HWY_ATTR {
+    using Products = decltype(products);
+    for (std::uint32_t row = first_row; row < end_row; row += tile_rows) {
+      const std::uint32_t tile_end = std::min(end_row, row + tile_rows);
+      const detail::QueryTile tile(rows, group, kv_head, row, tile_end - row, Layout::head_dim);
+      const detail::AttendScratch parts(scratch, tile.vectors, Layout::head_dim);
+      const SpanRange spans = spans_of(rows, row, tile_end);
+      Products::pack(tile, parts);
+      detail::start_rows<Layout>(tile, parts);
+      for (std::uint32_t span = spans.first; span < spans.end; ++span) {
+        detail::attend_span<Products>(cache, tile, kv_head, span, parts.state, parts);
+        detail::merge_span<Layout>(tile, parts.state, parts);
+      }
+      detail::finish_rows<Products>(tile, parts);
     }
-    detail::finish_rows<Layout>(tile, parts);
-  }
+  });
 }
 
 template <class Layout>
@@ -94,12 +115,15 @@ void attend_spans(const KvRows& cache, const AttendRows& rows, std::uint32_t kv_
   const detail::QueryTile tile(rows, group, kv_head, first_row, count, Layout::head_dim);
   const detail::AttendScratch parts(scratch, tile.vectors, Layout::head_dim);
   const std::size_t stride = attend_partial_floats<Layout>(group, count);
-  detail::pack_tile<Layout>(tile, parts.packed);
-  for (std::uint32_t span = spans.first; span < spans.end; ++span) {
-    const detail::SoftmaxState state(partials + (span - spans.first) * stride, tile.vectors,
-                                     Layout::head_dim);
-    detail::attend_span<Layout>(cache, tile, kv_head, span, state, parts);
-  }
+  detail::with_products<Layout>(rows, [&](auto products) HWY_ATTR {
+    using Products = decltype(products);
+    Products::pack(tile, parts);
+    for (std::uint32_t span = spans.first; span < spans.end; ++span) {
+      const detail::SoftmaxState state(partials + (span - spans.first) * stride, tile.vectors,
+                                       Layout::head_dim);
+      detail::attend_span<Products>(cache, tile, kv_head, span, state, parts);
+    }
+  });
 }
 
 template <class Layout>
@@ -118,7 +142,8 @@ void merge_spans(const AttendRows& rows, std::uint32_t kv_heads, std::uint32_t k
                                      Layout::head_dim);
     detail::merge_span<Layout>(tile, state, parts);
   }
-  detail::finish_rows<Layout>(tile, parts);
+  detail::with_products<Layout>(
+      rows, [&](auto products) HWY_ATTR { detail::finish_rows<decltype(products)>(tile, parts); });
 }
 
 #if defined(LAMINA_EXTERN_ATTENTION_KERNELS)

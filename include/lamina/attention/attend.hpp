@@ -30,6 +30,9 @@ struct AttendRows {
   float* out = nullptr;               ///< [R, H, d]; must not alias `queries`
   std::uint32_t rows = 0;
   std::uint32_t heads = 0;  ///< multiple of the cache's kv_heads; head h reads kv head h / (H / kv_heads)
+  /// Queries and probabilities may be rounded to bf16 where the rows are bf16 and the target multiplies
+  /// these.
+  bool may_round = false;
 };
 
 /// Spans of `kv_span` positions, by number: first, ..., end - 1.
@@ -65,12 +68,22 @@ template <class Layout>
   return (vectors * Layout::head_dim + 15) / 16 * 16 + 2 * padded;
 }
 
+/// Keys whose rows are turned into columns together, where bf16 is multiplied natively (attend_bf16-inl.hpp).
+inline constexpr std::uint32_t attend_panel_keys = 32;
+
+/// Floats that products of bf16 need besides: the columns of a panel's keys, and probabilities of 2 bytes.
+[[nodiscard]] constexpr std::size_t attend_rounded_floats(std::size_t vectors,
+                                                          std::size_t head_dim) noexcept {
+  return (attend_panel_keys * head_dim + vectors * kv_block) / 2;
+}
+
 /// Floats of scratch that a thread needs for `attend` or `attend_spans`.
 template <class Layout>
 [[nodiscard]] constexpr std::size_t attend_scratch_floats(std::uint32_t group) noexcept {
   const std::uint32_t rows = attend_tile_rows(group);
   const std::size_t padded = (std::size_t{group} * rows + 15) / 16 * 16;
-  return attend_partial_floats<Layout>(group, rows) + padded * (Layout::head_dim + kv_block + 4);
+  return attend_partial_floats<Layout>(group, rows) + padded * (Layout::head_dim + kv_block + 4) +
+         attend_rounded_floats(padded, Layout::head_dim);
 }
 
 /// Names `use(layout)` for the cache layouts of published models, which a program compiles once

@@ -78,6 +78,7 @@ struct AttendScratch {
   SoftmaxState state;    ///< of the current span
   float* packed;         ///< [vectors, head_dim]: the queries in the order of `pack_tile`
   float* scores;         ///< [vectors, kv_block]
+  std::byte* rounded;    ///< of products of bf16: [attend_rounded_floats] floats
   float* rescale;        ///< [vectors, padded]: what the current block multiplies older results with
   float* block_sum;      ///< [vectors, padded]
   float* total_maximum;  ///< [vectors, padded]: of the spans merged so far
@@ -88,7 +89,8 @@ struct AttendScratch {
     const std::size_t padded = (vectors + 15) / 16 * 16;
     packed = state.sum + padded;
     scores = packed + (vectors * head_dim + 15) / 16 * 16;
-    rescale = scores + padded * kv_block;
+    rounded = reinterpret_cast<std::byte*>(scores + padded * kv_block);
+    rescale = scores + padded * kv_block + attend_rounded_floats(padded, head_dim);
     block_sum = rescale + padded;
     total_maximum = block_sum + padded;
     total_sum = total_maximum + padded;
@@ -137,17 +139,20 @@ HWY_INLINE void score_block(const KvBlock& block, const float* packed, std::uint
 }
 
 /// Turns one vector's scores into probabilities relative to the new maximum, in place; zeros where it sees
-/// nothing.
+/// nothing. With `rounded`, writes them as bf16 there instead, and sums up what it wrote.
 ///
+/// Shapes    scores [kv_block] · rounded null or [kv_block]
 /// Returns their sum and updates `maximum`; `difference` receives old maximum - new maximum. The sum is NaN
 /// if a score is not finite, and so is then all that is made of it: `Max` and `Exp` let a NaN disappear.
 template <class Layout>
-HWY_INLINE float weigh_block(const KvBlock& block, BlockRange seen, float* scores, float& maximum,
+HWY_INLINE float weigh_block(const KvBlock& block, BlockRange seen, float* scores,
+                             [[maybe_unused]] std::uint16_t* rounded, float& maximum,
                              float& difference) noexcept {
   const hn::CappedTag<float, kv_block> d;
   const std::size_t lanes = hn::Lanes(d);
   if (seen.empty()) {
     std::fill_n(scores, kv_block, 0.0F);
+    if (rounded != nullptr) std::fill_n(rounded, kv_block, std::uint16_t{0});
     difference = 0.0F;
     return 0.0F;
   }
@@ -172,7 +177,10 @@ HWY_INLINE float weigh_block(const KvBlock& block, BlockRange seen, float* score
   difference = maximum - now;
   maximum = now;
   for (std::size_t i = 0; i < kv_block; i += lanes) {
-    const auto weight = hn::Exp(d, hn::Sub(hn::LoadU(d, scores + i), hn::Set(d, now)));
+    auto weight = hn::Exp(d, hn::Sub(hn::LoadU(d, scores + i), hn::Set(d, now)));
+#if defined(LAMINA_BF16_DOT)
+    if (rounded != nullptr) weight = compat::StoreRounded(weight, rounded + i);
+#endif
     sum = hn::Add(sum, weight);
     hn::StoreU(weight, d, scores + i);
   }
@@ -200,13 +208,35 @@ HWY_INLINE void add_values(const KvBlock& block, std::uint32_t vectors, BlockRan
   }
 }
 
+/// Products of attention in float32, whatever the rows hold.
+template <class RowLayout>
+struct FloatProducts {
+  using Layout = RowLayout;
+
+  static HWY_INLINE void pack(const QueryTile& tile, const AttendScratch& scratch) noexcept {
+    pack_tile<Layout>(tile, scratch.packed);
+  }
+  static HWY_INLINE void score(const KvBlock& block, std::uint32_t vectors, BlockRange part,
+                               const AttendScratch& scratch) noexcept {
+    score_block<Layout>(block, scratch.packed, vectors, part, scratch.scores);
+  }
+  /// Where the probabilities of a vector are wanted as bf16.
+  static HWY_INLINE std::uint16_t* weights(const AttendScratch&, std::uint32_t) noexcept { return nullptr; }
+  static HWY_INLINE void add(const KvBlock& block, std::uint32_t vectors, BlockRange part,
+                             const AttendScratch& scratch, float* out) noexcept {
+    add_values<Layout>(block, vectors, part, scratch.scores, scratch.rescale, out);
+  }
+  static HWY_INLINE void finish(float* out, float factor) noexcept { finish_vector<Layout>(out, factor); }
+};
+
 // --- One span ---
 
 /// Computes the softmax state of all vectors over one span, from scratch.
-template <class Layout>
+template <class Products>
 HWY_NOINLINE void attend_span(const KvRows& cache, const QueryTile& tile, std::uint32_t kv_head,
                               std::uint32_t span, const SoftmaxState& state,
                               const AttendScratch& scratch) noexcept {
+  using Layout = typename Products::Layout;
   const hn::CappedTag<float, 16> d;
   std::fill_n(state.out, tile.vectors * tile.head_dim, 0.0F);
   std::fill_n(state.maximum, (tile.vectors + 15) / 16 * 16, -std::numeric_limits<float>::infinity());
@@ -215,12 +245,13 @@ HWY_NOINLINE void attend_span(const KvRows& cache, const QueryTile& tile, std::u
     const BlockRange part = part_of_block(start, tile.first, tile.end);
     if (part.empty()) continue;
     const KvBlock block = block_of<Layout>(cache, kv_head, start);
-    score_block<Layout>(block, scratch.packed, tile.vectors, part, scratch.scores);
+    Products::score(block, tile.vectors, part, scratch);
     for (std::uint32_t v = 0; v < tile.vectors; ++v) {
       const KeyRange visible = tile.visible[v / tile.group];
       const BlockRange seen = part_of_block(start, visible.first, visible.end);
-      scratch.block_sum[v] = weigh_block<Layout>(block, seen, scratch.scores + std::size_t{v} * kv_block,
-                                                 state.maximum[v], scratch.rescale[v]);
+      scratch.block_sum[v] =
+          weigh_block<Layout>(block, seen, scratch.scores + std::size_t{v} * kv_block,
+                              Products::weights(scratch, v), state.maximum[v], scratch.rescale[v]);
     }
     for (std::size_t v = 0; v < tile.vectors; v += hn::Lanes(d)) {
       const auto older = hn::Exp(d, hn::LoadU(d, scratch.rescale + v));
@@ -228,7 +259,7 @@ HWY_NOINLINE void attend_span(const KvRows& cache, const QueryTile& tile, std::u
       const auto sum = hn::MulAdd(hn::LoadU(d, state.sum + v), older, hn::LoadU(d, scratch.block_sum + v));
       hn::StoreU(sum, d, state.sum + v);
     }
-    add_values<Layout>(block, tile.vectors, part, scratch.scores, scratch.rescale, state.out);
+    Products::add(block, tile.vectors, part, scratch, state.out);
   }
 }
 
@@ -266,11 +297,11 @@ HWY_NOINLINE void merge_span(const QueryTile& tile, const SoftmaxState& state,
 }
 
 /// Divides the rows by the sums of their weights and puts their elements in order.
-template <class Layout>
+template <class Products>
 HWY_INLINE void finish_rows(const QueryTile& tile, const AttendScratch& scratch) noexcept {
   for (std::uint32_t v = 0; v < tile.vectors; ++v) {
     const float sum = scratch.total_sum[v];
-    finish_vector<Layout>(tile.out + tile.offset_of(v), sum == 0.0F ? 0.0F : 1.0F / sum);
+    Products::finish(tile.out + tile.offset_of(v), sum == 0.0F ? 0.0F : 1.0F / sum);
   }
 }
 

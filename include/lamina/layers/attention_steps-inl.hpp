@@ -280,7 +280,8 @@ void attend_all(const Pass& pass) noexcept {
   for (std::uint32_t row = 0; row < pass.rows; ++row) {
     pass.work.visible[row] = visible_to<Kind>(pass.row(row), pass.blocks);
   }
-  const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended, pass.rows, Sizes::heads};
+  const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended,
+                        pass.rows,       Sizes::heads,      pass.precision == Precision::fast};
   with_cache_format(pass.cache, [&](auto format) noexcept {
     // Rows that see their block are an encoder's, which keeps no int8.
     if constexpr (!sees_block_of<Kind>() || format() != CacheFormat::int8)

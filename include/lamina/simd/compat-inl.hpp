@@ -185,6 +185,47 @@ inline constexpr bool has_bf16_dot = true;
 HWY_INLINE VecF32 AddBf16Products(VecF32 sum, VecI32 a, VecI32 b) noexcept {
   return VecF32{_mm512_dpbf16_ps(sum.raw, (__m512bh)a.raw, (__m512bh)b.raw)};
 }
+
+/// Rounds to bf16, nearest even, stores the bits: to [lanes32], and returns what they stand for. Denormal
+/// numbers become zero.
+HWY_INLINE VecF32 StoreRounded(VecF32 v, std::uint16_t* to) noexcept {
+  const auto bits = (__m256i)_mm512_cvtneps_pbh(v.raw);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bits);
+  return VecF32{_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+}
+
+/// Transposes numbers of 32 bits in place: lane c of v[r] goes to lane r of v[c].
+HWY_INLINE void Transpose(VecI32 (&v)[lanes32]) noexcept {
+  static_assert(lanes32 == 16);
+  const TagI32 d;
+  const hn::Repartition<std::int64_t, TagI32> d64;
+  // Four rows at a time, within 128 bits: t[4 g + c] has columns c, 4 + c, 8 + c, 12 + c of rows 4 g, ..., 4
+  // g + 3.
+  VecI32 t[16];
+  HWY_UNROLL(4)
+  for (int g = 0; g < 16; g += 4) {
+    const auto low01 = hn::BitCast(d64, hn::InterleaveLower(d, v[g], v[g + 1]));
+    const auto low23 = hn::BitCast(d64, hn::InterleaveLower(d, v[g + 2], v[g + 3]));
+    const auto high01 = hn::BitCast(d64, hn::InterleaveUpper(d, v[g], v[g + 1]));
+    const auto high23 = hn::BitCast(d64, hn::InterleaveUpper(d, v[g + 2], v[g + 3]));
+    t[g] = hn::BitCast(d, hn::InterleaveLower(d64, low01, low23));
+    t[g + 1] = hn::BitCast(d, hn::InterleaveUpper(d64, low01, low23));
+    t[g + 2] = hn::BitCast(d, hn::InterleaveLower(d64, high01, high23));
+    t[g + 3] = hn::BitCast(d, hn::InterleaveUpper(d64, high01, high23));
+  }
+  // Then blocks of 128 bits: 0 and 2, or 1 and 3, of two vectors together, twice.
+  HWY_UNROLL(4)
+  for (int c = 0; c < 4; ++c) {
+    const __m512i even01 = _mm512_shuffle_i32x4(t[c].raw, t[4 + c].raw, 0x88);
+    const __m512i even23 = _mm512_shuffle_i32x4(t[8 + c].raw, t[12 + c].raw, 0x88);
+    const __m512i odd01 = _mm512_shuffle_i32x4(t[c].raw, t[4 + c].raw, 0xDD);
+    const __m512i odd23 = _mm512_shuffle_i32x4(t[8 + c].raw, t[12 + c].raw, 0xDD);
+    v[c] = VecI32{_mm512_shuffle_i32x4(even01, even23, 0x88)};
+    v[4 + c] = VecI32{_mm512_shuffle_i32x4(odd01, odd23, 0x88)};
+    v[8 + c] = VecI32{_mm512_shuffle_i32x4(even01, even23, 0xDD)};
+    v[12 + c] = VecI32{_mm512_shuffle_i32x4(odd01, odd23, 0xDD)};
+  }
+}
 #else
 inline constexpr bool has_bf16_dot = false;
 #endif

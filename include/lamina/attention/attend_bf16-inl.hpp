@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of attention over bf16 rows with queries and probabilities rounded to bf16, where the target
+// multiplies these natively. Source: text-decoder.md §2.4.
+//
+// A score is one sum over pairs of columns in order; a result is one sum over pairs of positions 2i and 2i +
+// 1 in order (`compat::AddBf16Products`). Lanes are keys in the one, columns in the other: no sum over lanes,
+// and neither tile nor chunk takes part in an element's bits.
+
+#if defined(LAMINA_ATTENTION_ATTEND_BF16_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_ATTENTION_ATTEND_BF16_INL_HPP
+#undef LAMINA_ATTENTION_ATTEND_BF16_INL_HPP
+#else
+#define LAMINA_ATTENTION_ATTEND_BF16_INL_HPP
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include <lamina/attention/attend_block-inl.hpp>
+#include <lamina/simd/compat-inl.hpp>
+
+#if defined(LAMINA_BF16_DOT)
+HWY_BEFORE_NAMESPACE();
+namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
+namespace detail {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Columns of two vectors of sums. Rows that are no multiple of them are multiplied in float32.
+inline constexpr std::size_t bf16_columns = 2 * compat::lanes32;
+
+template <class Layout>
+inline constexpr bool has_bf16_products =
+    Layout::format == CacheFormat::bf16&& Layout::head_dim % bf16_columns == 0;
+
+/// Calls `step(height, vector)` for register tiles of query vectors: of 12 with two vectors of keys or values
+/// each, 24 sums in 32 registers; `height` is a constant.
+template <class Step>
+HWY_INLINE void for_each_bf16_tile(std::uint32_t vectors, Step step) noexcept {
+  std::uint32_t v = 0;
+  const auto run = [&](auto height) HWY_ATTR {
+    for (; vectors - v >= height(); v += height()) step(height, v);
+  };
+  run(std::integral_constant<std::uint32_t, 12>());
+  run(std::integral_constant<std::uint32_t, 8>());
+  run(std::integral_constant<std::uint32_t, 4>());
+  run(std::integral_constant<std::uint32_t, 2>());
+  run(std::integral_constant<std::uint32_t, 1>());
+}
+
+/// Two neighbouring bf16 numbers in every lane.
+HWY_INLINE compat::VecI32 broadcast_pair(const std::uint16_t* from) noexcept {
+  std::int32_t pair;
+  std::memcpy(&pair, from, sizeof pair);
+  return hn::Set(compat::TagI32(), pair);
+}
+
+// --- Scores ---
+
+/// Turns `count` columns, an even number, of the rows of a panel's keys into its columns.
+///
+/// Shapes    rows [attend_panel_keys] rows, `stride` bytes apart · panel [count / 2, attend_panel_keys] pairs
+HWY_INLINE void turn_columns(const std::byte* rows, std::size_t stride, std::size_t count,
+                             std::int32_t* panel) noexcept {
+  const compat::TagI32 d;
+  constexpr std::size_t lanes = compat::lanes32;
+  for (std::size_t pair = 0; pair < count / 2; pair += lanes) {
+    const std::size_t width = std::min(lanes, count / 2 - pair);
+    const auto present = hn::FirstN(d, width);
+    for (std::size_t key = 0; key < attend_panel_keys; key += lanes) {
+      compat::VecI32 v[lanes];
+      HWY_UNROLL(16)
+      for (std::size_t i = 0; i < lanes; ++i) {
+        const std::byte* from = rows + (key + i) * stride + pair * sizeof(std::int32_t);
+        v[i] = hn::MaskedLoad(present, d, reinterpret_cast<const std::int32_t*>(from));
+      }
+      compat::Transpose(v);
+      std::int32_t* to = panel + pair * attend_panel_keys + key;
+      HWY_UNROLL(16)
+      for (std::size_t i = 0; i < lanes; ++i) {
+        if (i < width) hn::StoreU(v[i], d, to + i * attend_panel_keys);
+      }
+    }
+  }
+}
+
+/// Turns the keys of a panel, `key` of its block the first, into columns, in the order of `prepare_queries`.
+template <class Layout>
+HWY_INLINE void turn_keys(const KvBlock& block, std::uint32_t key, std::int32_t* panel) noexcept {
+  const std::byte* keys = block.keys + key * Layout::key_row_bytes;
+  if constexpr (!Layout::key_is_value) {
+    turn_columns(keys, Layout::key_row_bytes, Layout::head_dim, panel);
+  } else {
+    constexpr std::size_t pairs = Layout::shared_pairs;
+    constexpr std::size_t half = Layout::head_dim / 2;
+    constexpr std::size_t still = half - pairs;
+    const std::byte* values = block.values + key * Layout::value_row_bytes;
+    const auto at = [](std::size_t column) { return column * sizeof(std::uint16_t); };
+    turn_columns(values + at(pairs), Layout::value_row_bytes, still, panel);
+    turn_columns(values + at(half + pairs), Layout::value_row_bytes, still,
+                 panel + still / 2 * attend_panel_keys);
+    turn_columns(keys, Layout::key_row_bytes, 2 * pairs, panel + still * attend_panel_keys);
+  }
+}
+
+/// Writes the scores of Q query vectors with a panel's keys.
+///
+/// Shapes    panel [dim / 2, attend_panel_keys] pairs · queries [Q, dim] · scores [Q, kv_block]
+template <std::size_t dim, std::uint32_t Q>
+HWY_NOINLINE void score_panel(const std::int32_t* panel, const std::uint16_t* queries,
+                              float* scores) noexcept {
+  const compat::TagF32 df;
+  const compat::TagI32 di;
+  constexpr std::size_t lanes = compat::lanes32;
+  static_assert(attend_panel_keys == 2 * lanes);
+  compat::VecF32 sum[Q][2];
+  HWY_UNROLL(12)
+  for (std::size_t q = 0; q < Q; ++q) sum[q][0] = sum[q][1] = hn::Zero(df);
+  for (std::size_t column = 0; column < dim; column += 2, panel += attend_panel_keys) {
+    const auto first = hn::LoadU(di, panel);
+    const auto second = hn::LoadU(di, panel + lanes);
+    HWY_UNROLL(12)
+    for (std::size_t q = 0; q < Q; ++q) {
+      const auto x = broadcast_pair(queries + q * dim + column);
+      sum[q][0] = compat::AddBf16Products(sum[q][0], first, x);
+      sum[q][1] = compat::AddBf16Products(sum[q][1], second, x);
+    }
+  }
+  HWY_UNROLL(12)
+  for (std::size_t q = 0; q < Q; ++q) {
+    hn::StoreU(sum[q][0], df, scores + q * kv_block);
+    hn::StoreU(sum[q][1], df, scores + q * kv_block + lanes);
+  }
+}
+
+// --- Values ---
+
+/// Adds to the results of Q query vectors, first multiplied by `rescale`, their weighted values of two
+/// columns' vectors from `column` on.
+///
+/// Shapes    weights [Q, kv_block] · rescale [Q] · out [Q, head_dim] in the order of `finish_vector`
+template <class Layout, std::uint32_t Q>
+HWY_NOINLINE void add_bf16_columns(const KvBlock& block, BlockRange part, const std::uint16_t* weights,
+                                   const float* rescale, float* out, std::size_t column) noexcept {
+  // A pair may have one position outside of `part`, whose row may hold anything.
+  alignas(64) static constexpr std::uint16_t no_values[bf16_columns] = {};
+  const compat::TagF32 df;
+  const compat::TagI32 di;
+  const hn::Repartition<std::int16_t, compat::TagI32> d16;
+  constexpr std::size_t lanes = compat::lanes32;
+  const auto load = [&](std::uint32_t key) HWY_ATTR {
+    const std::byte* row = block.values + key * Layout::value_row_bytes + column * sizeof(std::uint16_t);
+    const bool is_there = key >= part.lo && key < part.hi;
+    return hn::LoadU(d16, reinterpret_cast<const std::int16_t*>(
+                              is_there ? row : reinterpret_cast<const std::byte*>(no_values)));
+  };
+  compat::VecF32 sum[Q][2];
+  HWY_UNROLL(12)
+  for (std::size_t q = 0; q < Q; ++q) {
+    const auto older = hn::Set(df, rescale[q]);
+    sum[q][0] = hn::Mul(hn::LoadU(df, out + q * Layout::head_dim + column), older);
+    sum[q][1] = hn::Mul(hn::LoadU(df, out + q * Layout::head_dim + column + lanes), older);
+  }
+  for (std::uint32_t key = part.lo / 2 * 2; key < part.hi; key += 2) {
+    const auto even = load(key);
+    const auto odd = load(key + 1);
+    const auto lower = hn::BitCast(di, hn::InterleaveLower(d16, even, odd));
+    const auto upper = hn::BitCast(di, hn::InterleaveUpper(d16, even, odd));
+    HWY_UNROLL(12)
+    for (std::size_t q = 0; q < Q; ++q) {
+      const auto weight = broadcast_pair(weights + q * kv_block + key);
+      sum[q][0] = compat::AddBf16Products(sum[q][0], lower, weight);
+      sum[q][1] = compat::AddBf16Products(sum[q][1], upper, weight);
+    }
+  }
+  HWY_UNROLL(12)
+  for (std::size_t q = 0; q < Q; ++q) {
+    hn::StoreU(sum[q][0], df, out + q * Layout::head_dim + column);
+    hn::StoreU(sum[q][1], df, out + q * Layout::head_dim + column + lanes);
+  }
+}
+
+/// Products of attention in bf16, their sums in float32.
+template <class RowLayout>
+struct Bf16Products {
+  using Layout = RowLayout;
+  static constexpr std::size_t dim = Layout::head_dim;
+
+  static HWY_INLINE void pack(const QueryTile& tile, const AttendScratch& scratch) noexcept {
+    const compat::TagF32 d;
+    for (std::uint32_t v = 0; v < tile.vectors; ++v) {
+      const float* query = tile.queries + tile.offset_of(v);
+      std::uint16_t* to = queries_of(scratch) + v * dim;
+      for (std::size_t i = 0; i < dim; i += compat::lanes32)
+        compat::StoreRounded(hn::LoadU(d, query + i), to + i);
+    }
+  }
+
+  static HWY_INLINE void score(const KvBlock& block, std::uint32_t vectors, BlockRange part,
+                               const AttendScratch& scratch) noexcept {
+    for (std::uint32_t key = part.lo / attend_panel_keys * attend_panel_keys; key < part.hi;
+         key += attend_panel_keys) {
+      // What is read next: the block's values, or where keys are values the next block's keys.
+      if constexpr (Layout::key_is_value) {
+        fetch_ahead(block.next_keys + key * Layout::key_row_bytes, attend_panel_keys * Layout::key_row_bytes);
+      } else {
+        fetch_ahead(block.values + key * Layout::value_row_bytes,
+                    attend_panel_keys * Layout::value_row_bytes);
+      }
+      turn_keys<Layout>(block, key, panel_of(scratch));
+      for_each_bf16_tile(vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
+        score_panel<dim, height()>(panel_of(scratch), queries_of(scratch) + v * dim,
+                                   scratch.scores + std::size_t{v} * kv_block + key);
+      });
+    }
+  }
+
+  static HWY_INLINE std::uint16_t* weights(const AttendScratch& scratch, std::uint32_t vector) noexcept {
+    const auto after_panel = scratch.rounded + attend_panel_keys * dim * sizeof(std::uint16_t);
+    return reinterpret_cast<std::uint16_t*>(after_panel) + std::size_t{vector} * kv_block;
+  }
+
+  static HWY_INLINE void add(const KvBlock& block, std::uint32_t vectors, BlockRange part,
+                             const AttendScratch& scratch, float* out) noexcept {
+    const std::byte* next = Layout::key_is_value ? block.next_values : block.next_keys;
+    constexpr std::size_t step = kv_block * Layout::value_row_bytes * bf16_columns / dim;
+    for (std::size_t column = 0; column < dim; column += bf16_columns, next += step) {
+      fetch_ahead(next, step);
+      for_each_bf16_tile(vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
+        add_bf16_columns<Layout, height()>(block, part, weights(scratch, v), scratch.rescale + v,
+                                           out + v * dim, column);
+      });
+    }
+  }
+
+  /// Each two vectors hold columns 0-3, 8-11, ... and 4-7, 12-15, ...: puts them into order.
+  static HWY_INLINE void finish(float* out, float factor) noexcept {
+    const compat::TagF32 d;
+    const auto f = hn::Set(d, factor);
+    for (std::size_t column = 0; column < dim; column += bf16_columns) {
+      HWY_ALIGN float mixed[bf16_columns];
+      hn::Store(hn::Mul(hn::LoadU(d, out + column), f), d, mixed);
+      hn::Store(hn::Mul(hn::LoadU(d, out + column + compat::lanes32), f), d, mixed + compat::lanes32);
+      for (std::size_t four = 0; four < bf16_columns / 8; ++four) {
+        std::memcpy(out + column + 8 * four, mixed + 4 * four, 4 * sizeof(float));
+        std::memcpy(out + column + 8 * four + 4, mixed + compat::lanes32 + 4 * four, 4 * sizeof(float));
+      }
+    }
+  }
+
+ private:
+  static std::uint16_t* queries_of(const AttendScratch& scratch) noexcept {
+    return reinterpret_cast<std::uint16_t*>(scratch.packed);
+  }
+  static std::int32_t* panel_of(const AttendScratch& scratch) noexcept {
+    return reinterpret_cast<std::int32_t*>(scratch.rounded);
+  }
+};
+
+}  // namespace detail
+}  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
+
+#endif  // toggled guard
