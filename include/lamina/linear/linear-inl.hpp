@@ -66,6 +66,7 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
   constexpr const char* name = &HWY_STR(HWY_NAMESPACE)[2];  // without its "N_"
 #endif
   static constexpr LinearKernels kernels{.target = name,
+                                         .products = compat::product_names,
                                          .optimised = optimised,
                                          .quantize_rows = &quantize_rows,
                                          .interleave_height = interleave_height,
