@@ -9,6 +9,8 @@ is kept here. Needs: npm, git, a C compiler, and bench_model (cmake --preset rel
 A test is p512 (a prompt of 512 tokens) or n64 (64 tokens decoded one by one), with @4096 behind it after that many
 tokens. Every round starts each engine once; lamina measures the machine before and after its tests. The ratio is the
 median of the rounds' ratios, because machines change their speed between rounds. Exit status 0 if all ran.
+--ik names the llama-bench of an ik_llama.cpp that you built: it runs in the same rounds, with weights repacked when they
+are loaded (-rtr 1), and gets a table of its own.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 VERSION = "3.22.1"
+IK = "ik_llama.cpp"
 PLATFORMS = {"x86_64": "linux-x64", "aarch64": "linux-arm64", "riscv64": "linux-riscv64"}
 
 
@@ -97,23 +100,39 @@ def run_llama(driver, libraries, model, threads, tests):
     return {(row["test"], row["tokens"], row["depth"]): row["tokens_per_s"] for row in rows}, memory
 
 
+def run_ik(program, model, threads, tests):
+    """Speeds of ik_llama.cpp's llama-bench. It has no test behind a filled cache but -gp, whose time counts both parts."""
+    tests = [test for test in tests.split(",") if "@" not in test]
+    lengths = {kind: ",".join(test[1:] for test in tests if test[0] == kind) or "0" for kind in "pn"}
+    output, memory = timed([program, "-m", model, "-t", threads, "-p", lengths["p"], "-n", lengths["n"], "-r", 1, "-rtr", 1,
+                            "-o", "json"])
+    speeds = {}
+    for row in json.loads(output):
+        test = ("prefill", row["n_prompt"], 0) if row["n_prompt"] else ("decode", row["n_gen"], 0)
+        speeds[test] = row["avg_ts"]
+    return speeds, memory
+
+
 def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def compare(arguments, threads, driver, libraries):
     """One row per test, of all rounds with one number of threads; and what the rounds measured of the machine."""
-    speeds = {"lamina": [], "llama.cpp": []}
-    memories = {"lamina": [], "llama.cpp": []}
+    engines = ["lamina", "llama.cpp"] + ([IK] if arguments.ik else [])
+    speeds = {engine: [] for engine in engines}
+    memories = {engine: [] for engine in engines}
     machine, costs = [], {}
     for number in range(arguments.rounds):
-        for engine in ("lamina", "llama.cpp") if number % 2 == 0 else ("llama.cpp", "lamina"):
+        for engine in engines if number % 2 == 0 else engines[::-1]:
             say(f"{threads} threads, round {number + 1} of {arguments.rounds}: {engine}")
             if engine == "lamina":
                 found, memory, document = run_lamina(arguments.lamina, arguments.model, threads, arguments.tests)
                 machine.append({"threads": threads, "round": number, "before": document["machine"][0],
                                 "after": document["machine"][1]})
                 costs = {(row["test"], row["tokens"], row["depth"]): row for row in document["rows"]}
+            elif engine == IK:
+                found, memory = run_ik(arguments.ik, arguments.model, threads, arguments.tests)
             else:
                 found, memory = run_llama(driver, libraries, arguments.model, threads, arguments.tests)
             speeds[engine].append(found)
@@ -123,13 +142,18 @@ def compare(arguments, threads, driver, libraries):
     for test in speeds["lamina"][0]:
         ours = [found[test] for found in speeds["lamina"]]
         theirs = [found[test] for found in speeds["llama.cpp"]]
-        rows.append({
+        row = {
             "test": test[0], "tokens": test[1], "depth": test[2], "threads": threads,
             "lamina": spread(ours), "llama.cpp": spread(theirs),
             "ratio": spread([our / their for our, their in zip(ours, theirs)]),
             "bytes_per_token": costs[test]["bytes_per_token"],
             "share_of_bandwidth": statistics.median(ours) * costs[test]["bytes_per_token"] / bandwidth,
-            "lamina_peak_rss_bytes": max(memories["lamina"]), "llama.cpp_peak_rss_bytes": max(memories["llama.cpp"])})
+            "lamina_peak_rss_bytes": max(memories["lamina"]), "llama.cpp_peak_rss_bytes": max(memories["llama.cpp"])}
+        if arguments.ik and test in speeds[IK][0]:
+            others = [found[test] for found in speeds[IK]]
+            row.update({IK: spread(others), f"ratio_to_{IK}": spread([our / other for our, other in zip(ours, others)]),
+                        f"{IK}_peak_rss_bytes": max(memories[IK])})
+        rows.append(row)
     return rows, machine
 
 
@@ -148,6 +172,11 @@ def print_table(rows):
         print("".join(columns))
     print(f"peak RSS, mapped file pages included: lamina {max(r['lamina_peak_rss_bytes'] for r in rows) / 1e9:.2f} GB, "
           f"llama.cpp {max(r['llama.cpp_peak_rss_bytes'] for r in rows) / 1e9:.2f} GB")
+    for row in rows:
+        if IK in row:
+            ratio = row[f"ratio_to_{IK}"]
+            print(f"{IK} {row['test']} {row['tokens']}, {row['threads']} threads: {row[IK]['median']:.2f} tokens/s, "
+                  f"ratio {ratio['median']:.2f} ({ratio['min']:.2f} - {ratio['max']:.2f})")
 
 
 def main():
@@ -160,12 +189,15 @@ def main():
     parser.add_argument("--scratch", type=pathlib.Path,
                         default=pathlib.Path(tempfile.gettempdir()) / f"lamina-peers-{VERSION}",
                         help="folder for llama.cpp, outside the project (default: %(default)s)")
+    parser.add_argument("--ik", type=pathlib.Path, help="llama-bench of ik_llama.cpp, to run beside them")
     parser.add_argument("--json", type=pathlib.Path, help="also write all figures to this file")
     arguments = parser.parse_args()
     if not arguments.model.is_file():
         parser.error(f"no such file: {arguments.model}")
     if not arguments.lamina.is_file():
         parser.error(f"no such program: {arguments.lamina} (build it, or name it with --lamina)")
+    if arguments.ik and not arguments.ik.is_file():
+        parser.error(f"no such program: {arguments.ik}")
     if PROJECT in arguments.scratch.resolve().parents:
         parser.error("--scratch: choose a folder outside the project")
     if arguments.rounds < 1:

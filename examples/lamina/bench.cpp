@@ -66,6 +66,7 @@ Json row_json(const std::string& test, std::uint32_t tokens, std::uint32_t depth
           {"depth", depth},
           {"threads", threads},
           {"target", target_name()},
+          {"kernels", kernel_names()},
           {"tokens_per_s", speed},
           {"bytes_per_token", cost.bytes},
           {"bandwidth_probe_bytes_per_s", ceilings.bytes_per_s},
@@ -293,7 +294,7 @@ int bench(const BenchFlags& flags) {
   Bench tests(engine, flags, static_cast<std::uint32_t>(needed));
   Json rows = Json::array();
   if (!json) {
-    putf("target %s\n", target_name().c_str());
+    putf("target %s, products by %s\n", target_name().c_str(), kernel_names().c_str());
     putf("%-28s %7s %7s %10s %21s %12s %10s %10s\n", "test", "tokens", "depth", "tokens/s", "min - max",
          "bytes/token", "bandwidth", "int8 peak");
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <lamina/core/config.hpp>
+#include <lamina/dispatch/cpu_level.hpp>
 #include <lamina/linear/linear.hpp>
 
 #include "registry.hpp"
@@ -18,10 +19,20 @@ const lamina::LinearKernels& kernels() { return lamina_registry().front()->kerne
 
 #if defined(LAMINA_DISPATCHES)
 
-// The models have chosen the best that they have.
-const char* missed_extension() { return nullptr; }
+// The models have chosen the best that they have: LAMINA_DISPATCHES is a list, LEVEL(sse4) LEVEL(avx2) ...
+constexpr const char* remedy = "compile that level, too (CMake: -DLAMINA_LEVELS)";
+
+const char* missed_extension() {
+#define LEVEL(name) lamina::CpuLevel::name,
+  static constexpr lamina::CpuLevel compiled[] = {LAMINA_DISPATCHES};
+#undef LEVEL
+  const lamina::CpuLevel missed = lamina::missed_level(compiled, lamina::cpu_has);
+  return missed == lamina::CpuLevel::baseline ? nullptr : lamina::name_of(missed).data();
+}
 
 #elif defined(__x86_64__) || defined(__i386__)
+
+constexpr const char* remedy = "build with -march=native on this machine";
 
 // True if the compiler predefines `macro` as 1; the text of one that is not defined is its name.
 #define PROGRAM_TEXT_OF(macro) #macro
@@ -55,6 +66,8 @@ const char* missed_extension() {
 
 #else
 
+constexpr const char* remedy = "";
+
 const char* missed_extension() { return nullptr; }
 
 #endif
@@ -63,14 +76,15 @@ const char* missed_extension() { return nullptr; }
 
 std::string target_name() { return kernels().target; }
 
+std::string kernel_names() { return kernels().products; }
+
 std::string target_warning() {
   if (!kernels().optimised) {
     return "compiled without optimisation, tens of times slower: build with -O3 (CMake: "
            "-DCMAKE_BUILD_TYPE=Release)";
   }
   if (const char* missed = missed_extension()) {
-    return "compiled for " + target_name() + ", but this CPU has " + missed +
-           ", which is faster: build with -march=native on this machine";
+    return "compiled for " + target_name() + ", but this CPU has " + missed + ", which is faster: " + remedy;
   }
   if (target_name() == "none") return "this CPU lacks instructions that every x86-64 CPU since 2009 has";
   if (target_name() == "SCALAR" || target_name() == "EMU128") {

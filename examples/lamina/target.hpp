@@ -10,6 +10,10 @@ namespace program {
 /// "AVX512_VNNI".
 [[nodiscard]] std::string target_name();
 
+/// The instructions that multiply bytes, and bf16 numbers where the target does that natively: "vpdpbusd,
+/// vdpbf16ps".
+[[nodiscard]] std::string kernel_names();
+
 /// What makes the program slower than it could be on this CPU, and what to do about it; empty if nothing
 /// does.
 [[nodiscard]] std::string target_warning();

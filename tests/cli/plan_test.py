@@ -7,7 +7,7 @@ import shutil
 import program
 from program import GOLDEN, Case
 
-BENCH_KEYS = {"test", "tokens", "depth", "threads", "target", "tokens_per_s", "bytes_per_token", "bandwidth_probe_bytes_per_s",
+BENCH_KEYS = {"test", "tokens", "depth", "threads", "target", "kernels", "tokens_per_s", "bytes_per_token", "bandwidth_probe_bytes_per_s",
               "share_of_bandwidth", "int8_peak_ops_per_s", "share_of_peak", "peak_rss_bytes"}
 
 
@@ -220,6 +220,8 @@ class Bench(Case):
             self.assertTrue(0 < speed["min"] <= speed["median"] <= speed["max"])
             self.assertGreater(row["share_of_bandwidth"], 0)
             self.assertGreater(row["share_of_peak"], 0)
+            self.assertRegex(row["kernels"], r"^(vpdpbusd|vpmaddubsw|16-bit products|single products)(, vdpbf16ps)?$")
+            self.assertEqual("VNNI" in row["target"] or "BF16" in row["target"], row["kernels"].startswith("vpdpbusd"))
         self.assertGreater(timed[3]["bytes_per_token"], timed[1]["bytes_per_token"])
         self.assertEqual(sum(row["test"].startswith("layer") for row in rows), 8)  # 4 kinds at 2 depths
 

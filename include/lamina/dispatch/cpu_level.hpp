@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include <lamina/core/config.hpp>
@@ -74,6 +75,21 @@ inline constexpr std::array all_cpu_levels{CpuLevel::baseline,   CpuLevel::sse4,
   }
 #endif
   return false;
+}
+
+/// The fastest level that a CPU has (`has(level)`) above all that are `compiled` for it; baseline if there is
+/// none.
+template <class Has>
+[[nodiscard]] constexpr CpuLevel missed_level(std::span<const CpuLevel> compiled, Has has) noexcept {
+  CpuLevel runs = CpuLevel::baseline;
+  for (const CpuLevel level : compiled) {
+    if (has(level) && level > runs) runs = level;
+  }
+  CpuLevel missed = CpuLevel::baseline;
+  for (const CpuLevel level : all_cpu_levels) {
+    if (has(level) && level > runs) missed = level;
+  }
+  return missed;
 }
 
 }  // namespace lamina

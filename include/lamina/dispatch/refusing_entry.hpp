@@ -18,6 +18,7 @@ inline const LinearKernels& no_kernels() noexcept {
   static constexpr LinearKernels none = [] {
     LinearKernels kernels{};
     kernels.target = "none";
+    kernels.products = "none";
     kernels.optimised = true;
     return kernels;
   }();

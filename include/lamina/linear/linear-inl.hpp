@@ -66,7 +66,8 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
   constexpr const char* name = &HWY_STR(HWY_NAMESPACE)[2];  // without its "N_"
 #endif
   static constexpr LinearKernels kernels {
-    .target = name, .optimised = optimised, .quantize_rows = &quantize_rows,
+    .target = name, .products = compat::product_names, .optimised = optimised,
+    .quantize_rows = &quantize_rows,
 #if defined(LAMINA_BF16_DOT)
     .round_rows = &round_rows,
 #else

@@ -124,8 +124,9 @@ inline constexpr std::uint32_t matmul_token_step = 512;
 
 /// The products that one target offers. All are noexcept and allocate nothing.
 struct LinearKernels {
-  const char* target;  ///< Highway's name of the target, "AVX2", or the CPU level's: "AVX512_BF16"
-  bool optimised;      ///< false: compiled without -O, tens of times slower
+  const char* target;    ///< Highway's name of the target, "AVX2", or the CPU level's: "AVX512_BF16"
+  const char* products;  ///< the instructions that multiply: "vpmaddubsw", "vpdpbusd, vdpbf16ps"
+  bool optimised;        ///< false: compiled without -O, tens of times slower
 
   /// Quantises `rows` rows of `values` [rows, columns] into `to`, of rows * quantized_row_bytes(columns)
   /// bytes, aligned for float.

@@ -27,11 +27,15 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 /// How far ahead of a stream of interleaved rows is asked for. The processor's own prefetcher keeps pace with
 /// rows of simple blocks but not with those of K types, whose scales come between; what is asked for much too
-/// early is out of the nearest cache again when its turn comes. AVX-512, GB/s of a Zen 5 core that reads 45
-/// (and of two that read 51 to 56), Q4_0 / Q8_0 / Q4_K / Q6_K: as much ahead as 32 rows are long 41 / 41 / 40
-/// / 31 (32 / 33 / 33 / 30), 4 KiB ahead 42 / 42 / 39 / 31 (38 / 40 / 38 / 32), not at all 40 / 42 / 18 / 27
-/// (34 / 34 / 17 / 23). On a Zen 4 core, that reads 31, 4 KiB gave 80 to 97 % of it, none 101 to 105 %, 32
-/// rows 25 to 74 %. AVX2 code on Zen 5: 8 KiB as fast as 32 rows, 4 KiB 0.95.
+/// early is out of the nearest cache again when its turn comes. AVX-512 on Zen 5, GB/s:
+///
+///                          32 rows ahead        4 KiB           not at all
+///   one core, reads 45     Q4_0 41  Q8_0 41     42  42          40  42
+///   one core, reads 36     Q4_K 26  Q6_K 25     30  27          14  14
+///   two cores, read 54     32 33 33 30          38 40 38 32     34 34 17 23   (Q4_0 Q8_0 Q4_K Q6_K)
+///
+/// An earlier experiment on Zen 4: 32 rows 26 to 74 % of what reading gives, 4 KiB 80 to 97 %, not at all 101
+/// to 105 %. AVX2 code on Zen 5: 8 KiB as fast as 32 rows, 4 KiB up to a tenth slower.
 inline constexpr std::size_t stream_lead = compat::lanes32 >= 16 ? 4096 : 8192;
 
 /// Multiplies `blocks` blocks of 32 of the rows of one vector with a tile of tokens, adding to y [tokens,
@@ -149,10 +153,10 @@ inline bool multiply_single(const RowGroup& group, const ActivationRows& x, cons
 
 /// Tokens up to which interleaved rows are multiplied straight from where they lie. More pay for unpacking a
 /// panel, which is then loaded for two vectors at a time. GB/s of a Zen 5 core with 2 / 4 / 8 / 16 / 32
-/// tokens, Q4_0: AVX-512 VNNI 37 / 31 / 15 / 7.6 / 3.9, by panels 11 / 9 / 7 / 6.0 / 4.3; AVX2 27 / 16 / 8
-/// / 3.9 / 2.0, by panels 11 / 9 / 5 / 3.2 / 1.9. Q5_K keeps the most numbers in flight: AVX2 4.4 with 8
-/// tokens, by panels 5.3. Two vectors of rows in step, which would share loads of activations, gave less with
-/// all formats.
+/// tokens: Q4_0 by AVX-512 VNNI 27 / 22 / 15 / 7.6 / 3.9, by panels 11 / 9 / 7 / 6.0 / 4.3; by AVX2 22 / 15
+/// / 6.7 / 3.9 / 2.0, by panels 7 / 4 / 5.3 / 3.2 / 1.9. Q5_K keeps the most numbers in flight: AVX2 4.4 with
+/// 8 tokens, by panels 5.3; the other K types are level at 16 there. Two vectors of rows in step, which share
+/// loads of activations, gave no more.
 [[nodiscard]] constexpr std::uint32_t most_few_tokens(Format format) noexcept {
   if (compat::lanes32 >= 16) return 16;
   return format == Format::q5_k ? 4 : 8;

@@ -230,6 +230,21 @@ HWY_INLINE void Transpose(VecI32 (&v)[lanes32]) noexcept {
 inline constexpr bool has_bf16_dot = false;
 #endif
 
+/// What this target multiplies bytes by, and bf16 numbers where it does so natively.
+#if defined(LAMINA_BYTE_DOT_VNNI) && defined(LAMINA_BF16_DOT)
+inline constexpr const char* product_names = "vpdpbusd, vdpbf16ps";
+#elif defined(LAMINA_BYTE_DOT_VNNI)
+inline constexpr const char* product_names = "vpdpbusd";
+#elif defined(LAMINA_BYTE_DOT_MADDUBS) && defined(LAMINA_BF16_DOT)
+inline constexpr const char* product_names = "vpmaddubsw, vdpbf16ps";
+#elif defined(LAMINA_BYTE_DOT_MADDUBS)
+inline constexpr const char* product_names = "vpmaddubsw";
+#elif LAMINA_ONE_LANE
+inline constexpr const char* product_names = "single products";
+#else
+inline constexpr const char* product_names = "16-bit products";
+#endif
+
 // --- Sums of four byte products ---
 //
 // Every target has

@@ -29,6 +29,7 @@ TEST_CASE("extern_linear_kernels: the table that define_linear.hpp defines works
   const lamina::LinearKernels& kernels = lamina::extern_linear_kernels();
   CHECK(std::strlen(kernels.target) > 0);
   CHECK(kernels.target[0] != 'N');
+  CHECK(std::strlen(kernels.products) > 0);
 
   const std::vector<float> weights = {1, 2, 3, -4, 5, 6};  // [2, 3]
   lamina::WeightMatrix w;
