@@ -18,18 +18,25 @@
 #include <lamina/chat/chat.hpp>
 #include <lamina/huggingface/directories.hpp>
 #include <lamina/json/conversation.hpp>
+#include <lamina/media/read_file.hpp>
+#include <lamina/media/sound/decode.hpp>
+#include <lamina/media/video/video.hpp>
+#include <lamina/multimodal/media_encoder.hpp>
 #include <lamina/session.hpp>
 #include <lamina/state/prefix_store.hpp>
 #include <lamina/state/state_file.hpp>
+#include <lamina/weights/media/mmproj.hpp>
 
 #include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden.hpp"
+#include "support/picture_builder.hpp"
 #include "support/refusing_memory.hpp"
 #include "support/temporary_directory.hpp"
 
-/// All models compiled into this program (generated).
+/// All models and encoders compiled into this program (generated).
 std::span<const lamina::ModelEntry* const> lamina_registry();
+std::span<const lamina::EncoderEntry* const> lamina_encoders();
 
 namespace {
 
@@ -207,6 +214,43 @@ TEST_CASE("keeping, going back, saving and loading: refused memory changes nothi
   CHECK(store.find(tokens).snapshot->position() == 75);
   CHECK(store.evict());
   CHECK(store.find(tokens).snapshot->position() == 70);
+}
+
+TEST_CASE("pictures, videos and sounds: read, prepared, encoded") {
+  const std::string projector = LAMINA_GOLDEN_DIR "/../../examples/lamina/demo/mmproj-demo.gguf";
+  const auto open_towers = [&]() -> lamina::Result<lamina::MediaEncoder> {
+    auto file = lamina::open_mmproj(projector);
+    if (!file) return file.error();
+    return lamina::MediaEncoder::create(std::move(*file), lamina_encoders());
+  };
+  CHECK(refuse_each([&] { return status_of(open_towers()); }) > 20);
+  const lamina::MediaEncoder towers = must(open_towers());
+  const auto see = [&]() -> Status {
+    auto picture = lamina::read_picture(golden_path("demo/images/000.png"));
+    if (!picture) return picture.error();
+    return status_of(towers.see(*std::move(picture)));
+  };
+  CHECK(refuse_each(see) > 5);
+  const auto hear = [&]() -> Status {
+    const auto bytes = lamina::read_file(golden_path("demo/sounds/000.wav"), 1U << 20);
+    if (!bytes) return bytes.error();
+    const auto sound = lamina::read_sound(bytes->span(), "a sound");
+    if (!sound) return sound.error();
+    return status_of(towers.hear(*sound));
+  };
+  CHECK(refuse_each(hear) > 5);
+  const std::vector<GifFrameSpec> frames(
+      3,
+      GifFrameSpec{.width = 96, .height = 48, .indices = std::vector<std::uint8_t>(96 * 48, 1), .delay = 50});
+  const std::string gif = gif_file(96, 48, frames);
+  const auto watch = [&]() -> Status {
+    const auto video = lamina::decode_gif_video(bytes_of(gif), "a moving picture");
+    if (!video) return video.error();
+    return status_of(towers.watch(*video));
+  };
+  CHECK(refuse_each(watch) > 5);
+  const std::string folder = golden_path("demo/images");
+  CHECK(refuse_each([&] { return status_of(lamina::read_video(folder)); }) > 5);
 }
 
 TEST_CASE("tables whose size a file states are asked for before a container could only throw") {

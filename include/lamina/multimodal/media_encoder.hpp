@@ -15,6 +15,7 @@
 #include <lamina/core/arena.hpp>
 #include <lamina/core/block.hpp>
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/encoders/encoder_entry.hpp>
 #include <lamina/media/picture/prepare.hpp>
 #include <lamina/media/sound/clips.hpp>
@@ -109,6 +110,8 @@ class MediaEncoder {
   };
   MediaEncoder() noexcept = default;
 
+  [[nodiscard]] static Result<MediaEncoder> bind_all(MediaFile file,
+                                                     std::span<const EncoderEntry* const> entries);
   [[nodiscard]] static Status bind(const MediaFile& file, MediaKind input,
                                    std::span<const EncoderEntry* const> entries, Tower& tower);
   [[nodiscard]] Status check_tower(const Tower& tower, std::string_view what) const noexcept;
@@ -127,6 +130,11 @@ inline Result<MediaEncoder> MediaEncoder::create(MediaFile file,
                       "the model has no towers for pictures or sounds", "a vision or an audio tower", "none",
                       "name the model's projector file (mmproj)");
   }
+  return guard_memory("encoder", [&] { return bind_all(std::move(file), entries); });
+}
+
+inline Result<MediaEncoder> MediaEncoder::bind_all(MediaFile file,
+                                                   std::span<const EncoderEntry* const> entries) {
   MediaEncoder encoder;
   encoder.owned_ = Counted<Owned>::make(std::move(file), Tower{}, Tower{}, 0U);
   if (!encoder.owned_)
@@ -176,9 +184,13 @@ inline Result<SoftTokens> MediaEncoder::encode(const Tower& tower, const MediaIn
   if (!shape) return shape.error();
   auto scratch = Block::take(tower.entry->scratch_bytes(options, shape->tokens), {}, "encoder");
   if (!scratch) return scratch.error();
-  std::vector<float> rows(std::size_t{shape->tokens} * hidden());
-  LAMINA_TRY(tower.core->encode(input, options, scratch->bytes(), rows));
-  return SoftTokens::create(kind, std::move(rows), hidden());
+  const std::size_t count = std::size_t{shape->tokens} * hidden();
+  if (!memory_is_there(count * sizeof(float))) return refused_memory("encoder");
+  return guard_memory("encoder", [&]() -> Result<SoftTokens> {
+    std::vector<float> rows(count);
+    LAMINA_TRY(tower.core->encode(input, options, scratch->bytes(), rows));
+    return SoftTokens::create(kind, std::move(rows), hidden());
+  });
 }
 
 inline Result<EncodedMedia> MediaEncoder::see(Picture picture, const PictureOptions& options,
@@ -194,48 +206,54 @@ inline Result<EncodedMedia> MediaEncoder::see(Picture picture, const PictureOpti
   }
   const auto input = MediaInput::picture(picture.rgb(), static_cast<std::uint32_t>(picture.width()),
                                          static_cast<std::uint32_t>(picture.height()));
-  auto soft = encode(owned_->vision, input, Medium::image, encoding);
-  if (!soft) return soft.error();
-  EncodedMedia media;
-  media.pieces.push_back(std::move(*soft));
-  return media;
+  return guard_memory("picture", [&]() -> Result<EncodedMedia> {
+    auto soft = encode(owned_->vision, input, Medium::image, encoding);
+    if (!soft) return soft.error();
+    EncodedMedia media;
+    media.pieces.push_back(std::move(*soft));
+    return media;
+  });
 }
 
 inline Result<EncodedMedia> MediaEncoder::watch(const Video& video, const EncodeOptions& encoding) const {
   LAMINA_TRY(check_tower(owned_->vision, "videos"));
-  EncodedMedia media;
-  for (const VideoFrame& frame : video.frames) {
-    const Picture& picture = frame.picture;
-    const auto input = MediaInput::picture(picture.rgb(), static_cast<std::uint32_t>(picture.width()),
-                                           static_cast<std::uint32_t>(picture.height()));
-    auto soft = encode(owned_->vision, input, Medium::video, encoding);
-    if (!soft) return soft.error();
-    media.pieces.push_back(std::move(*soft));
-    media.seconds.push_back(frame.seconds);
-  }
-  return media;
+  return guard_memory("video", [&]() -> Result<EncodedMedia> {
+    EncodedMedia media;
+    for (const VideoFrame& frame : video.frames) {
+      const Picture& picture = frame.picture;
+      const auto input = MediaInput::picture(picture.rgb(), static_cast<std::uint32_t>(picture.width()),
+                                             static_cast<std::uint32_t>(picture.height()));
+      auto soft = encode(owned_->vision, input, Medium::video, encoding);
+      if (!soft) return soft.error();
+      media.pieces.push_back(std::move(*soft));
+      media.seconds.push_back(frame.seconds);
+    }
+    return media;
+  });
 }
 
 inline Result<EncodedMedia> MediaEncoder::hear(const Sound& sound, TooLong too_long,
                                                const EncodeOptions& encoding) const {
   LAMINA_TRY(check_tower(owned_->audio, "sounds"));
-  const AudioFrontEnd kind = front();
-  const auto clips = cut_clips(sound.samples.span(), kind, too_long);
-  if (!clips) return clips.error();
-  EncodedMedia media;
-  for (const std::span<const float> clip : *clips) {
-    LAMINA_TRY(check_samples(clip));
-    Result<SoftTokens> soft = [&]() -> Result<SoftTokens> {
-      if (kind == AudioFrontEnd::frames)
-        return encode(owned_->audio, MediaInput::samples(clip), Medium::audio, encoding);
-      const auto features = log_mel(clip);
-      if (!features) return features.error();
-      return encode(owned_->audio, MediaInput::log_mel(features->values.span()), Medium::audio, encoding);
-    }();
-    if (!soft) return soft.error();
-    media.pieces.push_back(std::move(*soft));
-  }
-  return media;
+  return guard_memory("sound", [&]() -> Result<EncodedMedia> {
+    const AudioFrontEnd kind = front();
+    const auto clips = cut_clips(sound.samples.span(), kind, too_long);
+    if (!clips) return clips.error();
+    EncodedMedia media;
+    for (const std::span<const float> clip : *clips) {
+      LAMINA_TRY(check_samples(clip));
+      Result<SoftTokens> soft = [&]() -> Result<SoftTokens> {
+        if (kind == AudioFrontEnd::frames)
+          return encode(owned_->audio, MediaInput::samples(clip), Medium::audio, encoding);
+        const auto features = log_mel(clip);
+        if (!features) return features.error();
+        return encode(owned_->audio, MediaInput::log_mel(features->values.span()), Medium::audio, encoding);
+      }();
+      if (!soft) return soft.error();
+      media.pieces.push_back(std::move(*soft));
+    }
+    return media;
+  });
 }
 
 }  // namespace lamina

@@ -15,6 +15,7 @@
 #include <unsupported/Eigen/FFT>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/media/buffer.hpp>
 #include <lamina/media/sound/clips.hpp>
 #include <lamina/media/sound/recording.hpp>
@@ -111,29 +112,31 @@ class MelFilters {
   LAMINA_TRY(check_samples(samples));
   auto values = Buffer<float>::make(frames * mel_bins, "log-mel features");
   if (!values) return values.error();
-  const auto window = detail::hann_window();
-  const detail::MelFilters filters;
-  Eigen::FFT<double> fft;
-  fft.SetFlag(Eigen::FFT<double>::HalfSpectrum);
-  std::array<double, detail::mel_fft_size> frame{};             // zeros behind the window
-  std::array<std::complex<double>, detail::mel_fft_size> bins;  // the upper half is not used
-  std::array<double, detail::mel_spectrum> spectrum;
-  float* out = values->span().data();
-  for (std::size_t t = 0; t < frames; ++t) {
-    for (std::size_t j = 0; j < mel_window; ++j) {
-      // Half a window of silence lies before the clip.
-      const std::size_t at = mel_hop * t + j;
-      frame[j] = at < mel_hop ? 0.0 : static_cast<double>(samples[at - mel_hop] * window[j]);
+  return guard_memory("log-mel features", [&]() -> Result<LogMel> {
+    const auto window = detail::hann_window();
+    const detail::MelFilters filters;
+    Eigen::FFT<double> fft;
+    fft.SetFlag(Eigen::FFT<double>::HalfSpectrum);
+    std::array<double, detail::mel_fft_size> frame{};             // zeros behind the window
+    std::array<std::complex<double>, detail::mel_fft_size> bins;  // the upper half is not used
+    std::array<double, detail::mel_spectrum> spectrum;
+    float* out = values->span().data();
+    for (std::size_t t = 0; t < frames; ++t) {
+      for (std::size_t j = 0; j < mel_window; ++j) {
+        // Half a window of silence lies before the clip.
+        const std::size_t at = mel_hop * t + j;
+        frame[j] = at < mel_hop ? 0.0 : static_cast<double>(samples[at - mel_hop] * window[j]);
+      }
+      fft.fwd(bins.data(), frame.data(), static_cast<Eigen::Index>(frame.size()));
+      for (std::size_t k = 0; k < spectrum.size(); ++k) {
+        spectrum[k] = std::sqrt(bins[k].real() * bins[k].real() + bins[k].imag() * bins[k].imag());
+      }
+      for (std::size_t m = 0; m < mel_bins; ++m) {
+        *out++ = static_cast<float>(std::log(filters.energy(m, spectrum) + 0.001));
+      }
     }
-    fft.fwd(bins.data(), frame.data(), static_cast<Eigen::Index>(frame.size()));
-    for (std::size_t k = 0; k < spectrum.size(); ++k) {
-      spectrum[k] = std::sqrt(bins[k].real() * bins[k].real() + bins[k].imag() * bins[k].imag());
-    }
-    for (std::size_t m = 0; m < mel_bins; ++m) {
-      *out++ = static_cast<float>(std::log(filters.energy(m, spectrum) + 0.001));
-    }
-  }
-  return LogMel{std::move(*values)};
+    return LogMel{std::move(*values)};
+  });
 }
 
 }  // namespace lamina

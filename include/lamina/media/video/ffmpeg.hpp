@@ -20,6 +20,7 @@ extern "C" {
 }
 
 #include <lamina/core/file_error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/media/picture/orientation.hpp>
 #include <lamina/media/video/video.hpp>
 
@@ -219,36 +220,38 @@ class AvReader {
 [[nodiscard]] inline Result<Video> read_video_file(const std::string& path, const VideoOptions& options) {
   const FixedText<192> where = place(file_name_of(path));
   const detail::QuietLog quiet;
-  auto scan = detail::AvReader::open(path, options.limits, where);
-  if (!scan) return scan.error();
-  const double stated = scan->frame_rate();
-  const double rate = options.frame_rate != 0 ? options.frame_rate
-                      : stated != 0           ? stated
-                                              : assumed_frame_rate;
-  const auto total = scan->count(options.max_source_frames);
-  if (!total) return total.error();
-  LAMINA_TRY(detail::check_frame_count(*total, options, where));
-  const auto indices = sample_frames(*total, rate, options.sampling);
-  if (!indices) return indices.error();
-  auto reader = detail::AvReader::open(path, options.limits, where);
-  if (!reader) return reader.error();
-  Video video;
-  std::pair<std::size_t, std::size_t> size;
-  std::size_t decoded = 0;
-  for (const std::size_t index : *indices) {
-    for (; decoded <= index; ++decoded) {
-      const auto found = reader->next();
-      if (!found) return found.error();
-      // A packet at the end may hold no frame of its own: what is there is the video.
-      if (!*found && !video.frames.empty()) return video;
-      if (!*found) return bad_file(where, "video without frames", "at least 1", "none");
+  return guard_memory(path, [&]() -> Result<Video> {
+    auto scan = detail::AvReader::open(path, options.limits, where);
+    if (!scan) return scan.error();
+    const double stated = scan->frame_rate();
+    const double rate = options.frame_rate != 0 ? options.frame_rate
+                        : stated != 0           ? stated
+                                                : assumed_frame_rate;
+    const auto total = scan->count(options.max_source_frames);
+    if (!total) return total.error();
+    LAMINA_TRY(detail::check_frame_count(*total, options, where));
+    const auto indices = sample_frames(*total, rate, options.sampling);
+    if (!indices) return indices.error();
+    auto reader = detail::AvReader::open(path, options.limits, where);
+    if (!reader) return reader.error();
+    Video video;
+    std::pair<std::size_t, std::size_t> size;
+    std::size_t decoded = 0;
+    for (const std::size_t index : *indices) {
+      for (; decoded <= index; ++decoded) {
+        const auto found = reader->next();
+        if (!found) return found.error();
+        // A packet at the end may hold no frame of its own: what is there is the video.
+        if (!*found && !video.frames.empty()) return video;
+        if (!*found) return bad_file(where, "video without frames", "at least 1", "none");
+      }
+      auto picture = reader->picture();
+      if (!picture) return picture.error();
+      LAMINA_TRY(detail::add_frame(video, *std::move(picture), static_cast<double>(index) / rate, options,
+                                   size, where));
     }
-    auto picture = reader->picture();
-    if (!picture) return picture.error();
-    LAMINA_TRY(detail::add_frame(video, *std::move(picture), static_cast<double>(index) / rate, options, size,
-                                 where));
-  }
-  return video;
+    return video;
+  });
 }
 
 }  // namespace lamina

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <lamina/core/file_error.hpp>
+#include <lamina/core/guard.hpp>
 
 namespace lamina {
 
@@ -40,25 +41,28 @@ namespace lamina {
 /// Errors   io (the folder cannot be read), bad_file (no picture in it), out_of_memory (more than `most`)
 [[nodiscard]] inline Result<std::vector<std::string>> list_frames(const std::string& path, std::size_t most) {
   const FixedText<192> where = place(file_name_of(path));
-  std::error_code reason;
-  std::vector<std::string> names;
-  std::filesystem::directory_iterator entries(path, reason);
-  for (const std::filesystem::directory_iterator end; !reason && entries != end; entries.increment(reason)) {
-    std::string name = entries->path().filename().string();
-    if (!is_picture_name(name)) continue;
-    if (names.size() == most) {
-      return file_error(ErrorCode::out_of_memory, where, "folder has too many pictures",
-                        text("at most %zu", most), "more");
+  return guard_memory(path, [&]() -> Result<std::vector<std::string>> {
+    std::error_code reason;
+    std::vector<std::string> names;
+    std::filesystem::directory_iterator entries(path, reason);
+    for (const std::filesystem::directory_iterator end; !reason && entries != end;
+         entries.increment(reason)) {
+      std::string name = entries->path().filename().string();
+      if (!is_picture_name(name)) continue;
+      if (names.size() == most) {
+        return file_error(ErrorCode::out_of_memory, where, "folder has too many pictures",
+                          text("at most %zu", most), "more");
+      }
+      names.push_back(std::move(name));
     }
-    names.push_back(std::move(name));
-  }
-  if (reason) {
-    return file_error(ErrorCode::io, where, "cannot read the folder", "its names", reason.message());
-  }
-  if (names.empty())
-    return bad_file(where, "folder without pictures", "PNG, JPEG, BMP, GIF or PPM files", "none");
-  std::sort(names.begin(), names.end());
-  return names;
+    if (reason) {
+      return file_error(ErrorCode::io, where, "cannot read the folder", "its names", reason.message());
+    }
+    if (names.empty())
+      return bad_file(where, "folder without pictures", "PNG, JPEG, BMP, GIF or PPM files", "none");
+    std::sort(names.begin(), names.end());
+    return names;
+  });
 }
 
 }  // namespace lamina

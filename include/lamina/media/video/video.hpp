@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <lamina/core/file_error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/media/picture/decode.hpp>
 #include <lamina/media/picture/format/gif.hpp>
 #include <lamina/media/picture/prepare.hpp>
@@ -95,8 +96,10 @@ template <class Read>
 /// Errors   bad_argument, bad_file (sizes differ, no picture), out_of_memory
 [[nodiscard]] inline Result<Video> video_of_pictures(std::span<Picture> pictures,
                                                      const VideoOptions& options = {}) {
-  return detail::sample_pictures(pictures.size(), options, "video frames", [&](std::size_t index) {
-    return Result<Picture>(std::move(pictures[index]));
+  return guard_memory("video frames", [&] {
+    return detail::sample_pictures(pictures.size(), options, "video frames", [&](std::size_t index) {
+      return Result<Picture>(std::move(pictures[index]));
+    });
   });
 }
 
@@ -106,10 +109,12 @@ template <class Read>
 /// Errors   as `list_frames`, `read_picture` and `video_of_pictures`
 [[nodiscard]] inline Result<Video> read_video_folder(const std::string& path,
                                                      const VideoOptions& options = {}) {
-  const auto names = list_frames(path, options.max_source_frames);
-  if (!names) return names.error();
-  return detail::sample_pictures(names->size(), options, place(file_name_of(path)), [&](std::size_t index) {
-    return read_picture(path + "/" + (*names)[index], options.limits);
+  return guard_memory(path, [&]() -> Result<Video> {
+    const auto names = list_frames(path, options.max_source_frames);
+    if (!names) return names.error();
+    return detail::sample_pictures(names->size(), options, place(file_name_of(path)), [&](std::size_t index) {
+      return read_picture(path + "/" + (*names)[index], options.limits);
+    });
   });
 }
 
@@ -121,39 +126,44 @@ template <class Read>
 [[nodiscard]] inline Result<Video> decode_gif_video(std::span<const std::byte> bytes, std::string_view name,
                                                     const VideoOptions& options = {}) {
   const FixedText<192> where = place(file_name_of(name));
-  auto scan = GifReader::open(bytes, options.limits, where);
-  if (!scan) return scan.error();
-  // A frame of no or one hundredth means "as fast as can be"; every viewer shows those for a tenth.
-  const auto shown = [](const GifReader& reader) { return reader.delay() < 2 ? 0.1 : 0.01 * reader.delay(); };
-  std::vector<double> starts;
-  double end = 0;
-  for (;;) {
-    const auto found = scan->skip();
-    if (!found) return found.error();
-    if (!*found) break;
-    starts.push_back(end);
-    end += shown(*scan);
-    if (starts.size() > options.max_source_frames) break;
-  }
-  LAMINA_TRY(detail::check_frame_count(starts.size(), options, where));
-  const double rate = options.frame_rate != 0 ? options.frame_rate : static_cast<double>(starts.size()) / end;
-  const auto indices = sample_frames(starts.size(), rate, options.sampling);
-  if (!indices) return indices.error();
-  auto reader = GifReader::open(bytes, options.limits, where);
-  if (!reader) return reader.error();
-  Video video;
-  std::pair<std::size_t, std::size_t> size;
-  std::size_t decoded = 0;
-  for (const std::size_t index : *indices) {
-    for (; decoded <= index; ++decoded) {
-      if (const auto found = reader->next(); !found) return found.error();
+  return guard_memory(name, [&]() -> Result<Video> {
+    auto scan = GifReader::open(bytes, options.limits, where);
+    if (!scan) return scan.error();
+    // A frame of no or one hundredth means "as fast as can be"; every viewer shows those for a tenth.
+    const auto shown = [](const GifReader& reader) {
+      return reader.delay() < 2 ? 0.1 : 0.01 * reader.delay();
+    };
+    std::vector<double> starts;
+    double end = 0;
+    for (;;) {
+      const auto found = scan->skip();
+      if (!found) return found.error();
+      if (!*found) break;
+      starts.push_back(end);
+      end += shown(*scan);
+      if (starts.size() > options.max_source_frames) break;
     }
-    auto picture = reader->picture();
-    if (!picture) return picture.error();
-    const double seconds = options.frame_rate != 0 ? static_cast<double>(index) / rate : starts[index];
-    LAMINA_TRY(detail::add_frame(video, *std::move(picture), seconds, options, size, where));
-  }
-  return video;
+    LAMINA_TRY(detail::check_frame_count(starts.size(), options, where));
+    const double rate =
+        options.frame_rate != 0 ? options.frame_rate : static_cast<double>(starts.size()) / end;
+    const auto indices = sample_frames(starts.size(), rate, options.sampling);
+    if (!indices) return indices.error();
+    auto reader = GifReader::open(bytes, options.limits, where);
+    if (!reader) return reader.error();
+    Video video;
+    std::pair<std::size_t, std::size_t> size;
+    std::size_t decoded = 0;
+    for (const std::size_t index : *indices) {
+      for (; decoded <= index; ++decoded) {
+        if (const auto found = reader->next(); !found) return found.error();
+      }
+      auto picture = reader->picture();
+      if (!picture) return picture.error();
+      const double seconds = options.frame_rate != 0 ? static_cast<double>(index) / rate : starts[index];
+      LAMINA_TRY(detail::add_frame(video, *std::move(picture), seconds, options, size, where));
+    }
+    return video;
+  });
 }
 
 /// Reads files that are neither folders nor GIF files: `read_video_file` of <lamina/media/video/ffmpeg.hpp>,
