@@ -74,7 +74,7 @@ void bench_attend(benchmark::State& state) {
   std::vector<KeyRange> visible;
   for (std::uint32_t r = 0; r < row_count; ++r) visible.push_back(causal_keys(depth - row_count + r, 0));
   std::vector<float> out(queries.size());
-  const AttendRows rows{queries.data(), visible.data(), out.data(), row_count, heads};
+  const AttendRows rows{queries.data(), visible.data(), out.data(), row_count, heads, true};
   std::vector<float> scratch_memory(attend_scratch_floats<Layout>(heads) + 32);
   Arena scratch_arena(std::as_writable_bytes(std::span<float>(scratch_memory)));
   const std::span<float> scratch = scratch_arena.take<float>(attend_scratch_floats<Layout>(heads));
