@@ -40,6 +40,8 @@ struct lamina::Slots<Spaced<Slot>> : lamina::Slots<lamina::models::DemoVision::A
 
 namespace {
 
+constexpr double another_rounding = 1.25;  // see vision_tower_test.cpp
+
 template <int Slot>
 void check_slot() {
   CAPTURE(Slot);
@@ -61,10 +63,18 @@ void check_slot() {
     std::vector<float> soft(want.size());
     std::vector<std::byte> scratch(entry.scratch_bytes(options, entry.shape_of(picture.input())->tokens));
     REQUIRE(static_cast<bool>((*core)->encode(picture.input(), options, scratch, soft)));
-    // Zeros change the order in which products are added, and in bf16 rounding by chance.
-    CHECK(distance(soft, want).largest <= (precision == lamina::Precision::exact ? 1e-5 : 1e-2));
-    if (precision == lamina::Precision::exact)
-      CHECK(distance(soft, arrays.get<float>("image0.soft")).largest <= 1e-4);
+    const Distance from_reference = distance(soft, arrays.get<float>("image0.soft"));
+    if (precision == lamina::Precision::exact) {
+      // Zeros change the order in which products are added.
+      CHECK(distance(soft, want).largest <= 1e-5);
+      CHECK(from_reference.largest <= 1e-4);
+    } else {
+      // Heads in slots of 32 may be multiplied in bf16, those of 16 and 20 are not: all are as far away from
+      // the reference as "Effect of rounding the input of every matrix product" says, the largest difference
+      // of a few hundred numbers as in any of the cases of e2b.
+      CHECK(from_reference.rms <= another_rounding * 0.0052);
+      CHECK(from_reference.largest <= another_rounding * 0.022);
+    }
   }
 }
 
