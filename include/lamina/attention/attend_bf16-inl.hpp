@@ -57,13 +57,28 @@ HWY_INLINE compat::VecI32 broadcast_pair(const std::uint16_t* from) noexcept {
   return hn::Set(compat::TagI32(), pair);
 }
 
+/// Memory that is read later, asked for line by line while something else is computed: many lines at once
+/// would wait for each other, and so would what comes behind them.
+class FetchedAhead {
+ public:
+  explicit FetchedAhead(const std::byte* first) noexcept : next_(first) {}
+  HWY_INLINE void lines(std::size_t count) noexcept {
+    fetch_ahead(next_, count * 64);
+    next_ += count * 64;
+  }
+
+ private:
+  const std::byte* next_;
+};
+
 // --- Scores ---
 
 /// Turns `count` columns, an even number, of the rows of a panel's keys into its columns.
 ///
 /// Shapes    rows [attend_panel_keys] rows, `stride` bytes apart · panel [count / 2, attend_panel_keys] pairs
+/// Effects   asks for `lines` lines for every 16 by 16 pairs
 HWY_INLINE void turn_columns(const std::byte* rows, std::size_t stride, std::size_t count,
-                             std::int32_t* panel) noexcept {
+                             std::int32_t* panel, FetchedAhead& ahead, std::size_t lines) noexcept {
   const compat::TagI32 d;
   constexpr std::size_t lanes = compat::lanes32;
   for (std::size_t pair = 0; pair < count / 2; pair += lanes) {
@@ -71,6 +86,7 @@ HWY_INLINE void turn_columns(const std::byte* rows, std::size_t stride, std::siz
     const auto present = hn::FirstN(d, width);
     for (std::size_t key = 0; key < attend_panel_keys; key += lanes) {
       compat::VecI32 v[lanes];
+      ahead.lines(lines);
       HWY_UNROLL(16)
       for (std::size_t i = 0; i < lanes; ++i) {
         const std::byte* from = rows + (key + i) * stride + pair * sizeof(std::int32_t);
@@ -86,31 +102,52 @@ HWY_INLINE void turn_columns(const std::byte* rows, std::size_t stride, std::siz
   }
 }
 
+/// The rows read behind a panel's keys: the block's values, or where keys are values the next block's keys.
+/// Half of them are asked for while keys are turned into columns, half while these are multiplied.
+template <class Layout>
+struct RowsAfterKeys {
+  static constexpr std::size_t row_bytes =
+      Layout::key_is_value ? Layout::key_row_bytes : Layout::value_row_bytes;
+  static constexpr std::size_t panel_lines = attend_panel_keys * row_bytes / 64;
+  static constexpr std::uint32_t few_vectors = 12;
+  /// For every 16 by 16 pairs, and for every two columns.
+  static constexpr std::size_t turned = panel_lines * compat::lanes32 / Layout::head_dim;
+  static constexpr std::size_t multiplied = (panel_lines + Layout::head_dim - 1) / Layout::head_dim;
+
+  static HWY_INLINE FetchedAhead of(const KvBlock& block, std::uint32_t key) noexcept {
+    return FetchedAhead((Layout::key_is_value ? block.next_keys : block.values) + key * row_bytes);
+  }
+};
+
 /// Turns the keys of a panel, `key` of its block the first, into columns, in the order of `prepare_queries`.
 template <class Layout>
-HWY_INLINE void turn_keys(const KvBlock& block, std::uint32_t key, std::int32_t* panel) noexcept {
+HWY_INLINE void turn_keys(const KvBlock& block, std::uint32_t key, std::int32_t* panel, FetchedAhead& ahead,
+                          bool few_vectors) noexcept {
+  const std::size_t lines = RowsAfterKeys<Layout>::turned / (few_vectors ? 2 : 1);
   const std::byte* keys = block.keys + key * Layout::key_row_bytes;
   if constexpr (!Layout::key_is_value) {
-    turn_columns(keys, Layout::key_row_bytes, Layout::head_dim, panel);
+    turn_columns(keys, Layout::key_row_bytes, Layout::head_dim, panel, ahead, lines);
   } else {
     constexpr std::size_t pairs = Layout::shared_pairs;
     constexpr std::size_t half = Layout::head_dim / 2;
     constexpr std::size_t still = half - pairs;
     const std::byte* values = block.values + key * Layout::value_row_bytes;
     const auto at = [](std::size_t column) { return column * sizeof(std::uint16_t); };
-    turn_columns(values + at(pairs), Layout::value_row_bytes, still, panel);
+    turn_columns(values + at(pairs), Layout::value_row_bytes, still, panel, ahead, lines);
     turn_columns(values + at(half + pairs), Layout::value_row_bytes, still,
-                 panel + still / 2 * attend_panel_keys);
-    turn_columns(keys, Layout::key_row_bytes, 2 * pairs, panel + still * attend_panel_keys);
+                 panel + still / 2 * attend_panel_keys, ahead, lines);
+    turn_columns(keys, Layout::key_row_bytes, 2 * pairs, panel + still * attend_panel_keys, ahead, lines);
   }
 }
 
 /// Writes the scores of Q query vectors with a panel's keys.
 ///
 /// Shapes    panel [dim / 2, attend_panel_keys] pairs · queries [Q, dim] · scores [Q, kv_block]
-template <std::size_t dim, std::uint32_t Q>
-HWY_NOINLINE void score_panel(const std::int32_t* panel, const std::uint16_t* queries,
-                              float* scores) noexcept {
+/// Effects   with `fetch`, asks for `RowsAfterKeys`
+template <class Layout, std::uint32_t Q>
+HWY_NOINLINE void score_panel(const std::int32_t* panel, const std::uint16_t* queries, float* scores,
+                              FetchedAhead& ahead, bool fetch) noexcept {
+  constexpr std::size_t dim = Layout::head_dim;
   const compat::TagF32 df;
   const compat::TagI32 di;
   constexpr std::size_t lanes = compat::lanes32;
@@ -119,6 +156,7 @@ HWY_NOINLINE void score_panel(const std::int32_t* panel, const std::uint16_t* qu
   HWY_UNROLL(12)
   for (std::size_t q = 0; q < Q; ++q) sum[q][0] = sum[q][1] = hn::Zero(df);
   for (std::size_t column = 0; column < dim; column += 2, panel += attend_panel_keys) {
+    if (fetch) ahead.lines(RowsAfterKeys<Layout>::multiplied);
     const auto first = hn::LoadU(di, panel);
     const auto second = hn::LoadU(di, panel + lanes);
     HWY_UNROLL(12)
@@ -140,10 +178,16 @@ HWY_NOINLINE void score_panel(const std::int32_t* panel, const std::uint16_t* qu
 /// Adds to the results of Q query vectors, first multiplied by `rescale`, their weighted values of two
 /// columns' vectors from `column` on.
 ///
-/// Shapes    weights [Q, kv_block] · rescale [Q] · out [Q, head_dim] in the order of `finish_vector`
+/// Shapes    weights [Q, kv_block] · rescale [Q] · out [Q, head_dim] in the order of `finish`
+/// Effects   with `fetch`, asks for as many of the rows of the next block
 template <class Layout, std::uint32_t Q>
 HWY_NOINLINE void add_bf16_columns(const KvBlock& block, BlockRange part, const std::uint16_t* weights,
-                                   const float* rescale, float* out, std::size_t column) noexcept {
+                                   const float* rescale, float* out, std::size_t column,
+                                   bool fetch) noexcept {
+  constexpr std::size_t next_bytes = Layout::key_is_value ? Layout::value_row_bytes : Layout::key_row_bytes;
+  constexpr std::size_t lines = (2 * next_bytes * bf16_columns / Layout::head_dim + 63) / 64;
+  FetchedAhead ahead((Layout::key_is_value ? block.next_values : block.next_keys) +
+                     column / bf16_columns * (kv_block / 2 * lines * 64) + part.lo / 2 * (lines * 64));
   // A pair may have one position outside of `part`, whose row may hold anything.
   alignas(64) static constexpr std::uint16_t no_values[bf16_columns] = {};
   const compat::TagF32 df;
@@ -164,6 +208,7 @@ HWY_NOINLINE void add_bf16_columns(const KvBlock& block, BlockRange part, const 
     sum[q][1] = hn::Mul(hn::LoadU(df, out + q * Layout::head_dim + column + lanes), older);
   }
   for (std::uint32_t key = part.lo / 2 * 2; key < part.hi; key += 2) {
+    if (fetch) ahead.lines(lines);
     const auto even = load(key);
     const auto odd = load(key + 1);
     const auto lower = hn::BitCast(di, hn::InterleaveLower(d16, even, odd));
@@ -202,17 +247,12 @@ struct Bf16Products {
                                const AttendScratch& scratch) noexcept {
     for (std::uint32_t key = part.lo / attend_panel_keys * attend_panel_keys; key < part.hi;
          key += attend_panel_keys) {
-      // What is read next: the block's values, or where keys are values the next block's keys.
-      if constexpr (Layout::key_is_value) {
-        fetch_ahead(block.next_keys + key * Layout::key_row_bytes, attend_panel_keys * Layout::key_row_bytes);
-      } else {
-        fetch_ahead(block.values + key * Layout::value_row_bytes,
-                    attend_panel_keys * Layout::value_row_bytes);
-      }
-      turn_keys<Layout>(block, key, panel_of(scratch));
+      FetchedAhead ahead = RowsAfterKeys<Layout>::of(block, key);
+      const bool few = vectors <= RowsAfterKeys<Layout>::few_vectors;
+      turn_keys<Layout>(block, key, panel_of(scratch), ahead, few);
       for_each_bf16_tile(vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
-        score_panel<dim, height()>(panel_of(scratch), queries_of(scratch) + v * dim,
-                                   scratch.scores + std::size_t{v} * kv_block + key);
+        score_panel<Layout, height()>(panel_of(scratch), queries_of(scratch) + v * dim,
+                                      scratch.scores + std::size_t{v} * kv_block + key, ahead, few && v == 0);
       });
     }
   }
@@ -224,13 +264,10 @@ struct Bf16Products {
 
   static HWY_INLINE void add(const KvBlock& block, std::uint32_t vectors, BlockRange part,
                              const AttendScratch& scratch, float* out) noexcept {
-    const std::byte* next = Layout::key_is_value ? block.next_values : block.next_keys;
-    constexpr std::size_t step = kv_block * Layout::value_row_bytes * bf16_columns / dim;
-    for (std::size_t column = 0; column < dim; column += bf16_columns, next += step) {
-      fetch_ahead(next, step);
+    for (std::size_t column = 0; column < dim; column += bf16_columns) {
       for_each_bf16_tile(vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
         add_bf16_columns<Layout, height()>(block, part, weights(scratch, v), scratch.rescale + v,
-                                           out + v * dim, column);
+                                           out + v * dim, column, v == 0);
       });
     }
   }
