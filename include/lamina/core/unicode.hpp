@@ -15,8 +15,10 @@ namespace lamina {
 inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";  ///< U+FFFD
 inline constexpr std::string_view space_symbol = "\xE2\x96\x81";  ///< U+2581, stands for a space in pieces
 
-/// Appends one scalar value. Requires a Unicode scalar value (no surrogate, at most U+10FFFF).
-inline void append_utf8(std::string& out, char32_t scalar) {
+/// Appends one scalar value to a string or list of characters. Requires a Unicode scalar value (no surrogate,
+/// at most U+10FFFF).
+template <class Out>
+constexpr void append_utf8(Out& out, char32_t scalar) {
   const auto put = [&out](char32_t byte) {
     out.push_back(static_cast<char>(static_cast<std::uint8_t>(byte)));
   };

@@ -228,7 +228,7 @@ inline Result<Engine> Engine::create(const Model& model, const EngineOptions& op
   auto runner = model.core().make_runner(options, arena);
   if (!runner) return runner.error();
   engine.state_->runner = *runner;
-  engine.state_->key = {.model = model.identity(),
+  engine.state_->key = {.model = {},  // found when a state is saved or loaded
                         .name = model.entry().name,
                         .cache = options.cache,
                         .precision = options.precision,
@@ -254,6 +254,7 @@ inline Result<Sequence> Engine::sequence(const SequenceOptions& options,
   sequence.runner_ = state_->runner;
   sequence.pool_ = &state_->pool;
   sequence.key_ = &state_->key;
+  sequence.model_.emplace(model_);
   sequence.home_ = block_;
   return sequence;
 }
