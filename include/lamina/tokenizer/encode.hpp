@@ -37,10 +37,10 @@ struct TextSpan {
 /// Encodes spans of text with the tables of a vocabulary. `Scratch` is a `MergeScratchOf`, `Ids` a list of
 /// ids that grows as std::vector does, or notes that it cannot (`FixedList`).
 template <class Scratch, class Ids>
-class Encoder {
+class TextEncoder {
  public:
   /// All of them must outlive it. Ids are appended to `out`.
-  Encoder(const TokenizerTables& tables, Scratch& scratch, Ids& out) noexcept
+  TextEncoder(const TokenizerTables& tables, Scratch& scratch, Ids& out) noexcept
       : tables_(tables), scratch_(scratch), out_(out) {}
 
   void append(std::span<const TextSpan> spans, Bos bos) {

@@ -197,7 +197,7 @@ inline Status Tokenizer::encode(std::span<const TextSpan> spans, std::vector<Tok
   LAMINA_TRY(check_text(spans));
   const std::size_t before = out.size();
   const Status status = guard_memory("text", [&]() -> Status {
-    Encoder(tables_, scratch, out).append(spans, bos);
+    TextEncoder(tables_, scratch, out).append(spans, bos);
     return Done{};
   });
   if (status) return Done{};
