@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
@@ -20,7 +21,8 @@ struct BoundModel {
   float norm_epsilon = 1e-6F;  ///< as the file says
   float final_softcap = 0.0F;  ///< as the file says; 0: none
   ModelWeights<V> weights{};
-  RotaryTables<V> rotary{};  ///< frequencies; angles belong to engines
+  RotaryTables<V> rotary{};                ///< frequencies; angles belong to engines
+  const ByteOwner* table_owner = nullptr;  ///< who reads the table of per-layer embeddings; null: nobody
 
   /// Takes from a measuring arena what `bind` takes from a real one.
   static constexpr void measure(Arena& arena) noexcept {
@@ -35,6 +37,14 @@ struct BoundModel {
     norm_epsilon = file.description.norm_epsilon;
     final_softcap = file.description.final_softcap;
     LAMINA_TRY(weights.bind(file, arena));
+    if (const WeightMatrix& table = weights.global.per_layer_embedding) {
+      const std::span<const std::byte> bytes(table.data, table.bytes());
+      for (const auto& owner : file.owners) {
+        if (!owner->can_read(bytes)) continue;
+        table_owner = owner.get();
+        table_owner->read_by_pieces(bytes);
+      }
+    }
     return rotary.take_frequencies(file.description, weights.global.rope_factors, arena);
   }
 };

@@ -49,9 +49,9 @@ namespace detail {
   return mix_bits(hash ^ word);
 }
 
-/// Buckets of an open-addressing table for `count` entries: a power of two, at most half full.
+/// Buckets of an open-addressing table for `count` entries: a power of two, at most half full, one empty.
 [[nodiscard]] constexpr std::size_t buckets_for(std::size_t count) noexcept {
-  return std::bit_ceil(count * 2 + 2);
+  return std::bit_ceil(count > 0 ? count * 2 : 1);
 }
 
 /// Longest probe that an honest file needs is some dozens at half load; a longer one is made to be slow.

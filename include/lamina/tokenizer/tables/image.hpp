@@ -97,15 +97,22 @@ bool visit_tables(const TablesHeader& header, Tables& tables, Array&& array) {
   return header;
 }
 
-/// Whether texts lie one after another, none of them empty, and are whole characters.
+/// Whether texts lie one after another and none of them is empty.
 [[nodiscard]] inline bool is_column(const TextColumn& column) noexcept {
   if (column.offsets.front() != 0 || column.offsets.back() != column.bytes.size()) return false;
   for (std::size_t i = 1; i < column.offsets.size(); ++i) {
     if (column.offsets[i] <= column.offsets[i - 1] || column.offsets[i] > column.bytes.size()) return false;
-    const bool is_inside = (static_cast<std::uint8_t>(column.bytes[column.offsets[i - 1]]) & 0xC0) == 0x80;
-    if (is_inside) return false;
   }
-  return is_valid_utf8({column.bytes.data(), column.bytes.size()});
+  return true;
+}
+
+/// Whether the texts of a column are whole characters.
+[[nodiscard]] inline bool is_text(const TextColumn& column) noexcept {
+  const auto begins_inside = [&](std::uint32_t at) {
+    return at < column.bytes.size() && (static_cast<std::uint8_t>(column.bytes[at]) & 0xC0) == 0x80;
+  };
+  return std::none_of(column.offsets.begin(), column.offsets.end(), begins_inside) &&
+         is_valid_utf8({column.bytes.data(), column.bytes.size()});
 }
 
 /// Whether ids are in the vocabulary, or where that is allowed stand for none.
@@ -120,7 +127,7 @@ bool visit_tables(const TablesHeader& header, Tables& tables, Array&& array) {
   const std::size_t tokens = tables.size();
   const auto is_table = [](std::size_t buckets) { return std::has_single_bit(buckets); };
   const auto ascends = [](std::span<const TokenId> ids) { return std::is_sorted(ids.begin(), ids.end()); };
-  bool is_sound = is_column(tables.tokens.texts) && is_column(tables.pieces) &&
+  bool is_sound = is_column(tables.tokens.texts) && is_column(tables.pieces) && is_text(tables.pieces) &&
                   is_table(tables.tokens.buckets.size()) && is_table(tables.merges.buckets.size()) &&
                   (tables.scores.empty() || tables.scores.ranks.size() == tokens) &&
                   are_ids(tables.characters, tokens, true) && are_ids(tables.kinds.bytes, tokens, true);
