@@ -75,7 +75,16 @@ namespace detail {
       return make_tokenizer(directories->read_vocabulary(file.tokenizer_json, file.path + "/tokenizer.json"));
     if (const auto image = detail::tables_in(file); is_known_image(image))
       return Tokenizer::from_image(image, place(file.path, gguf_packing::vocabulary_key));
-    if (!file.metadata.empty()) return make_tokenizer(read_gguf_vocabulary(file.metadata));
+    if (!file.metadata.empty()) {
+      auto made = make_tokenizer(read_gguf_vocabulary(file.metadata));
+      for (const std::string_view key : {"tokenizer.ggml.tokens", "tokenizer.ggml.merges"}) {
+        const GgufValue* read = file.metadata.find(key);
+        for (const auto& owner : file.owners) {
+          if (read != nullptr) owner->release(read->bytes);
+        }
+      }
+      return made;
+    }
     return file_error(ErrorCode::unsupported, place(file.path), "model has no tokenizer",
                       "tokenizer.json beside config.json", "nothing", "give token ids instead of text");
   });

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include <lamina/core/arena.hpp>
@@ -30,10 +31,11 @@ struct BoundModel {
     RotaryTables<V>::measure_frequencies(arena);
   }
 
-  /// Binds every weight of `file`, whose bytes must outlive it.
+  /// Binds every weight of `file`, a `WeightFile` or a `StoredModel`, whose bytes must outlive it.
   ///
   /// Errors   as `bind_slots` and `RotaryTables::take_frequencies`
-  [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
+  template <class File>
+  [[nodiscard]] Status bind(const File& file, Arena& arena) noexcept {
     norm_epsilon = file.description.norm_epsilon;
     final_softcap = file.description.final_softcap;
     LAMINA_TRY(weights.bind(file, arena));
@@ -41,7 +43,7 @@ struct BoundModel {
       const std::span<const std::byte> bytes(table.data, table.bytes());
       for (const auto& owner : file.owners) {
         if (!owner->can_read(bytes)) continue;
-        table_owner = owner.get();
+        table_owner = std::to_address(owner);
         table_owner->read_by_pieces(bytes);
       }
     }

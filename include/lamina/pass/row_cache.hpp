@@ -36,7 +36,6 @@ class RowCache {
   /// Makes it hold rows of `table`, which `owner` reads. False if there is no room for a single one.
   [[nodiscard]] bool attach(const WeightMatrix& table, const ByteOwner& owner) noexcept {
     table_ = table;
-    owner_ = &owner;
     row_bytes_ = table.bytes_per_row();
     // At most two buckets a slot; slots and buckets are aligned.
     constexpr std::size_t slack = 3 * arena_alignment;
@@ -48,6 +47,7 @@ class RowCache {
     slots_ = arena.take<Slot>(slots);
     buckets_ = arena.take<std::uint32_t>(std::bit_ceil(slots));
     std::fill(buckets_.begin(), buckets_.end(), none);
+    owner_ = &owner;
     return true;
   }
   [[nodiscard]] bool is_attached() const noexcept { return owner_ != nullptr; }
@@ -78,9 +78,10 @@ class RowCache {
         slot = free_slot();
         put(slot, token);
         reads_[missing++] = slot;
+      } else {
+        slots_[slot].was_asked_for = true;
       }
       slots_[slot].last_fetch = now_;
-      slots_[slot].was_asked_for = true;
       held_[i] = slot;
     }
     const std::span<std::uint32_t> reads = reads_.first(missing);
@@ -114,7 +115,7 @@ class RowCache {
     TokenId token = none;          ///< none: empty
     std::uint32_t next = none;     ///< slot in the same bucket
     std::uint32_t last_fetch = 0;  ///< that asked for it
-    bool was_asked_for = false;    ///< since it was last passed over
+    bool was_asked_for = false;    ///< again, since it was read or last passed over
   };
 
   [[nodiscard]] std::span<const std::byte> stored(TokenId token) const noexcept {

@@ -80,7 +80,7 @@ class TextEncoder {
       if ((newline_border || space_border) && !word.empty()) flush();
       last_ = scalar;
 
-      std::string_view character = text.substr(0, step.size);
+      std::string_view character = head_of(text, step.size);
       if (step.status != Utf8Status::valid) character = replacement_character;
       if (scalar == space_scalar) character = space_symbol;
       const TokenId id =

@@ -40,7 +40,7 @@ struct TensorView {
 
 /// Bytes that a tensor's format and dimensions ask for; false if a size is 0, rows are no whole number of
 /// blocks, or the product needs more than 63 bits.
-[[nodiscard]] constexpr bool tensor_bytes(const TensorView& tensor, std::uint64_t& bytes) noexcept {
+[[nodiscard]] constexpr bool tensor_bytes(const auto& tensor, std::uint64_t& bytes) noexcept {
   const FormatInfo& info = info_of(tensor.format);
   bytes = info.block_bytes;
   if (tensor.dims[0] == 0 || tensor.dims[0] % info.block_elements != 0) return false;

@@ -71,11 +71,14 @@ class TableBuilder {
   }
 
   void index_characters() {
-    characters_.assign(0x10000, no_token);
+    constexpr std::size_t plane = 0x10000;  // beyond it, characters are looked up as texts
     for (TokenId id = 0; id < tables_.size(); ++id) {
       const std::string_view text = tables_.tokens.text_of(id);
       const Utf8Step step = decode_utf8(text);
-      if (step.size == text.size() && step.scalar < 0x10000) characters_[step.scalar] = id;
+      if (step.size == text.size() && step.scalar < plane) {
+        if (characters_.size() <= step.scalar) characters_.resize(step.scalar + std::size_t{1}, no_token);
+        characters_[step.scalar] = id;
+      }
     }
   }
 

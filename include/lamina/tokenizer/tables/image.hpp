@@ -43,7 +43,9 @@ struct TablesHeader {
   std::uint32_t stop = 0;
   std::uint32_t suppressed = 0;
   std::uint32_t template_bytes = 0;
+  std::uint32_t characters = 0;
   std::uint32_t flags = 0;
+  std::uint32_t unused = 0;
   SpecialTokens special;
 };
 static_assert(std::is_trivially_copyable_v<TablesHeader> && sizeof(TablesHeader) % 8 == 0);
@@ -55,7 +57,6 @@ static_assert(std::is_trivially_copyable_v<TablesHeader> && sizeof(TablesHeader)
 /// Calls `array(span, count)` for every array of the tables in the order in which they lie.
 template <class Tables, class Array>
 bool visit_tables(const TablesHeader& header, Tables& tables, Array&& array) {
-  constexpr std::uint64_t plane = 0x10000;
   const std::uint64_t offsets = std::uint64_t{header.tokens} + 1;
   return array(tables.tokens.texts.bytes, header.text_bytes) && array(tables.tokens.texts.offsets, offsets) &&
          array(tables.tokens.buckets, header.text_buckets) &&
@@ -66,7 +67,7 @@ bool visit_tables(const TablesHeader& header, Tables& tables, Array&& array) {
          array(tables.kinds.late_matcher.lengths, header.late_lengths) &&
          array(tables.kinds.normalized, header.normalized) &&
          array(tables.pieces.bytes, header.piece_bytes) && array(tables.pieces.offsets, offsets) &&
-         array(tables.characters, plane) && array(tables.stop, header.stop) &&
+         array(tables.characters, header.characters) && array(tables.stop, header.stop) &&
          array(tables.suppressed, header.suppressed) && array(tables.chat_template, header.template_bytes);
 }
 
@@ -86,6 +87,7 @@ bool visit_tables(const TablesHeader& header, Tables& tables, Array&& array) {
   header.stop = count(tables.stop);
   header.suppressed = count(tables.suppressed);
   header.template_bytes = count(tables.chat_template);
+  header.characters = count(tables.characters);
   header.flags = (tables.splits_at_newlines ? 1U : 0U) | (tables.splits_at_spaces ? 2U : 0U) |
                  (tables.add_space_prefix ? 4U : 0U) | (tables.kinds.has_added ? 8U : 0U);
   header.special = tables.special;

@@ -57,10 +57,10 @@ class SpecialMatcher {
   [[nodiscard]] Match first_in(std::string_view text, Find&& find) const {
     for (std::size_t at = 0; at < text.size() && !lengths.empty(); ++at) {
       if (begins[static_cast<std::uint8_t>(text[at])] == 0) continue;
-      const std::string_view rest = text.substr(at);
+      const std::string_view rest = tail_of(text, at);
       for (const std::uint32_t length : lengths) {
         if (length > rest.size()) continue;
-        const TokenId id = find(rest.substr(0, length));
+        const TokenId id = find(head_of(rest, length));
         if (id != no_token) return {at, length, id};
       }
     }

@@ -27,7 +27,7 @@ struct TokenizerTables {
   SpecialTokens special;
   TokenKinds kinds;
   TextColumn pieces;                    ///< texts with spaces
-  std::span<const TokenId> characters;  ///< [0x10000] token of each character of the basic plane
+  std::span<const TokenId> characters;  ///< token of each character up to the last that has one
   std::span<const TokenId> stop;        ///< ascending
   std::span<const TokenId> suppressed;  ///< ascending
   std::string_view chat_template;

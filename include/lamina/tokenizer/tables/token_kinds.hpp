@@ -79,7 +79,7 @@ class TokenKinds {
     };
     while (!text.empty()) {
       const SpecialMatcher::Match match = searched.first_in(text, find);
-      on_text(text.substr(0, match.begin));
+      on_text(head_of(text, match.begin));
       if (match.size > 0) on_token(match.id);
       text.remove_prefix(match.begin + match.size);
     }
