@@ -329,6 +329,7 @@ void add_bench(Program& program) {
   CLI::App* command = program.app.add_subcommand("bench", "Speed of prefill and decode");
   auto flags = std::make_shared<BenchFlags>();
   add_common_flags(*command, flags->common);
+  add_memory_flags(*command, flags->common);
   add_number(*command, "--prompt", flags->prompt, 0U, 1U << 24,
              "Tokens of the prefill test, 0: no such test (default 512)");
   add_number(*command, "--generate", flags->generate, 0U, 1U << 24,

@@ -312,6 +312,7 @@ void add_chat(Program& program) {
   CLI::App* command = program.app.add_subcommand("chat", "Turns with one model, line by line");
   auto flags = std::make_shared<ChatFlags>();
   add_common_flags(*command, flags->common);
+  add_memory_flags(*command, flags->common);
   add_generation_flags(*command, flags->generation);
   add_media_flags(*command, flags->media);
   command->add_flag("--state", flags->state,

@@ -162,6 +162,7 @@ void add_logits(Program& program) {
   CLI::App* command = program.app.add_subcommand("logits", "Logits of all positions of a prompt");
   auto flags = std::make_shared<LogitsFlags>();
   add_common_flags(*command, flags->common);
+  add_memory_flags(*command, flags->common);
   add_media_flags(*command, flags->media);
   command->add_option("--tokens", flags->tokens, "Token ids, such as 2,5,7");
   command

@@ -14,6 +14,7 @@
 
 #include "interrupt.hpp"
 #include "machine.hpp"
+#include "plan.hpp"
 #include "registry.hpp"
 #include "report.hpp"
 
@@ -65,6 +66,11 @@ lamina::SessionOptions session_options(const CommonOptions& common,
   if (needs.logits_rows > 0) options.logits_rows = needs.logits_rows;
   options.precision = common.precision_value();
   options.cache = common.cache_value();
+  const auto table = static_cast<std::uint64_t>(description.vocab) *
+                     static_cast<std::uint64_t>(description.per_layer_input) *
+                     static_cast<std::uint64_t>(description.layer_count);
+  options.per_layer_rows = common.per_layer_rows_value(table);
+  options.row_cache_bytes = static_cast<std::size_t>(common.row_cache);
   return options;
 }
 
@@ -125,6 +131,16 @@ lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::Sessio
                lamina::FixedText<160>(format_bytes(static_cast<double>(needed))),
                lamina::FixedText<160>(format_bytes(static_cast<double>(granted))),
                "choose a smaller context (-c) or cache format, or raise the limit"};
+}
+
+/// Refuses what needs more memory than `--budget` or the container grants, before it is loaded.
+lamina::Status check_memory(const lamina::ModelEntry& entry, const lamina::WeightFile& file,
+                            const CommonOptions& common, const lamina::SessionOptions& options,
+                            std::uint32_t sequences) {
+  LAMINA_TRY(check_grant(entry, options, sequences));
+  if (!common.budget) return lamina::Done{};
+  const Planner planner(file.description, &file, lamina::Format::f32, &entry);
+  return check_budget(planner, options, std::max(sequences, 1U), *common.budget);
 }
 
 }  // namespace
@@ -195,9 +211,9 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   }
   if (needs.branches) {
     options.cache_tokens = options.context < UINT32_MAX / 2 ? 2 * options.context : 0;
-    if (!check_grant(**entry, options, 0)) options.cache_tokens = 0;
+    if (!check_memory(**entry, file.weights, common, options, 0)) options.cache_tokens = 0;
   }
-  LAMINA_TRY(check_grant(**entry, options, needs.sequences));
+  LAMINA_TRY(check_memory(**entry, file.weights, common, options, needs.sequences));
   const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
   show_reading(**entry, file.weights, *packed, common);

@@ -29,6 +29,12 @@ lamina::CacheFormat CommonOptions::cache_value() const noexcept {
   return precision == "exact" ? lamina::CacheFormat::f32 : lamina::CacheFormat::bf16;
 }
 
+lamina::PerLayerRows CommonOptions::per_layer_rows_value(std::uint64_t numbers) const noexcept {
+  constexpr std::uint64_t many = std::uint64_t{1} << 27;  // 72 MiB as Q4_0
+  if (per_layer_rows.empty() ? numbers >= many : per_layer_rows == "disk") return lamina::PerLayerRows::disk;
+  return lamina::PerLayerRows::mapped;
+}
+
 bool CommonOptions::talks() const noexcept { return !quiet && stderr_is_terminal(); }
 
 std::uint32_t CommonOptions::thread_count() const { return threads > 0 ? threads : physical_cores(); }
@@ -61,6 +67,27 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
   command
       .add_flag("-q,--quiet", options.quiet, "No progress, no notes (default unless stderr is a terminal)")
       ->group(group);
+}
+
+void add_memory_flags(CLI::App& command, CommonOptions& options) {
+  const std::string group = "Memory";
+  const auto add_size = [&](const std::string& name, auto& value, const std::string& description) {
+    const auto read = [name, &value](const std::string& text) {
+      const auto bytes = parse_bytes(text, name);
+      if (!bytes) throw CLI::ValidationError(name, expected_found(bytes.error().expected.c_str(), text));
+      value = *bytes;
+    };
+    command.add_option_function<std::string>(name, read, description)->type_name("SIZE")->group(group);
+  };
+  add_size(
+      "--budget", options.budget,
+      "Memory to fit into, such as 2GiB: what would not fit is refused before it is loaded (exit code 1)");
+  add_choice(
+      command, "--per-layer-rows", options.per_layer_rows, {"disk", "mapped"},
+      "Rows of per-layer embeddings (E2B, E4B): read from disk into memory of --row-cache, or mapped with "
+      "all that lies around them (default: disk where the table is large)")
+      ->group(group);
+  add_size("--row-cache", options.row_cache, "Memory for these rows (default 8 MiB)");
 }
 
 void add_generation_flags(CLI::App& command, GenerationOptions& options) {

@@ -12,6 +12,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/engine/model_entry.hpp>
+#include <lamina/engine/options.hpp>
 #include <lamina/chat/conversation.hpp>
 #include <lamina/pass/soft_tokens.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
@@ -30,6 +31,9 @@ struct CommonOptions {
   std::uint32_t context = 0;  ///< 0: smaller of 8192 and the model's maximum
   std::string cache;          ///< empty: bf16, or f32 with `--precision exact`
   std::string precision = "fast";
+  std::optional<std::uint64_t> budget;  ///< most bytes of memory; nothing: as the machine has
+  std::string per_layer_rows;           ///< empty: disk where the table is large
+  std::uint64_t row_cache = lamina::EngineOptions::default_row_cache_bytes;
   bool no_pack = false;
   bool json = false;
   bool quiet = false;
@@ -37,6 +41,8 @@ struct CommonOptions {
   [[nodiscard]] lamina::Precision precision_value() const noexcept;
   [[nodiscard]] lamina::CacheFormat cache_value() const noexcept;
   [[nodiscard]] std::uint32_t thread_count() const;
+  /// Where rows of per-layer embeddings are read, of a model whose table has so many numbers.
+  [[nodiscard]] lamina::PerLayerRows per_layer_rows_value(std::uint64_t numbers) const noexcept;
   /// True when progress and notes belong on stderr.
   [[nodiscard]] bool talks() const noexcept;
 };
@@ -84,6 +90,8 @@ struct MediaOptions {
 };
 
 void add_common_flags(CLI::App& command, CommonOptions& options);
+/// Flags of sub-commands that run or plan models.
+void add_memory_flags(CLI::App& command, CommonOptions& options);
 void add_generation_flags(CLI::App& command, GenerationOptions& options);
 void add_media_flags(CLI::App& command, MediaOptions& options);
 /// Those of them that say how media are prepared.

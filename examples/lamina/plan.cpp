@@ -32,7 +32,6 @@ struct PlanFlags {
   std::string file;
   std::string variant;
   std::string format;
-  std::string budget;
   std::uint32_t parallel = 1;
   bool as_header = false;
   bool check_weights = false;
@@ -103,6 +102,7 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
     document["workspace"] = {{"vectors_bytes", memory.session.vectors},
                              {"ring_slack_bytes", memory.session.ring_slack},
                              {"page_rounding_bytes", memory.session.page_rounding},
+                             {"row_cache_bytes", memory.session.row_cache},
                              {"scratch_bytes", memory.session.scratch},
                              {"bookkeeping_bytes", memory.session.bookkeeping}};
   }
@@ -155,6 +155,7 @@ void print_plan(const Json& document) {
     const char* before = "   ";
     for (const auto& [key, name] : {std::pair{"scratch_bytes", "scratch"},
                                     {"vectors_bytes", "vectors"},
+                                    {"row_cache_bytes", "rows of per-layer embeddings"},
                                     {"ring_slack_bytes", "rings beyond their windows"},
                                     {"page_rounding_bytes", "last page"},
                                     {"bookkeeping_bytes", "tables"}}) {
@@ -195,22 +196,6 @@ lamina::Status check_weights(const lamina::WeightFile& file, const CommonOptions
   return lamina::Done{};
 }
 
-Error over_budget(const Planner& planner, const lamina::SessionOptions& options, std::uint32_t parallel,
-                  const Budget& budget) {
-  Error error{
-      ErrorCode::out_of_memory,
-      "--budget",
-      "model does not fit",
-      lamina::FixedText<160>("at most " + format_bytes(static_cast<double>(budget.bytes))),
-      lamina::FixedText<160>(format_bytes(static_cast<double>(planner.memory(options, parallel).total()))),
-      ""};
-  error.hint =
-      budget.context > 0
-          ? lamina::text("a context of %u tokens would fit: -c %u", budget.context, budget.context).view()
-          : "no context fits: choose a smaller format or model";
-  return error;
-}
-
 /// Plans and prints; `file` null for `--variant`.
 int show(const PlanFlags& flags, const lamina::ModelDescription& description, const lamina::WeightFile* file,
          const lamina::ModelEntry* entry, lamina::Format format, const std::string& name) {
@@ -225,13 +210,10 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
                 flags.common.json);
   }
   std::optional<Budget> budget;
-  if (!flags.budget.empty()) {
-    const auto bytes = parse_bytes(flags.budget, "--budget");
-    if (!bytes)
-      return fail_usage(describe(bytes.error()).view(), "for example --budget 2GiB", flags.common.json);
-    budget =
-        Budget{*bytes, static_cast<std::uint64_t>(planner.memory(options, flags.parallel).total()) <= *bytes,
-               planner.largest_context(options, *bytes, flags.parallel)};
+  if (flags.common.budget) {
+    const std::uint64_t bytes = *flags.common.budget;
+    budget = Budget{bytes, static_cast<bool>(check_budget(planner, options, flags.parallel, bytes)),
+                    planner.largest_context(options, bytes, flags.parallel)};
   }
   Json document = plan_json(planner, options, name, flags.parallel, budget);
   if (flags.check_weights)  // whoever gets here passed
@@ -249,7 +231,7 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
   }
   if (!budget || budget->fits) return exit_done;
   // The document has said it already: only the lines for people are left.
-  return fail(over_budget(planner, options, flags.parallel, *budget), false);
+  return fail(check_budget(planner, options, flags.parallel, budget->bytes).error(), false);
 }
 
 int plan(const PlanFlags& flags) {
@@ -307,12 +289,11 @@ void add_plan(Program& program) {
   CLI::App* command = program.app.add_subcommand("plan", "Memory and cost of a model");
   auto flags = std::make_shared<PlanFlags>();
   add_common_flags(*command, flags->common);
+  add_memory_flags(*command, flags->common);
   command->add_option("file", flags->file, "GGUF file or Hugging Face directory (as -m)");
   command->add_option("--variant", flags->variant,
                       "A compiled-in model instead of a file: e2b, e4b, 12b, 26b-a4b, 31b");
   command->add_option("--format", flags->format, "Encoding of the variant's matrices (default q4_0)");
-  command->add_option("--budget", flags->budget,
-                      "Memory to fit into, such as 2GiB; exit code 1 if it does not fit");
   add_number(*command, "--parallel", flags->parallel, 1U, 1024U,
              "Sequences of so many tokens each, in one engine (default 1)");
   command->add_flag("--as-header", flags->as_header,

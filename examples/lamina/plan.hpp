@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include <lamina/core/error.hpp>
 #include <lamina/engine/memory_plan.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/schedule/plan.hpp>
@@ -59,6 +60,11 @@ class Planner {
   lamina::Format format_;
   const lamina::ModelEntry* entry_;
 };
+
+/// Refuses what needs more memory than `budget` bytes. Errors: out_of_memory, with the numbers and what to
+/// change.
+[[nodiscard]] lamina::Status check_budget(const Planner& planner, const lamina::SessionOptions& options,
+                                          std::uint32_t sequences, std::uint64_t budget);
 
 /// "local", "global K=V", "shared local 12288": what tells the layer kinds of a plan apart.
 [[nodiscard]] std::string kind_name(const lamina::ModelPlan& plan, int kind);

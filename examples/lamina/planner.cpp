@@ -6,6 +6,8 @@
 #include <map>
 #include <vector>
 
+#include "machine.hpp"
+
 namespace program {
 
 using lamina::Format;
@@ -75,8 +77,8 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
       UINT32_MAX / lamina::kv_block * lamina::kv_block));
   plan.total_bytes = entry.model_bytes() + lamina::Engine::bytes(entry, engine) +
                      sequences * lamina::Engine::sequence_bytes(entry, engine, options.sequence());
-  plan.bookkeeping =
-      plan.total_bytes - plan.vectors - plan.cache - plan.ring_slack - plan.page_rounding - plan.scratch;
+  plan.bookkeeping = plan.total_bytes - plan.vectors - plan.cache - plan.ring_slack - plan.page_rounding -
+                     plan.row_cache - plan.scratch;
   return plan;
 }
 
@@ -106,6 +108,22 @@ std::uint32_t Planner::largest_context(lamina::SessionOptions options, std::uint
     (fits(middle) ? low : high) = middle;
   }
   return low;
+}
+
+lamina::Status check_budget(const Planner& planner, const lamina::SessionOptions& options,
+                            std::uint32_t sequences, std::uint64_t budget) {
+  const auto needed = static_cast<std::uint64_t>(planner.memory(options, sequences).total());
+  if (needed <= budget) return lamina::Done{};
+  const auto size = [](std::uint64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
+  const std::uint32_t context = planner.largest_context(options, budget, sequences);
+  return lamina::Error{lamina::ErrorCode::out_of_memory,
+                       "--budget",
+                       "model does not fit",
+                       lamina::FixedText<160>("at most " + size(budget)),
+                       lamina::FixedText<160>(size(needed)),
+                       context > 0
+                           ? lamina::text("a context of %u tokens would fit: -c %u", context, context).view()
+                           : "no context fits: choose a smaller format or model"};
 }
 
 std::string kind_name(const lamina::ModelPlan& plan, int kind) {

@@ -146,6 +146,7 @@ void add_run(Program& program) {
   CLI::App* command = program.app.add_subcommand("run", "One turn of chat, streamed");
   auto flags = std::make_shared<RunFlags>();
   add_common_flags(*command, flags->common);
+  add_memory_flags(*command, flags->common);
   add_generation_flags(*command, flags->generation);
   add_media_flags(*command, flags->media);
   command->add_option("text", flags->text, "What to say to the model (default: all of stdin)")

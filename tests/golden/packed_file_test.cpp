@@ -14,10 +14,13 @@
 
 #include <doctest/doctest.h>
 
+#include <lamina/engine/model.hpp>
+#include <lamina/engine/open_model.hpp>
 #include <lamina/weights/check_numbers.hpp>
 #include <lamina/packing/pack_weights.hpp>
 #include <lamina/packing/write_packed.hpp>
 
+#include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"
@@ -173,6 +176,66 @@ TEST_CASE("what cannot be packed into a file, or not there, is an error that lea
   REQUIRE(static_cast<bool>(written));
   CHECK(error_of(to, directory.path("again.lguf")).code == ErrorCode::unsupported);
   CHECK(directory.files() == 3);
+}
+
+TEST_CASE("a packed file carries the tables of its tokenizer, which are used where they lie") {
+  const TemporaryDirectory directory;
+  const std::string to = directory.path("packed.lguf");
+  const LoadedModel original(demo_path);
+  REQUIRE(static_cast<bool>(lamina::write_packed(*original.entry, demo_path, to)));
+  LoadedModel mapped(to);
+  const auto built = lamina::tokenizer_of(original.file);
+  auto viewed = lamina::tokenizer_of(mapped.file);
+  REQUIRE((built && viewed));
+  const auto lies_in_file = [&](const void* place) {
+    const auto* byte = static_cast<const std::byte*>(place);
+    const lamina::GgufValue* tables = mapped.file.metadata.find(lamina::gguf_packing::vocabulary_key);
+    return byte >= tables->bytes.data() && byte < tables->bytes.data() + tables->bytes.size();
+  };
+  CHECK(lies_in_file(viewed->tables().merges.buckets.data()));
+  CHECK(lies_in_file(viewed->tables().pieces.bytes.data()));
+  REQUIRE(viewed->size() == built->size());
+  for (TokenId id = 0; id < built->size(); ++id) CHECK(viewed->piece(id) == built->piece(id));
+  for (const char* text :
+       {"Reverse lamina.", "<|turn>user\nWhat is 44 + 77?<turn|>", "na\xC3\xAFve \xF0\x9F\x98\x80"}) {
+    std::vector<TokenId> want;
+    std::vector<TokenId> got;
+    REQUIRE(built->encode(text, lamina::Special::match, want));
+    REQUIRE(viewed->encode(text, lamina::Special::match, got));
+    CHECK(got == want);
+  }
+  // They go with the file into a model, which owns both.
+  const std::byte* place = mapped.file.metadata.find(lamina::gguf_packing::vocabulary_key)->bytes.data();
+  const auto model = lamina::Model::create(*mapped.entry, std::move(mapped.file), std::move(*viewed));
+  REQUIRE(static_cast<bool>(model));
+  CHECK(model->tokenizer()->piece(300) == built->piece(300));
+  CHECK(reinterpret_cast<const std::byte*>(model->tokenizer()->tables().pieces.bytes.data()) > place);
+}
+
+TEST_CASE("damaged tables of a tokenizer are an error, those of another version are made again") {
+  const TemporaryDirectory directory;
+  const std::string to = directory.path("packed.lguf");
+  const LoadedModel original(demo_path);
+  REQUIRE(static_cast<bool>(lamina::write_packed(*original.entry, demo_path, to)));
+  const std::string whole = read_bytes(to);
+  const std::size_t key = whole.find(lamina::gguf_packing::vocabulary_key);
+  REQUIRE(key != whole.npos);
+  const std::size_t image = key + lamina::gguf_packing::vocabulary_key.size() + 4 + 4 + 8;
+  CHECK(image % lamina::tables_alignment == 0);
+  const auto with = [&](std::size_t at, char byte) {
+    std::string changed = whole;
+    changed[at] = byte;
+    std::ofstream(to, std::ios::binary) << changed;
+    const LoadedModel mapped(to);
+    auto tokenizer = lamina::tokenizer_of(mapped.file);
+    return tokenizer ? std::string(tokenizer->piece(300))
+                     : std::string(lamina::describe(tokenizer.error()).view());
+  };
+  const auto built = lamina::tokenizer_of(original.file);
+  REQUIRE(static_cast<bool>(built));
+  CHECK(with(image + 7, 'x') == built->piece(300));  // the version
+  CHECK(with(image + 16, '\x7F').find("lamina.packing.vocabulary: tables of the vocabulary") !=
+        std::string::npos);
 }
 
 }  // namespace

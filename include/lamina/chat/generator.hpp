@@ -186,8 +186,10 @@ inline Status Generator::read_prompt(Session& session, const PromptTokens& promp
   PromptTokens rest = prompt.subspan(before);
   while (!rest.empty() && observer.goes_on()) {
     const std::size_t count = session.next_piece(rest);
-    LAMINA_TRY(session.prompt(rest.first(count)));
+    const PromptTokens piece = rest.first(count);
     rest = rest.subspan(count);
+    if (!rest.empty()) session.expect(rest.first(session.next_piece(rest)));
+    LAMINA_TRY(session.prompt(piece));
     observer.prompt_read(answer.prompt_tokens_read - rest.size(), answer.prompt_tokens_read);
   }
   return Done{};
@@ -207,6 +209,7 @@ inline Status Generator::decode(Session& session, const Question& question, Answ
   };
   // Shows a token; why the answer ends with it, if it does.
   const auto take = [&](TokenId id) -> std::optional<StopReason> {
+    session.expect(std::span(&id, 1));
     sampler_.accept(id);
     steering.accept(id);
     const bool stops = !options_.ignore_stop && model_.is_stop(id);

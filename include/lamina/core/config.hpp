@@ -20,7 +20,8 @@
 // Macros that a program may define, the same ones for all of its translation units:
 //   LAMINA_FORMATS=q8_0,bf16        only these encodings (names of `Format`) and F32 are compiled
 //   LAMINA_CACHE_FORMATS=bf16       only these formats of the key/value cache (names of `CacheFormat`)
-//   LAMINA_NO_TARGET_WARNING        no message where the compiler flags make the kernels slow
+//   LAMINA_WITHOUT_STDIO            messages are formatted without <cstdio>: for programs that link no C
+//   library LAMINA_NO_TARGET_WARNING        no message where the compiler flags make the kernels slow
 // What was left out is an `unsupported` error when a file or an option asks for it.
 
 /// Checks a precondition in debug builds. Define it before the first lamina header to route failures

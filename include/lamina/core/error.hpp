@@ -5,7 +5,9 @@
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
+#if !defined(LAMINA_WITHOUT_STDIO)
 #include <cstdio>
+#endif
 #include <cstring>
 #include <new>
 #include <string_view>
@@ -13,6 +15,9 @@
 #include <utility>
 
 #include <lamina/core/config.hpp>
+#if defined(LAMINA_WITHOUT_STDIO)
+#include <lamina/core/plain/format.hpp>
+#endif
 #include <lamina/core/utf8.hpp>
 
 namespace lamina {
@@ -38,7 +43,7 @@ class FixedText {
     while (!text.empty() && !is_cut_) {
       const Utf8Step step = decode_utf8(text);
       const bool shown = step.status == Utf8Status::valid && !is_control(step.scalar);
-      put(shown ? text.substr(0, step.size) : "?");
+      put(shown ? head_of(text, step.size) : "?");
       text.remove_prefix(step.status == Utf8Status::valid ? step.size : 1);
     }
   }
@@ -74,7 +79,11 @@ __attribute__((format(printf, 1, 2))) inline FixedText<160> text(const char* for
   char buffer[512] = "";
   std::va_list arguments;
   va_start(arguments, format);
+#if defined(LAMINA_WITHOUT_STDIO)
+  detail::PlainFormat(buffer, sizeof buffer).write(format, arguments);
+#else
   std::vsnprintf(buffer, sizeof buffer, format, arguments);
+#endif
   va_end(arguments);
   return FixedText<160>(std::string_view(buffer));
 }

@@ -15,7 +15,7 @@ namespace lamina {
 [[nodiscard]] constexpr std::string_view file_name_of(std::string_view path) noexcept {
   while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   const std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos || path.size() == 1 ? path : path.substr(slash + 1);
+  return slash == std::string_view::npos || path.size() == 1 ? path : tail_of(path, slash + 1);
 }
 
 /// Writes "file: item" for `Error::where`; the item (a key, a tensor) is left out when empty.

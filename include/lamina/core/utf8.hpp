@@ -11,6 +11,18 @@
 
 namespace lamina {
 
+// Parts of a text. `std::string_view::substr` refers to what throws, and so to a heap, also where it never
+// does.
+
+/// The first `count` bytes. Requires count <= size.
+[[nodiscard]] constexpr std::string_view head_of(std::string_view text, std::size_t count) noexcept {
+  return {text.data(), count};
+}
+/// All but the first `count` bytes. Requires count <= size.
+[[nodiscard]] constexpr std::string_view tail_of(std::string_view text, std::size_t count) noexcept {
+  return {text.data() + count, text.size() - count};
+}
+
 enum class Utf8Status : std::uint8_t {
   valid,       ///< one whole scalar value
   ill_formed,  ///< bytes that can never become valid: one maximal ill-formed part

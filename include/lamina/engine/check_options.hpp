@@ -66,6 +66,8 @@ template <class Option>
   }
   if (!is_known(options.blocks))
     return detail::option_unknown("blocks", "local_layers or all_layers", options.blocks);
+  if (options.per_layer_rows != PerLayerRows::mapped && options.per_layer_rows != PerLayerRows::disk)
+    return detail::option_unknown("per_layer_rows", "mapped or disk", options.per_layer_rows);
   if (options.executor != nullptr && options.executor->width() == 0) {
     return Error{ErrorCode::bad_argument, "executor", "an executor has the calling thread at least",
                  "a width of 1 or more",  "0",        ""};

@@ -122,9 +122,16 @@ class Engine {
   ///
   /// Errors   context_full, bad_argument (a token outside the vocabulary; soft rows that overlap, or of which
   ///          a block is cut; more rows or logits than planned; a sequence of another engine, or twice in a
-  ///          pass; a pass is running); not_finite (a NaN or an infinity arose). Nothing was fed then: the
+  ///          pass; a pass is running); not_finite (a NaN or an infinity arose); io (`PerLayerRows::disk`:
+  ///          rows could not be read). Nothing was fed then: the
   ///          sequences go on as if the pass had not been tried
   [[nodiscard]] Result<PassResult> run(std::span<const Feed> feeds) noexcept;
+
+  /// Is told which tokens a later pass will feed: what lies on disk for them begins to be read meanwhile. A
+  /// hint that changes no result. Threads: as `run`.
+  void expect(const PromptTokens& tokens) const noexcept {
+    if (state_ != nullptr) state_->runner->expect(tokens.ids);
+  }
 
   Engine(Engine&& other) noexcept
       : model_(other.model_),
@@ -228,7 +235,7 @@ inline Result<Engine> Engine::create(const Model& model, const EngineOptions& op
   auto runner = model.core().make_runner(options, arena);
   if (!runner) return runner.error();
   engine.state_->runner = *runner;
-  engine.state_->key = {.model = model.identity(),
+  engine.state_->key = {.model = {},  // found when a state is saved or loaded
                         .name = model.entry().name,
                         .cache = options.cache,
                         .precision = options.precision,
@@ -254,6 +261,7 @@ inline Result<Sequence> Engine::sequence(const SequenceOptions& options,
   sequence.runner_ = state_->runner;
   sequence.pool_ = &state_->pool;
   sequence.key_ = &state_->key;
+  sequence.model_.emplace(model_);
   sequence.home_ = block_;
   return sequence;
 }

@@ -69,6 +69,7 @@ class Model {
     Model model(entry);
     model.file_ = &file;
     LAMINA_TRY(model.bind(block->bytes()));
+    model.identity_ = identity_of(file);  // later it may be elsewhere
     return model;
   }
   static Result<Model> create_in(std::span<std::byte> memory, const ModelEntry& entry,
@@ -82,7 +83,11 @@ class Model {
   [[nodiscard]] std::size_t memory_bytes() const noexcept { return entry_->model_bytes(); }
 
   /// Tells it from other models, to whom its saved states are of no use.
-  [[nodiscard]] const ModelIdentity& identity() const noexcept { return identity_; }
+  ///
+  /// Cost   of a model that owns its file, each time: reads the beginning of every matrix
+  [[nodiscard]] ModelIdentity identity() const noexcept {
+    return owned_ ? identity_of(owned_->file) : identity_;
+  }
 
   /// Null if the file has none, or was opened without.
   [[nodiscard]] const Tokenizer* tokenizer() const noexcept { return tokenizer_; }
@@ -124,7 +129,6 @@ class Model {
     const auto core = entry_->bind(*file_, arena);
     if (!core) return core.error();
     core_ = *core;
-    identity_ = identity_of(*file_);
     vocab_ = static_cast<std::uint32_t>(file_->description.vocab);
     hidden_ = static_cast<std::uint32_t>(file_->description.hidden);
     max_context_ = static_cast<std::uint32_t>(file_->description.max_context);
@@ -136,7 +140,7 @@ class Model {
   const WeightFile* file_ = nullptr;
   const ModelCore* core_ = nullptr;
   const Tokenizer* tokenizer_ = nullptr;
-  ModelIdentity identity_;
+  ModelIdentity identity_;  ///< of a borrowed file
   std::uint32_t vocab_ = 0;
   std::uint32_t hidden_ = 0;
   std::uint32_t max_context_ = 0;

@@ -21,8 +21,10 @@
 #include <lamina/engine/open_options.hpp>
 #include <lamina/packing/pack_weights.hpp>
 #include <lamina/packing/read_ahead.hpp>
+#include <lamina/tokenizer/tables/image.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 #include <lamina/weights/gguf/file.hpp>
+#include <lamina/weights/gguf/packing.hpp>
 #include <lamina/weights/gguf/vocabulary.hpp>
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/recognise.hpp>
@@ -50,7 +52,19 @@ namespace lamina {
   return Tokenizer::create(std::move(*vocabulary));
 }
 
-/// Builds the tokenizer that a file carries.
+namespace detail {
+
+/// The tables of the tokenizer in a packed file; empty where there are none.
+[[nodiscard]] inline std::span<const std::byte> tables_in(const WeightFile& file) {
+  const GgufValue* value = file.metadata.find(gguf_packing::vocabulary_key);
+  if (file.interleave_height == 0 || value == nullptr || value->element != GgufType::u64) return {};
+  return value->bytes;
+}
+
+}  // namespace detail
+
+/// Makes the tokenizer that a file carries. That of a packed file uses the tables that lie in it, and `file`,
+/// or the model that it goes to, must outlive it.
 ///
 /// Errors   unsupported (the file has none, or one that `directories` would have to read); bad_file;
 ///          out_of_memory
@@ -59,11 +73,24 @@ namespace lamina {
   return guard_memory(file.path, [&]() -> Result<Tokenizer> {
     if (!file.tokenizer_json.empty() && directories != nullptr)
       return make_tokenizer(directories->read_vocabulary(file.tokenizer_json, file.path + "/tokenizer.json"));
-    if (!file.metadata.empty()) return make_tokenizer(read_gguf_vocabulary(file.metadata));
+    if (const auto image = detail::tables_in(file); is_known_image(image))
+      return Tokenizer::from_image(image, place(file.path, gguf_packing::vocabulary_key));
+    if (!file.metadata.empty()) {
+      auto made = make_tokenizer(read_gguf_vocabulary(file.metadata));
+      for (const std::string_view key : {"tokenizer.ggml.tokens", "tokenizer.ggml.merges"}) {
+        const GgufValue* read = file.metadata.find(key);
+        for (const auto& owner : file.owners) {
+          if (read != nullptr) owner->release(read->bytes);
+        }
+      }
+      return made;
+    }
     return file_error(ErrorCode::unsupported, place(file.path), "model has no tokenizer",
                       "tokenizer.json beside config.json", "nothing", "give token ids instead of text");
   });
 }
+
+inline Result<Tokenizer> tokenizer_of(const WeightFile&& file, const DirectoryReader* = nullptr) = delete;
 
 namespace detail {
 
@@ -120,7 +147,9 @@ namespace detail {
   const std::uint64_t matrices = matrix_bytes(entry, file);
   const std::uint64_t vectors = entry.model_bytes();
   const std::uint64_t tokenizer =
-      has_tokenizer ? static_cast<std::uint64_t>(file.description.vocab) * Tokenizer::bytes_per_token : 0;
+      has_tokenizer && !is_known_image(tables_in(file))
+          ? static_cast<std::uint64_t>(file.description.vocab) * Tokenizer::bytes_per_token
+          : 0;
   const std::uint64_t needed = matrices + vectors + tokenizer;
   if (needed <= budget) return Done{};
   const auto number = [](std::uint64_t bytes) { return static_cast<unsigned long long>(bytes); };

@@ -2,6 +2,7 @@
 // How an engine, a sequence and a session are planned: everything that decides memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <lamina/core/executor.hpp>
@@ -9,6 +10,12 @@
 #include <lamina/pass/observer.hpp>
 
 namespace lamina {
+
+/// Where rows of the table of per-layer embeddings are read, of which every token needs one.
+enum class PerLayerRows : std::uint8_t {
+  mapped,  ///< where they lie: in the mapping of a file, or in the caller's memory
+  disk,    ///< from the file, into memory of a planned size; as `mapped` where the model is in no file
+};
 
 /// How an engine runs passes; what all its sequences share.
 struct EngineOptions {
@@ -24,7 +31,11 @@ struct EngineOptions {
   Executor* executor = nullptr;      ///< null: the calling thread does everything
   PassObserver* observer = nullptr;  ///< shown inner values, if given
   BlockMask blocks = BlockMask::local_layers;
+  PerLayerRows per_layer_rows = PerLayerRows::mapped;
+  std::size_t row_cache_bytes =
+      default_row_cache_bytes;  ///< with `PerLayerRows::disk`, of models with the table
 
+  static constexpr std::size_t default_row_cache_bytes = std::size_t{8} << 20;
   static constexpr std::uint32_t most_rows = 8192;
 };
 
@@ -52,11 +63,13 @@ struct SessionOptions {
   BlockMask blocks = BlockMask::local_layers;
   /// Tokens in pages of the sequence and of all snapshots that have gone another way; 0: `context`.
   std::uint32_t cache_tokens = 0;
+  PerLayerRows per_layer_rows = PerLayerRows::mapped;                    ///< as of `EngineOptions`
+  std::size_t row_cache_bytes = EngineOptions::default_row_cache_bytes;  ///< as of `EngineOptions`
 
   [[nodiscard]] constexpr EngineOptions engine() const noexcept {
     return {chunk,     logits_rows, context,         cache_tokens > 0 ? cache_tokens : context,
             precision, cache,       embedding_scale, executor,
-            observer,  blocks};
+            observer,  blocks,      per_layer_rows,  row_cache_bytes};
   }
   [[nodiscard]] constexpr SequenceOptions sequence() const noexcept { return {context}; }
 };

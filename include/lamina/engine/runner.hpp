@@ -48,11 +48,14 @@ class Runner {
   /// Requires  tokens < vocabulary where no soft rows stand, blocks whole; positions inside the caches' contexts, with pages for all of them; at most
   ///           `EngineOptions::rows` rows
   ///           and feeds, and `EngineOptions::logits_rows` wanted rows (all checked by `Engine`)
-  /// Errors    not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its
+  /// Errors    io: rows that lie on disk could not be read. not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its
   ///           positions are undefined, all others stay as they are: rings have room for the rows of a pass
   ///           beyond their window
   /// Effects   rows nobody wants stop after the last layer that owns keys and values
   [[nodiscard]] virtual Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept = 0;
+
+  /// Is told which tokens a later pass will feed: what lies on disk for them begins to be read. A hint.
+  virtual void expect(std::span<const TokenId> tokens) const noexcept = 0;
 
  protected:
   ~Runner() = default;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -16,6 +17,7 @@
 #include <lamina/core/block.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/engine/model.hpp>
 #include <lamina/engine/runner.hpp>
 #include <lamina/pass/soft_rows.hpp>
 #include <lamina/state/block_marks.hpp>
@@ -41,6 +43,7 @@ class Sequence {
     home_ = std::move(other.home_);
     pool_ = std::exchange(other.pool_, nullptr);
     key_ = std::exchange(other.key_, nullptr);
+    model_ = std::move(other.model_);
     block_ = std::move(other.block_);
     cache_ = std::exchange(other.cache_, nullptr);
     runner_ = std::exchange(other.runner_, nullptr);
@@ -239,9 +242,17 @@ class Sequence {
     while (pages_ > count) pool_->release(std::exchange(cache_->pages[--pages_], nullptr));
   }
 
+  /// What saved states must agree on.
+  [[nodiscard]] StateKey key() const noexcept {
+    StateKey whole = *key_;
+    whole.model = model_->identity();
+    return whole;
+  }
+
   Counted<Block> home_;  ///< where the pool lies, unless that is in the caller's memory
   PagePool* pool_ = nullptr;
-  const StateKey* key_ = nullptr;  ///< beside the pool
+  const StateKey* key_ = nullptr;  ///< beside the pool; without the model's identity
+  std::optional<Model> model_;     ///< whose weights tell its identity
   Block block_;
   SequenceCache* cache_ = nullptr;  ///< in the block
   const Runner* runner_ = nullptr;  ///< whose passes it fits; never called
@@ -381,12 +392,13 @@ inline Status Sequence::restore(const Snapshot& snapshot) noexcept {
 
 inline Status Sequence::save_to(ByteSink sink) const {
   if (cache_ == nullptr) return moved_from();
-  return write_state(*key_, *cache_, tokens(), marks_.first(position_), kept_floor(), sink);
+  return write_state(key(), *cache_, tokens(), marks_.first(position_), kept_floor(), sink);
 }
 
 template <class Take>
 Status Sequence::load_with(ByteSource source, std::string_view where, std::string_view hint, Take&& take) {
-  StateReader reader(*key_, *cache_, where);
+  const StateKey own = key();
+  StateReader reader(own, *cache_, where);
   LAMINA_TRY(reader.begin(source, context()));
   auto made = reader.make(pool_, home_);
   if (!made) return made.error();
@@ -405,7 +417,8 @@ inline Status Sequence::load_from(ByteSource source, std::string_view where) {
 
 inline Status Sequence::load(std::span<const std::byte> state, std::string_view where) {
   if (cache_ == nullptr) return moved_from();
-  LAMINA_TRY(StateReader(*key_, *cache_, where).check_whole(state, context()));
+  const StateKey own = key();
+  LAMINA_TRY(StateReader(own, *cache_, where).check_whole(state, context()));
   auto read = [&state](std::span<std::byte> bytes) -> Status {
     std::memcpy(bytes.data(), state.data(), bytes.size());
     state = state.subspan(bytes.size());

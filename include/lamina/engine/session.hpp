@@ -78,9 +78,9 @@ class Session {
   /// through the layers that own keys and values (architecture 7).
   ///
   /// Errors   context_full, bad_argument (token outside the vocabulary): nothing was fed. not_finite (a NaN or
-  ///          an infinity arose): the chunk where it did was not fed, those before it were, as `position()`
-  ///          says; `logits()` is empty, and the session goes on from there as if the chunk had not been
-  ///          tried
+  ///          an infinity arose) and io (rows on disk): the chunk where it did was not fed, those before it
+  ///          were, as `position()` says; `logits()` is empty, and the session goes on from there as if the
+  ///          chunk had not been tried
   [[nodiscard]] Status prompt(PromptTokens tokens) noexcept;
 
   /// Tokens of a prompt that `prompt` feeds with one pass: at most `options.chunk`, no picture cut whose rows
@@ -89,6 +89,9 @@ class Session {
     const std::size_t whole = whole_blocks(prompt, options_.chunk, engine_.model().entry().sees_blocks);
     return whole > 0 || prompt.empty() ? whole : options_.chunk;
   }
+
+  /// As of `Engine`.
+  void expect(const PromptTokens& tokens) const noexcept { engine_.expect(tokens); }
 
   /// Feeds at most `options.logits_rows` tokens and returns all their logits [n, vocab], row-major.
   [[nodiscard]] Result<std::span<const float>> logits_of(PromptTokens tokens) noexcept;
@@ -212,8 +215,10 @@ inline Status Session::prompt(PromptTokens tokens) noexcept {
   LAMINA_TRY(engine_.check({&sequence_, tokens, Want::last}));
   while (!tokens.empty()) {
     const std::size_t n = next_piece(tokens);
-    LAMINA_TRY(feed(tokens.first(n), n == tokens.size() ? Want::last : Want::none));
-    tokens = tokens.subspan(n);
+    const PromptTokens rest = tokens.subspan(n);
+    if (!rest.empty()) engine_.expect(rest.first(next_piece(rest)));
+    LAMINA_TRY(feed(tokens.first(n), rest.empty() ? Want::last : Want::none));
+    tokens = rest;
   }
   return Done{};
 }

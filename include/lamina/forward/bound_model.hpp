@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
@@ -20,7 +22,8 @@ struct BoundModel {
   float norm_epsilon = 1e-6F;  ///< as the file says
   float final_softcap = 0.0F;  ///< as the file says; 0: none
   ModelWeights<V> weights{};
-  RotaryTables<V> rotary{};  ///< frequencies; angles belong to engines
+  RotaryTables<V> rotary{};                ///< frequencies; angles belong to engines
+  const ByteOwner* table_owner = nullptr;  ///< who reads the table of per-layer embeddings; null: nobody
 
   /// Takes from a measuring arena what `bind` takes from a real one.
   static constexpr void measure(Arena& arena) noexcept {
@@ -28,13 +31,22 @@ struct BoundModel {
     RotaryTables<V>::measure_frequencies(arena);
   }
 
-  /// Binds every weight of `file`, whose bytes must outlive it.
+  /// Binds every weight of `file`, a `WeightFile` or a `StoredModel`, whose bytes must outlive it.
   ///
   /// Errors   as `bind_slots` and `RotaryTables::take_frequencies`
-  [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
+  template <class File>
+  [[nodiscard]] Status bind(const File& file, Arena& arena) noexcept {
     norm_epsilon = file.description.norm_epsilon;
     final_softcap = file.description.final_softcap;
     LAMINA_TRY(weights.bind(file, arena));
+    if (const WeightMatrix& table = weights.global.per_layer_embedding) {
+      const std::span<const std::byte> bytes(table.data, table.bytes());
+      for (const auto& owner : file.owners) {
+        if (!owner->can_read(bytes)) continue;
+        table_owner = std::to_address(owner);
+        table_owner->read_by_pieces(bytes);
+      }
+    }
     return rotary.take_frequencies(file.description, weights.global.rope_factors, arena);
   }
 };

@@ -103,7 +103,8 @@ class ModelWeights {
   }
 
   /// Binds every weight and numbers the matrices in the order of `visit_matrices`, from 1; see `bind_slots`.
-  [[nodiscard]] Status bind(const WeightFile& file, Arena& arena) noexcept {
+  template <class File>
+  [[nodiscard]] Status bind(const File& file, Arena& arena) noexcept {
     LAMINA_TRY(bind_slots(file, arena, "", global_slots_of(), global));
     std::uint32_t id = 0;  // of the last matrix
     number(global_slots_of(), global, id);
@@ -140,8 +141,8 @@ class ModelWeights {
     }
   }
 
-  template <class LayerType>
-  static Status bind_layer(const WeightFile& file, Arena& arena, const FixedText<160>& prefix,
+  template <class File, class LayerType>
+  static Status bind_layer(const File& file, Arena& arena, const FixedText<160>& prefix,
                            LayerWeights<LayerType>& weights, std::uint32_t& id) noexcept {
     const auto bind_part = [&](const auto& slots, auto& part) -> Status {
       LAMINA_TRY(bind_slots(file, arena, prefix, slots, part));

@@ -92,8 +92,8 @@ class RotaryTables {
     for (std::size_t k = 0; k < kinds; ++k) {
       RotaryRows& table = tables_[table_of_kind[k]];
       if (!is_first(k)) continue;
-      table.cosines = arena.take<float>(rows * rotation_of_kind[k].pairs).data();
-      table.sines = arena.take<float>(rows * rotation_of_kind[k].pairs).data();
+      table.cosines = arena.take_untouched<float>(rows * rotation_of_kind[k].pairs).data();
+      table.sines = arena.take_untouched<float>(rows * rotation_of_kind[k].pairs).data();
     }
   }
 

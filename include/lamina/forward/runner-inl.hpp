@@ -41,11 +41,15 @@ class ModelRunner final : public Runner {
   static constexpr void measure(const EngineOptions& options, Arena& arena) noexcept {
     RotaryTables<V>{}.take_angles(options.rows, arena);
     static_cast<void>(take_workspace<V>(options, arena));
+    RowCache rows;
+    if (keeps_rows(options)) rows.take_memory(options.row_cache_bytes, options.rows, arena);
   }
 
   /// Takes all scratch memory from `arena`; `model` must outlive it.
-  void prepare(const BoundModel<V>* model, const EngineOptions& options, const LinearKernels& linear,
-               Arena& arena) noexcept {
+  ///
+  /// Errors   bad_argument (no row fits into `row_cache_bytes`)
+  [[nodiscard]] Status prepare(const BoundModel<V>* model, const EngineOptions& options,
+                               const LinearKernels& linear, Arena& arena) noexcept {
     model_ = model;
     options_ = options;
     linear_ = &linear;
@@ -55,11 +59,28 @@ class ModelRunner final : public Runner {
     const float root = std::sqrt(static_cast<float>(V::dims.hidden));
     const bool round = rounds_embedding_scale(options);
     embedding_scale_ = round ? bfloat_to_float(float_to_bfloat(root)) : root;
+    if (!keeps_rows(options)) return Done{};
+    rows_.take_memory(options.row_cache_bytes, options.rows, arena);
+    if (arena.overflowed() || model->table_owner == nullptr) return Done{};
+    const WeightMatrix& table = model->weights.global.per_layer_embedding;
+    if (rows_.attach(table, *model->table_owner)) return Done{};
+    return Error{ErrorCode::bad_argument,
+                 "row_cache_bytes",
+                 "no room for a row of per-layer embeddings",
+                 text("more than %zu bytes", table.bytes_per_row()),
+                 text("%zu", options.row_cache_bytes),
+                 ""};
+  }
+
+  void expect(std::span<const TokenId> tokens) const noexcept override {
+    if (!rows_.is_attached()) return;
+    for (const TokenId token : tokens) rows_.expect(token);
   }
 
   Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept override {
     Pass pass = start(feeds);
     embed(pass);
+    if (fault_) return fault_.error();
     for (std::uint32_t layer = 0; layer < layers && pass.rows > 0; ++layer) {
       run_layer(pass, layer);
       if (fault_) return fault_.error();
@@ -73,6 +94,10 @@ class ModelRunner final : public Runner {
   }
 
  private:
+  static constexpr bool keeps_rows(const EngineOptions& options) noexcept {
+    return per_layer > 0 && options.per_layer_rows == PerLayerRows::disk;
+  }
+
   Pass start(std::span<const RunnerFeed> feeds) noexcept {
     Pass pass{.linear = *linear_,
               .team = Team(options_.executor),
@@ -85,6 +110,7 @@ class ModelRunner final : public Runner {
               .work = work_,
               .rotaries = rotary_.tables(),
               .observer = options_.observer,
+              .table = rows_.is_attached() ? &rows_ : nullptr,
               .fault = &fault_};
     fault_.clear();
     put_rows(pass, feeds.size(), sees_blocks<V>(), [&](std::size_t i) {
@@ -97,6 +123,8 @@ class ModelRunner final : public Runner {
   }
 
   void embed(const Pass& pass) noexcept {
+    // Read while the rest of the embedding is computed.
+    for (std::uint32_t i = 0; i < pass.rows && pass.table != nullptr; ++i) rows_.expect(pass.row(i).token);
     embed_tokens(pass, model_->weights.global.embedding, embedding_scale_);
     pass.show(PassValue::embedding, work_.stream, pass.hidden);
     if constexpr (per_layer > 0) {
@@ -121,6 +149,7 @@ class ModelRunner final : public Runner {
   const BoundModel<V>* model_ = nullptr;
   RotaryTables<V> rotary_{};
   Workspace work_{};
+  RowCache rows_{};
   PassFault fault_{};
   float embedding_scale_ = 1.0F;
 };

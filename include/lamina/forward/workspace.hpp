@@ -66,7 +66,8 @@ template <Variant V>
   }(kinds_of<V>{});
 }
 
-/// Takes all scratch memory of an engine from `arena`. Over a measuring arena only counts.
+/// Takes all scratch memory of an engine from `arena`. Over a measuring arena only counts. Nothing is
+/// touched: what passes are too small to use costs no memory, and starting no time.
 template <Variant V>
 [[nodiscard]] constexpr Workspace take_workspace(const EngineOptions& options, Arena& arena) noexcept {
   constexpr PassWidths widths = pass_widths<V>();
@@ -75,7 +76,7 @@ template <Variant V>
   constexpr std::size_t widest = std::max({hidden, widths.query, widths.ffn, per_layer});
   const std::size_t rows = options.rows;
   const std::size_t threads = options.executor != nullptr ? options.executor->width() : 1;
-  const auto floats = [&](std::size_t count) { return arena.take<float>(count).data(); };
+  const auto floats = [&](std::size_t count) { return arena.take_untouched<float>(count).data(); };
 
   Workspace work;
   work.stream = floats(rows * hidden);
@@ -90,13 +91,13 @@ template <Variant V>
   work.per_layer = floats(rows * per_layer);
   work.table_rows = floats(threads * per_layer);
   work.logits = floats(std::size_t{options.logits_rows} * V::dims.vocab);
-  work.rows = arena.take<PassRow>(rows).data();
-  work.caches = arena.take<LayerCaches>(rows).data();
-  work.tiles = arena.take<RowTile>(rows).data();
-  work.visible = arena.take<KeyRange>(rows).data();
+  work.rows = arena.take_untouched<PassRow>(rows).data();
+  work.caches = arena.take_untouched<LayerCaches>(rows).data();
+  work.tiles = arena.take_untouched<RowTile>(rows).data();
+  work.visible = arena.take_untouched<KeyRange>(rows).data();
 
   work.product_bytes = aligned_size(matmul_scratch_bytes(rows));
-  work.products = arena.take<std::byte>(threads * work.product_bytes).data();
+  work.products = arena.take_untouched<std::byte>(threads * work.product_bytes).data();
   work.attention_floats = aligned_size(widths.attention_scratch * sizeof(float)) / sizeof(float);
   work.attention = floats(threads * work.attention_floats);
   // One span more than the context has: a window may begin and end inside one.
@@ -107,19 +108,19 @@ template <Variant V>
   if constexpr (widths.experts > 0) {
     const std::size_t entries = rows * widths.active;
     work.router_logits = floats(rows * widths.experts);
-    work.routed = arena.take<RoutedExpert>(entries).data();
-    work.expert_begin = arena.take<std::uint32_t>(widths.experts + 1).data();
-    work.entry_row = arena.take<std::uint32_t>(entries).data();
-    work.row_entries = arena.take<std::uint32_t>(entries).data();
+    work.routed = arena.take_untouched<RoutedExpert>(entries).data();
+    work.expert_begin = arena.take_untouched<std::uint32_t>(widths.experts + 1).data();
+    work.entry_row = arena.take_untouched<std::uint32_t>(entries).data();
+    work.row_entries = arena.take_untouched<std::uint32_t>(entries).data();
     work.row_weights = floats(entries);
-    work.expert_products = arena.take<BoundProduct>(2 * widths.experts).data();
+    work.expert_products = arena.take_untouched<BoundProduct>(2 * widths.experts).data();
     work.expert_input = floats(entries * hidden);
     work.expert_hidden = floats(entries * 2 * widths.expert_width);
     work.expert_output = floats(entries * hidden);
     code_bytes = std::max(code_bytes, entries * prepared_row_bytes(std::max(hidden, widths.expert_width)));
   }
   if constexpr (widths.clamps_inputs) work.clamped = floats(rows * widest);
-  work.codes = arena.take<std::byte>(code_bytes).data();
+  work.codes = arena.take_untouched<std::byte>(code_bytes).data();
   return work;
 }
 

@@ -21,9 +21,12 @@
 #include <lamina/weights/new_file.hpp>
 #include <lamina/packing/pack_weights.hpp>
 #include <lamina/core/file_error.hpp>
+#include <lamina/tokenizer/tables/image.hpp>
+#include <lamina/tokenizer/tokenizer.hpp>
 #include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/gguf/packing.hpp>
 #include <lamina/weights/gguf/parse.hpp>
+#include <lamina/weights/gguf/vocabulary.hpp>
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/weight_file.hpp>
 
@@ -103,9 +106,10 @@ class PackedWriter {
   [[nodiscard]] Status write_header(NewFile& file) {
     namespace keys = gguf_packing;
     const std::span<const std::byte> bytes = source_.bytes();
+    const std::vector<std::byte> vocabulary = vocabulary_image();
     const auto metadata_end = static_cast<std::size_t>(contents_.metadata_end);
     const auto descriptors_end = static_cast<std::size_t>(contents_.descriptors_end);
-    constexpr std::uint64_t added_entries = 3;
+    const std::uint64_t added_entries = vocabulary.empty() ? 3 : 5;
     std::vector<std::byte> head;
     for (const char c : keys::magic) append_value(head, c);
     append_value(head, contents_.version);
@@ -127,9 +131,43 @@ class PackedWriter {
     for (const TensorView& tensor : weights_.tensors) {
       if (tensor.packing == Packing::interleaved) append_value(head, std::string_view(tensor.name));
     }
+    if (!vocabulary.empty()) append_vocabulary(vocabulary, file.size(), head);
     LAMINA_TRY(file.write(head));
     LAMINA_TRY(file.write(bytes.subspan(metadata_end, descriptors_end - metadata_end)));
     return file.pad(contents_.alignment);
+  }
+
+  /// The tables of the file's tokenizer; empty where it has none that can be used.
+  [[nodiscard]] std::vector<std::byte> vocabulary_image() const {
+    auto vocabulary = read_gguf_vocabulary(contents_.metadata);
+    if (!vocabulary) return {};
+    const auto tokenizer = Tokenizer::create(std::move(*vocabulary));
+    if (!tokenizer) return {};
+    const std::size_t bytes = image_bytes(tokenizer->tables());
+    if (contents_.descriptors_end + bytes > gguf_max_metadata_bytes) return {};
+    std::vector<std::byte> image(bytes);
+    write_image(tokenizer->tables(), image.data());
+    return image;
+  }
+
+  /// Appends the tables as metadata, so that they lie aligned in a file that has `written` bytes before
+  /// `head`.
+  static void append_vocabulary(std::span<const std::byte> image, std::uint64_t written,
+                                std::vector<std::byte>& head) {
+    const auto append_array = [&](std::string_view key, GgufType element, std::uint64_t count) {
+      append_value(head, key);
+      append_value(head, GgufType::array);
+      append_value(head, element);
+      append_value(head, count);
+    };
+    constexpr std::size_t array_bytes = 8 + 4 + 4 + 8;  // length of the key, both types, count
+    const std::uint64_t unpadded = written + head.size() + 2 * array_bytes +
+                                   gguf_packing::padding_key.size() + gguf_packing::vocabulary_key.size();
+    const std::uint64_t padding = (tables_alignment - unpadded % tables_alignment) % tables_alignment;
+    append_array(gguf_packing::padding_key, GgufType::u8, padding);
+    head.resize(head.size() + static_cast<std::size_t>(padding));
+    append_array(gguf_packing::vocabulary_key, GgufType::u64, image.size() / sizeof(std::uint64_t));
+    head.insert(head.end(), image.begin(), image.end());
   }
 
   [[nodiscard]] Status write_plain(NewFile& file, const TensorView& tensor) {
@@ -193,7 +231,8 @@ class PackedWriter {
                       "use it as it is, or pack the original file");
   }
   for (const std::string_view key :
-       {gguf_packing::layout_key, gguf_packing::height_key, gguf_packing::tensors_key}) {
+       {gguf_packing::layout_key, gguf_packing::height_key, gguf_packing::tensors_key,
+        gguf_packing::vocabulary_key, gguf_packing::padding_key}) {
     if (contents.metadata.find(key) == nullptr) continue;
     return bad_file(place(path, key), "metadata key belongs to packed files only", "a plain GGUF file",
                     "this key");

@@ -14,6 +14,7 @@
 #include <lamina/rows/router.hpp>
 #include <lamina/pass/observer.hpp>
 #include <lamina/pass/pass_fault.hpp>
+#include <lamina/pass/row_cache.hpp>
 #include <lamina/core/team.hpp>
 
 namespace lamina {
@@ -119,6 +120,7 @@ struct Pass {
   PassObserver* observer = nullptr;
   std::uint32_t layer = 0;              ///< that runs now
   PassStep step = PassStep::embedding;  ///< that runs now
+  RowCache* table = nullptr;            ///< rows of the table of per-layer embeddings; null: where they lie
   PassFault* fault = nullptr;           ///< told about numbers that are not finite, if given
 
   [[nodiscard]] const PassRow& row(std::size_t index) const noexcept { return work.rows[index]; }
@@ -134,6 +136,11 @@ struct Pass {
   /// Shows an inner value of all rows to the observer, if there is one.
   void show(PassValue what, const float* values, std::size_t width) const noexcept {
     if (observer != nullptr) observer->show(what, layer, values, rows, width);
+  }
+
+  /// Notes that rows of a table could not be read.
+  void report_not_read() const noexcept {
+    if (fault != nullptr) fault->report(layer, step, PassFault::unread);
   }
 
   /// Notes that a number is not finite `where` in the step that runs now. Threads: any of the pass.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first place of a pass where a number was not finite.
+// The first place of a pass where a number was not finite, or could not be read.
 #pragma once
 
 #include <atomic>
@@ -21,19 +21,21 @@ enum class PassStep : std::uint8_t {
   soft_tokens,  ///< of an encoder: from its last layer on
 };
 
-/// Remembers where a pass first met a NaN or an infinity; later reports of the pass change nothing.
+/// Remembers where a pass first met a NaN or an infinity, or failed to read; later reports of the pass change
+/// nothing.
 ///
 /// Blocks report at their norms and where logits are made: what is not finite anywhere else reaches one of
 /// these, because no kernel makes a finite number of it. An own kind of layer must not either.
 /// Threads  `report` is safe from all threads of the pass; the rest between passes, or between its blocks
 class PassFault {
  public:
-  enum Where : std::uint8_t { before, inside };  ///< in the step's input, or in what it computes
+  /// In the step's input, or in what it computes; or it could not read what it needs.
+  enum Where : std::uint8_t { before, inside, unread };
 
   void report(std::uint32_t layer, PassStep step, Where where) noexcept {
     std::uint32_t none = 0;
     const std::uint32_t place =
-        layer << 8 | static_cast<std::uint32_t>(step) << 2 | static_cast<std::uint32_t>(where) << 1 | 1U;
+        layer << 9 | static_cast<std::uint32_t>(step) << 3 | static_cast<std::uint32_t>(where) << 1 | 1U;
     place_.compare_exchange_strong(none, place, std::memory_order_relaxed);
   }
   void clear() noexcept { place_.store(0, std::memory_order_relaxed); }
@@ -46,13 +48,21 @@ class PassFault {
   /// What was reported first, as an error. Requires that something was.
   [[nodiscard]] Error error() const noexcept {
     const std::uint32_t place = place_.load(std::memory_order_relaxed);
-    const auto step = static_cast<PassStep>(place >> 2 & 0x3F);
-    const bool is_before = (place >> 1 & 1U) == before;
+    const auto step = static_cast<PassStep>(place >> 3 & 0x3F);
+    if ((place >> 1 & 3U) == unread) {
+      return {ErrorCode::io,
+              name_of(step),
+              "rows of a table could not be read",
+              "",
+              "",
+              "the file of the model was changed, or its disk fails"};
+    }
+    const bool is_before = (place >> 1 & 3U) == before;
     const char* const preposition = is_before ? "before " : "";
     FixedText<160> where = text("%s%s", preposition, name_of(step));
     if (step == PassStep::attention || step == PassStep::feed_forward || step == PassStep::per_layer_input ||
         step == PassStep::convolution)
-      where = text("layer %u: %s%s", place >> 8, preposition, name_of(step));
+      where = text("layer %u: %s%s", place >> 9, preposition, name_of(step));
     return {ErrorCode::not_finite,
             where.view(),
             "a number became infinite or NaN",

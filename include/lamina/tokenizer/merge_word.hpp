@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include <lamina/core/types.hpp>
@@ -14,15 +13,21 @@
 
 namespace lamina {
 
-/// Memory for merging, kept between words so that encoding seldom allocates.
-struct MergeScratch {
-  std::vector<TokenId> word;             ///< symbols of the word, first its characters
-  std::vector<MergeTable::Found> pairs;  ///< [word] what symbol i and its right neighbour merge to
-  std::vector<std::uint32_t> previous;   ///< [word] left neighbour, in long words
-  std::vector<std::uint32_t> next;       ///< [word] right neighbour, in long words
-  std::string joined;                    ///< text of two neighbours, where scores decide
-  std::vector<std::uint64_t> heap;       ///< (rank, position) of pairs that may merge, in long words
+/// Memory for merging, kept between words so that encoding seldom allocates. `List` is std::vector, or
+/// `FixedList`, whose memory is the caller's.
+template <template <class> class List>
+struct MergeScratchOf {
+  List<TokenId> word;            ///< symbols of the word, first its characters
+  List<MergeFound> pairs;        ///< [word] what symbol i and its right neighbour merge to
+  List<std::uint32_t> previous;  ///< [word] left neighbour, in long words
+  List<std::uint32_t> next;      ///< [word] right neighbour, in long words
+  List<char> joined;             ///< text of two neighbours, where scores decide
+  List<std::uint64_t> heap;      ///< (rank, position) of pairs that may merge, in long words
 };
+
+template <class T>
+using HeapList = std::vector<T>;
+using MergeScratch = MergeScratchOf<HeapList>;
 
 namespace detail {
 
@@ -30,10 +35,10 @@ namespace detail {
 inline constexpr std::size_t longest_scanned_word = 24;
 
 /// Merges by scanning: O(n²) steps, all in the first-level cache.
-template <class Merges>
-void merge_short_word(const Merges& merges, MergeScratch& scratch) {
-  std::vector<TokenId>& word = scratch.word;
-  std::vector<MergeTable::Found>& pairs = scratch.pairs;
+template <class Merges, class Scratch>
+void merge_short_word(const Merges& merges, Scratch& scratch) {
+  auto& word = scratch.word;
+  auto& pairs = scratch.pairs;
   std::size_t count = word.size();
   pairs.resize(count);
   for (std::size_t i = 0; i + 1 < count; ++i) pairs[i] = merges.find(word[i], word[i + 1]);
@@ -56,12 +61,12 @@ void merge_short_word(const Merges& merges, MergeScratch& scratch) {
 }
 
 /// Merges through a heap of pairs: O(n log n), for words as long as a whole text.
-template <class Merges>
-void merge_long_word(const Merges& merges, MergeScratch& scratch) {
+template <class Merges, class Scratch>
+void merge_long_word(const Merges& merges, Scratch& scratch) {
   constexpr std::uint32_t none = 0xFFFF'FFFF;
-  std::vector<TokenId>& word = scratch.word;
-  std::vector<MergeTable::Found>& pairs = scratch.pairs;
-  std::vector<std::uint64_t>& heap = scratch.heap;
+  auto& word = scratch.word;
+  auto& pairs = scratch.pairs;
+  auto& heap = scratch.heap;
   const auto count = static_cast<std::uint32_t>(word.size());
   pairs.resize(count);
   scratch.previous.resize(count);
@@ -69,7 +74,7 @@ void merge_long_word(const Merges& merges, MergeScratch& scratch) {
   heap.clear();
 
   const auto set_pair = [&](std::uint32_t left, std::uint32_t right) {
-    pairs[left] = right == none ? MergeTable::Found{} : merges.find(word[left], word[right]);
+    pairs[left] = right == none ? MergeFound{} : merges.find(word[left], word[right]);
     return pairs[left].rank != no_rank;
   };
   const auto later = [](std::uint64_t a, std::uint64_t b) {
@@ -105,15 +110,16 @@ void merge_long_word(const Merges& merges, MergeScratch& scratch) {
     const std::uint32_t before = scratch.previous[left];
     if (before != none && set_pair(before, left)) push(before);
   }
-  word.erase(std::remove(word.begin(), word.end(), no_token), word.end());
+  const auto end = std::remove(word.begin(), word.end(), no_token);
+  word.resize(static_cast<std::size_t>(end - word.begin()));
 }
 
 }  // namespace detail
 
 /// Replaces the symbols of `scratch.word` by what the merges make of them: `MergeTable`, or the finder of
 /// `ScoreMerges`.
-template <class Merges>
-void merge_word(const Merges& merges, MergeScratch& scratch) {
+template <class Merges, class Scratch>
+void merge_word(const Merges& merges, Scratch& scratch) {
   if (scratch.word.size() < 2) return;
   if (scratch.word.size() <= detail::longest_scanned_word) {
     detail::merge_short_word(merges, scratch);

@@ -73,10 +73,19 @@ inline constexpr std::array<SpecialTokenText, 24> special_token_texts{{
 }};
 
 /// Looks all control tokens up by text.
-[[nodiscard]] inline SpecialTokens find_special_tokens(const TokenTable& tokens) noexcept {
+[[nodiscard]] inline SpecialTokens find_special_tokens(const TokenTexts& tokens) noexcept {
   SpecialTokens found;
   for (const SpecialTokenText& entry : special_token_texts) found.*entry.id = tokens.find(entry.text);
   return found;
+}
+
+/// The text of a control token that `text` holds and the vocabulary has not; empty if there is none.
+[[nodiscard]] inline std::string_view absent_token_in(const SpecialTokens& special,
+                                                      std::string_view text) noexcept {
+  for (const SpecialTokenText& entry : special_token_texts) {
+    if (special.*entry.id == no_token && text.find(entry.text) != text.npos) return entry.text;
+  }
+  return {};
 }
 
 /// Turn markers of the Gemma generations before: control tokens of their vocabularies (SentencePiece).

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,9 +49,9 @@ namespace detail {
   return mix_bits(hash ^ word);
 }
 
-/// Buckets of an open-addressing table for `count` entries: a power of two, at most half full.
+/// Buckets of an open-addressing table for `count` entries: a power of two, at most half full, one empty.
 [[nodiscard]] constexpr std::size_t buckets_for(std::size_t count) noexcept {
-  return std::bit_ceil(count * 2 + 2);
+  return std::bit_ceil(count > 0 ? count * 2 : 1);
 }
 
 /// Longest probe that an honest file needs is some dozens at half load; a longer one is made to be slow.
@@ -58,18 +59,35 @@ inline constexpr std::size_t most_probes = 1024;
 
 }  // namespace detail
 
-/// Texts by id, ids by text.
-///
-/// Fill with `append` in id order, then call `index` once. Texts are unique, not empty and valid UTF-8.
+/// Texts by id, one after another in one block of bytes; a view.
+struct TextColumn {
+  std::span<const char> bytes;
+  std::span<const std::uint32_t> offsets;  ///< [texts + 1]
+
+  [[nodiscard]] std::size_t size() const noexcept { return offsets.empty() ? 0 : offsets.size() - 1; }
+  /// Requires `id < size()`.
+  [[nodiscard]] std::string_view operator[](TokenId id) const noexcept {
+    return {bytes.data() + offsets[id], offsets[id + 1] - offsets[id]};
+  }
+};
+
+/// Place in the index from texts to ids.
+struct TextBucket {
+  std::uint32_t tag;  ///< upper half of the hash
+  TokenId id;
+};
+
+/// The texts of a vocabulary and the way from text to id, wherever they lie; a view.
 /// Threads  safe to read from any number of threads.
-class TokenTable {
+class TokenTexts {
  public:
-  [[nodiscard]] std::size_t size() const noexcept { return offsets_.size() - 1; }
+  TextColumn texts;
+  std::span<const TextBucket> buckets;  ///< [power of two]
+
+  [[nodiscard]] std::size_t size() const noexcept { return texts.size(); }
 
   /// The text of a token as the file has it (U+2581 for spaces). Requires `id < size()`.
-  [[nodiscard]] std::string_view text_of(TokenId id) const noexcept {
-    return std::string_view(bytes_).substr(offsets_[id], offsets_[id + 1] - offsets_[id]);
-  }
+  [[nodiscard]] std::string_view text_of(TokenId id) const noexcept { return texts[id]; }
 
   /// Finds a token by its text; `no_token` if there is none. Cost: one hash, usually one probe.
   [[nodiscard]] TokenId find(std::string_view text) const noexcept {
@@ -77,20 +95,40 @@ class TokenTable {
   }
 
   /// Finds a text whose hash is known; `prefetch` of the same hash some look-ups earlier hides the cache
-  /// miss.
+  /// miss. Buckets may come from a file: no content of theirs leads outside the texts, or on without end.
   [[nodiscard]] TokenId find(std::string_view text, std::uint64_t hash) const noexcept {
-    if (buckets_.empty()) return no_token;
     const auto tag = static_cast<std::uint32_t>(hash >> 32);
-    for (std::size_t at = hash & (buckets_.size() - 1);; at = (at + 1) & (buckets_.size() - 1)) {
-      const Bucket& bucket = buckets_[at];
-      if (bucket.id == no_token) return no_token;
+    const std::size_t mask = buckets.size() - 1;
+    for (std::size_t probe = 0; probe <= detail::most_probes && !buckets.empty(); ++probe) {
+      const TextBucket& bucket = buckets[(hash + probe) & mask];
+      if (bucket.id >= size()) return no_token;
       if (bucket.tag == tag && text_of(bucket.id) == text) return bucket.id;
     }
+    return no_token;
   }
 
   void prefetch(std::uint64_t hash) const noexcept {
-    if (!buckets_.empty()) __builtin_prefetch(&buckets_[hash & (buckets_.size() - 1)]);
+    if (!buckets.empty()) __builtin_prefetch(&buckets[hash & (buckets.size() - 1)]);
   }
+};
+
+/// Texts by id, ids by text: what a reader of vocabularies fills.
+///
+/// Fill with `append` in id order, then call `index` once. Texts are unique, not empty and valid UTF-8.
+/// Threads  safe to read from any number of threads.
+class TokenTable {
+ public:
+  /// Valid until the table is changed or moved.
+  [[nodiscard]] TokenTexts view() const noexcept { return {{bytes_, offsets_}, buckets_}; }
+
+  [[nodiscard]] std::size_t size() const noexcept { return offsets_.size() - 1; }
+  // As of `TokenTexts`.
+  [[nodiscard]] std::string_view text_of(TokenId id) const noexcept { return view().text_of(id); }
+  [[nodiscard]] TokenId find(std::string_view text) const noexcept { return view().find(text); }
+  [[nodiscard]] TokenId find(std::string_view text, std::uint64_t hash) const noexcept {
+    return view().find(text, hash);
+  }
+  void prefetch(std::uint64_t hash) const noexcept { view().prefetch(hash); }
 
   void reserve(std::size_t tokens, std::size_t bytes) {
     offsets_.reserve(tokens + 1);
@@ -114,7 +152,7 @@ class TokenTable {
 
   /// Builds the way from text to id. Errors: bad_file (a text occurs twice).
   [[nodiscard]] Status index() {
-    buckets_.assign(detail::buckets_for(size()), Bucket{0, no_token});
+    buckets_.assign(detail::buckets_for(size()), TextBucket{0, no_token});
     for (TokenId id = 0; id < size(); ++id) {
       const std::string_view text = text_of(id);
       const std::uint64_t hash = detail::hash_text(text);
@@ -145,11 +183,6 @@ class TokenTable {
   }
 
  private:
-  struct Bucket {
-    std::uint32_t tag;
-    TokenId id;
-  };
-
   [[nodiscard]] Error entry_error(std::string_view what, std::string_view expected,
                                   std::string_view found) const {
     return Error{ErrorCode::bad_file, lamina::text("token %zu", size()).view(), what, expected, found, ""};
@@ -157,7 +190,7 @@ class TokenTable {
 
   std::string bytes_;
   std::vector<std::uint32_t> offsets_{0};  ///< [tokens + 1]
-  std::vector<Bucket> buckets_;            ///< [power of two]
+  std::vector<TextBucket> buckets_;        ///< [power of two]
 };
 
 }  // namespace lamina

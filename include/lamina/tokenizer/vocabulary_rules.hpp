@@ -52,7 +52,7 @@ template <std::size_t N>
 }
 
 [[nodiscard]] inline Status check_control_tokens(const TokenTable& tokens) {
-  const SpecialTokens found = find_special_tokens(tokens);
+  const SpecialTokens found = find_special_tokens(tokens.view());
   const auto refuse = [](const FixedText<160>& missing) {
     FixedText<160> without("none of ");
     without.append(missing);

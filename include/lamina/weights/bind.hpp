@@ -42,8 +42,7 @@ template <class SlotLike>
 }
 
 /// Copies a float tensor to float32. Errors: bad_file for an element that is not finite.
-[[nodiscard]] inline Status widen(const TensorView& tensor, std::string_view file,
-                                  std::span<float> out) noexcept {
+[[nodiscard]] Status widen(const auto& tensor, std::string_view file, std::span<float> out) noexcept {
   const auto columns = static_cast<std::size_t>(tensor.dims[0]);
   const std::size_t row_size = row_bytes(tensor.format, columns);
   for (std::size_t begin = 0, row = 0; begin < out.size(); begin += columns, ++row) {
@@ -57,17 +56,17 @@ template <class SlotLike>
 
 /// Reads the second scale of an NVFP4 tensor "X.weight" from "X.scale": one for all, or one per matrix of the
 /// stack.
-[[nodiscard]] inline Result<const float*> bind_scales(const WeightFile& file, const TensorView& tensor,
-                                                      std::string_view scale_name,
-                                                      std::span<float> out) noexcept {
-  const TensorView* scale = file.find(scale_name);
+[[nodiscard]] Result<const float*> bind_scales(const auto& file, const auto& tensor,
+                                               std::string_view scale_name, std::span<float> out) noexcept {
+  const auto* scale = file.find(scale_name);
   if (scale == nullptr) return static_cast<const float*>(nullptr);
   const std::string_view where = file_name_of(file.path);
   const std::uint64_t count = scale->dims[0];
   const bool one_dimension = scale->dims[1] == 1 && scale->dims[2] == 1 && scale->dims[3] == 1;
   if (!is_float(scale->format) || !one_dimension || (count != 1 && count != out.size())) {
     return file_error(ErrorCode::mismatch, place(where, scale_name), "second scale does not fit its matrix",
-                      text("1 or %zu floats for %s", out.size(), tensor.name.c_str()),
+                      text("1 or %zu floats for %.*s", out.size(), static_cast<int>(tensor.name.size()),
+                           tensor.name.data()),
                       shape_text(scale->dims[0], scale->dims[1], scale->dims[2], scale->dims[3]));
   }
   LAMINA_TRY(check_built_in(*scale, where));
@@ -80,18 +79,17 @@ template <class SlotLike>
 [[nodiscard]] inline FixedText<160> scale_name_of(std::string_view name) noexcept {
   constexpr std::string_view suffix = "weight";
   if (!name.ends_with(suffix)) return {};
-  FixedText<160> scale(name.substr(0, name.size() - suffix.size()));
+  FixedText<160> scale(head_of(name, name.size() - suffix.size()));
   scale.append("scale");
   return scale;
 }
 
 /// Binds one slot that `check_slots` has checked; `scale_is_slot` says that "X.scale" is a slot of its own
 /// (it must not be applied twice, §3.4).
-[[nodiscard]] inline Status bind_slot(const WeightFile& file, const ExpectedTensor& slot,
-                                      const SlotMemory& memory, bool scale_is_slot,
-                                      WeightMatrix& out) noexcept {
+[[nodiscard]] Status bind_slot(const auto& file, const ExpectedTensor& slot, const SlotMemory& memory,
+                               bool scale_is_slot, WeightMatrix& out) noexcept {
   const std::string_view where = file_name_of(file.path);
-  const TensorView* tensor = file.find(slot.name);
+  const auto* tensor = file.find(slot.name);
   if (tensor == nullptr) return Done{};
   out.format = tensor->format;
   out.data = tensor->bytes.data();
@@ -137,7 +135,8 @@ constexpr void measure_slots(const List& slots, Arena& arena) noexcept {
   }
 }
 
-/// Binds all slots of a list: finds "<prefix><slot name>", checks it and stores its view in `weights`.
+/// Binds all slots of a list, of a `WeightFile` or a `StoredModel`: finds "<prefix><slot name>", checks it
+/// and stores its view in `weights`.
 ///
 /// Effects   matrices and tables view the file; vectors are widened to float32 in `arena`, 64-byte aligned,
 ///           finite. Absent optional slots stay null. Of alternatives, the first slot alone or all later ones
@@ -145,8 +144,8 @@ constexpr void measure_slots(const List& slots, Arena& arena) noexcept {
 ///           `measure_slots` counts the bytes of `arena` that this takes.
 /// Errors    mismatch (missing, other shape), unsupported (encoding), bad_file (not finite), out_of_memory
 ///           (arena)
-template <class Weights, std::size_t N>
-[[nodiscard]] Status bind_slots(const WeightFile& file, Arena& arena, std::string_view prefix,
+template <class File, class Weights, std::size_t N>
+[[nodiscard]] Status bind_slots(const File& file, Arena& arena, std::string_view prefix,
                                 const std::array<Slot<Weights>, N>& slots, Weights& weights) noexcept {
   std::size_t used = 0;
   const auto find = [&](std::string_view name) { return file.find(name); };

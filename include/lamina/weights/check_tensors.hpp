@@ -39,7 +39,7 @@ namespace lamina {
 ///
 /// A template of what is built in, so that the linker cannot take it from a unit that has other encodings.
 template <std::uint64_t BuiltIn = built_in_formats>
-[[nodiscard]] Status check_built_in(const TensorView& tensor, std::string_view file) noexcept {
+[[nodiscard]] Status check_built_in(const auto& tensor, std::string_view file) noexcept {
   if (is_built_in(tensor.format, BuiltIn)) return Done{};
   FixedText<160> names;
   for (const FormatInfo& info : all_formats) {
@@ -57,7 +57,7 @@ template <std::uint64_t BuiltIn = built_in_formats>
 /// Errors   mismatch (missing, other shape), unsupported (an encoding that its use does not allow, or that was
 ///          left out)
 template <std::uint64_t BuiltIn = built_in_formats>
-[[nodiscard]] Status check_tensor(const TensorView* tensor, const ExpectedTensor& expected,
+[[nodiscard]] Status check_tensor(const auto* tensor, const ExpectedTensor& expected,
                                   std::string_view file) noexcept {
   const auto columns = static_cast<std::uint64_t>(expected.columns);
   const auto rows = static_cast<std::uint64_t>(expected.rows);
@@ -83,9 +83,9 @@ template <std::uint64_t BuiltIn = built_in_formats>
   return check_built_in<BuiltIn>(*tensor, file);
 }
 
-/// Checks a slot list against the tensors of a file, found by name with `find(name) -> const TensorView*`:
-/// every slot by itself, and that of alternatives one complete set is there: the first slot alone, or all
-/// later ones.
+/// Checks a slot list against the tensors of a file, found by name with `find(name)`, a pointer to a
+/// `TensorView` or the like: every slot by itself, and that of alternatives one complete set is there: the
+/// first slot alone, or all later ones.
 ///
 /// Effects   adds the tensors that are there to `used`
 /// Errors    as `check_tensor`; mismatch (no complete set of alternatives)
@@ -97,7 +97,7 @@ template <class Slots, class Find>
   bool first_there = false;
   bool others_there = true;
   const auto check = [&](const ExpectedTensor& expected, const auto&) -> Status {
-    const TensorView* tensor = find(expected.name);
+    const auto* tensor = find(expected.name);
     used += tensor != nullptr ? 1 : 0;
     LAMINA_TRY(check_tensor(tensor, expected, file));
     if (expected.presence != Presence::alternative) return Done{};
@@ -108,12 +108,12 @@ template <class Slots, class Find>
     }
     others_there = others_there && tensor != nullptr;
     if (!others.empty()) others.append(" and ");
-    others.append(expected.name.substr(prefix.size()));
+    others.append(tail_of(expected.name, prefix.size()));
     return Done{};
   };
   LAMINA_TRY(for_each_expected_of(prefix, slots, check));
   if (first.empty() || first_there || (others_there && !others.empty())) return Done{};
-  FixedText<160> sets(first.view().substr(prefix.size()));
+  FixedText<160> sets(tail_of(first, prefix.size()));
   if (!others.empty()) sets.append(", or ");
   sets.append(others);
   return file_error(ErrorCode::mismatch, place(file, first), "alternative tensors are missing", sets,

@@ -39,21 +39,60 @@ enum class AccessHint : std::uint8_t { normal, sequential, random, will_need };
 /// before it was used.
 class MappedFile final : public ByteOwner {
  public:
-  MappedFile(std::byte* first, std::size_t size) noexcept : first_(first), size_(size) {}
+  /// Takes over the mapping and the open file.
+  MappedFile(std::byte* first, std::size_t size, int descriptor) noexcept
+      : first_(first), size_(size), descriptor_(descriptor) {}
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 #if LAMINA_HAS_MMAP
-  ~MappedFile() override { ::munmap(first_, size_); }
+  ~MappedFile() override {
+    ::munmap(first_, size_);
+    ::close(descriptor_);
+  }
 #endif
 
   /// Gives back the pages that lie inside `bytes` altogether; reading them again maps them again.
   void release([[maybe_unused]] std::span<const std::byte> bytes) const noexcept override {
 #if LAMINA_HAS_MMAP
-    constexpr std::size_t page = 4096;
-    if (bytes.data() < first_ || bytes.data() + bytes.size() > first_ + size_) return;
+    if (!can_read(bytes)) return;
     const auto begin = (static_cast<std::size_t>(bytes.data() - first_) + page - 1) / page * page;
     const auto end = static_cast<std::size_t>(bytes.data() + bytes.size() - first_) / page * page;
     if (begin < end) (void)::madvise(first_ + begin, end - begin, MADV_DONTNEED);
+#endif
+  }
+
+  [[nodiscard]] bool can_read(std::span<const std::byte> bytes) const noexcept override {
+    return bytes.data() >= first_ && bytes.data() + bytes.size() <= first_ + size_;
+  }
+
+  [[nodiscard]] bool read([[maybe_unused]] std::span<const std::byte> bytes,
+                          [[maybe_unused]] std::byte* to) const noexcept override {
+#if LAMINA_HAS_MMAP
+    while (!bytes.empty()) {
+      const ::ssize_t count = ::pread(descriptor_, to, bytes.size(), bytes.data() - first_);
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return false;
+      to += count;
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
+    }
+    return true;
+#else
+    return false;
+#endif
+  }
+
+  void expect([[maybe_unused]] std::span<const std::byte> bytes) const noexcept override {
+#if LAMINA_HAS_MMAP && defined(POSIX_FADV_WILLNEED)
+    (void)::posix_fadvise(descriptor_, bytes.data() - first_, static_cast<::off_t>(bytes.size()),
+                          POSIX_FADV_WILLNEED);
+#endif
+  }
+
+  void read_by_pieces([[maybe_unused]] std::span<const std::byte> bytes) const noexcept override {
+#if LAMINA_HAS_MMAP
+    const auto begin = (static_cast<std::size_t>(bytes.data() - first_) + page - 1) / page * page;
+    const auto end = static_cast<std::size_t>(bytes.data() + bytes.size() - first_) / page * page;
+    if (begin < end) (void)::madvise(first_ + begin, end - begin, MADV_RANDOM);
 #endif
   }
 
@@ -77,18 +116,22 @@ class MappedFile final : public ByteOwner {
   /// A hint only. Requires `bytes` inside the mapping. Cost: a read that is not in memory reads 2 MiB.
   void prefer_large_pages([[maybe_unused]] std::span<const std::byte> bytes) const noexcept {
 #if LAMINA_HAS_MMAP && defined(MADV_HUGEPAGE)
-    constexpr std::uintptr_t page = std::uintptr_t{2} << 20;
+    constexpr std::uintptr_t large_page = std::uintptr_t{2} << 20;
     const auto mapping = reinterpret_cast<std::uintptr_t>(first_);
     const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
-    const std::uintptr_t first = std::max(begin / page * page, mapping);
-    const std::uintptr_t end = std::min((begin + bytes.size() + page - 1) / page * page, mapping + size_);
+    const std::uintptr_t first = std::max(begin / large_page * large_page, mapping);
+    const std::uintptr_t end =
+        std::min((begin + bytes.size() + large_page - 1) / large_page * large_page, mapping + size_);
     (void)::madvise(first_ + (first - mapping), end - first, MADV_HUGEPAGE);
 #endif
   }
 
  private:
+  static constexpr std::size_t page = 4096;
+
   std::byte* first_;
   std::size_t size_;
+  int descriptor_;
 };
 
 /// What lies at a path.
@@ -143,14 +186,16 @@ enum class PathKind : std::uint8_t { absent, file, directory, other, broken_link
   }
   const auto size = static_cast<std::size_t>(info.st_size);
   void* first = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  const int reason = errno;
-  ::close(descriptor);
   if (first == MAP_FAILED) {
+    const int reason = errno;
+    ::close(descriptor);
     return file_error(ErrorCode::io, place(path), "cannot map", "a mapping", std::strerror(reason));
   }
-  std::unique_ptr<MappedFile> file(new (std::nothrow) MappedFile(static_cast<std::byte*>(first), size));
+  std::unique_ptr<MappedFile> file(new (std::nothrow)
+                                       MappedFile(static_cast<std::byte*>(first), size, descriptor));
   if (file == nullptr) {
     ::munmap(first, size);
+    ::close(descriptor);
     return refused_memory(path);
   }
   return file;

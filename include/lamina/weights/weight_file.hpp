@@ -40,7 +40,7 @@ struct TensorView {
 
 /// Bytes that a tensor's format and dimensions ask for; false if a size is 0, rows are no whole number of
 /// blocks, or the product needs more than 63 bits.
-[[nodiscard]] constexpr bool tensor_bytes(const TensorView& tensor, std::uint64_t& bytes) noexcept {
+[[nodiscard]] constexpr bool tensor_bytes(const auto& tensor, std::uint64_t& bytes) noexcept {
   const FormatInfo& info = info_of(tensor.format);
   bytes = info.block_bytes;
   if (tensor.dims[0] == 0 || tensor.dims[0] % info.block_elements != 0) return false;
@@ -57,6 +57,17 @@ struct ByteOwner {
 
   /// Is told that `bytes`, wherever they lie, will hardly be read again.
   virtual void release(std::span<const std::byte> /*bytes*/) const noexcept {}
+
+  /// Whether `read` can read `bytes`: those of a file that are its own.
+  [[nodiscard]] virtual bool can_read(std::span<const std::byte> /*bytes*/) const noexcept { return false; }
+  /// Copies `bytes` to `to` from the file, without mapping their pages; false when that fails.
+  [[nodiscard]] virtual bool read(std::span<const std::byte> /*bytes*/, std::byte* /*to*/) const noexcept {
+    return false;
+  }
+  /// Is told that `bytes` will soon be read. Begins reading, and waits for nothing.
+  virtual void expect(std::span<const std::byte> /*bytes*/) const noexcept {}
+  /// Is told that of `bytes` pieces here and there will be read: what lies around these should not be.
+  virtual void read_by_pieces(std::span<const std::byte> /*bytes*/) const noexcept {}
 };
 
 /// What a file says about generating text; fields it does not set have the values published with Gemma 4.

@@ -124,3 +124,31 @@ TEST_CASE("the assembler gives the same text as decoding at once, for all short 
   }
   CHECK(wrong == 0);
 }
+
+TEST_CASE("valid UTF-8 is what decodes character by character") {
+  const auto by_steps = [](std::string_view left) {
+    while (!left.empty()) {
+      const lamina::Utf8Step step = lamina::decode_utf8(left);
+      if (step.status != Utf8Status::valid) return false;
+      left.remove_prefix(step.size);
+    }
+    return true;
+  };
+  const char edges[] = {'\x00', '\x41', '\x7F', '\x80', '\x8F', '\x90',
+                        '\x9F', '\xA0', '\xBF', '\xC0', '\xFF'};
+  std::size_t differ = 0;
+  for (int first = 0; first < 256; ++first) {
+    for (int second = 0; second < 256; ++second) {
+      for (const char third : edges) {
+        for (const char fourth : edges) {
+          const char bytes[] = {static_cast<char>(first), static_cast<char>(second), third, fourth};
+          for (std::size_t size = 1; size <= 4; ++size) {
+            const std::string_view text(bytes, size);
+            differ += lamina::is_valid_utf8(text) != by_steps(text) ? 1 : 0;
+          }
+        }
+      }
+    }
+  }
+  CHECK(differ == 0);
+}

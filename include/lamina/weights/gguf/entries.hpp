@@ -89,17 +89,25 @@ class GgufEntryReader {
 
   // --- Metadata ---
 
+  /// Reads the key of entry `index`.
+  [[nodiscard]] Status read_key(std::uint64_t index, std::string_view& out) {
+    const auto item = text("metadata entry %llu", static_cast<unsigned long long>(index));
+    std::span<const std::byte> key;
+    LAMINA_TRY(read_string(item, gguf_max_key_bytes, key));
+    if (key.empty()) return bad_file(place(source_, item), "key is empty", "1 to 65535 bytes", "0");
+    out = view(key);
+    return Done{};
+  }
+
   [[nodiscard]] Status read_metadata(std::uint64_t count, GgufMetadata& out) {
     LAMINA_TRY(check_memory(count, sizeof(GgufMetadata::Entry)));
     std::vector<GgufMetadata::Entry> entries;
     entries.reserve(static_cast<std::size_t>(count));
     for (std::uint64_t i = 0; i < count; ++i) {
-      const auto item = text("metadata entry %llu", static_cast<unsigned long long>(i));
-      std::span<const std::byte> key;
-      LAMINA_TRY(read_string(item, gguf_max_key_bytes, key));
-      if (key.empty()) return bad_file(place(source_, item), "key is empty", "1 to 65535 bytes", "0");
-      GgufMetadata::Entry entry{std::string(view(key)), {}};
-      LAMINA_TRY(read_value(entry));
+      std::string_view key;
+      LAMINA_TRY(read_key(i, key));
+      GgufMetadata::Entry entry{std::string(key), {}};
+      LAMINA_TRY(read_value(key, entry.value));
       entries.push_back(std::move(entry));
     }
     std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
@@ -112,16 +120,15 @@ class GgufEntryReader {
     return Done{};
   }
 
-  [[nodiscard]] Status read_value(GgufMetadata::Entry& entry) {
-    GgufValue& value = entry.value;
+  [[nodiscard]] Status read_value(std::string_view key, GgufValue& value) {
     std::uint32_t type = 0;
-    if (!cursor_.read(type)) return ends_inside(entry.key);
-    LAMINA_TRY(check_type(entry.key, type));
+    if (!cursor_.read(type)) return ends_inside(key);
+    LAMINA_TRY(check_type(key, type));
     value.type = value.element = static_cast<GgufType>(type);
-    if (value.type == GgufType::string) return read_string(entry.key, gguf_max_string_bytes, value.bytes);
-    if (value.type == GgufType::array) return read_array(entry);
-    if (!cursor_.take(size_of(value.type), value.bytes)) return ends_inside(entry.key);
-    return check_bools(entry);
+    if (value.type == GgufType::string) return read_string(key, gguf_max_string_bytes, value.bytes);
+    if (value.type == GgufType::array) return read_array(key, value);
+    if (!cursor_.take(size_of(value.type), value.bytes)) return ends_inside(key);
+    return check_bools(key, value);
   }
 
   [[nodiscard]] Status check_type(std::string_view key, std::uint32_t type) const {
@@ -129,58 +136,57 @@ class GgufEntryReader {
     return bad_file(place(source_, key), "metadata value type is unknown", "0 to 12", gguf_number(type));
   }
 
-  [[nodiscard]] Status read_array(GgufMetadata::Entry& entry) {
-    GgufValue& value = entry.value;
+  [[nodiscard]] Status read_array(std::string_view key, GgufValue& value) {
     std::uint32_t element = 0;
-    if (!cursor_.read(element) || !cursor_.read(value.count)) return ends_inside(entry.key);
-    LAMINA_TRY(check_type(entry.key, element));
+    if (!cursor_.read(element) || !cursor_.read(value.count)) return ends_inside(key);
+    LAMINA_TRY(check_type(key, element));
     value.element = static_cast<GgufType>(element);
     if (value.element == GgufType::array) {
-      return bad_file(place(source_, entry.key), "arrays of arrays are not supported",
+      return bad_file(place(source_, key), "arrays of arrays are not supported",
                       "an array of scalars or strings", "an array of arrays");
     }
     const bool strings = value.element == GgufType::string;
     const std::uint64_t least_bytes = strings ? 8 : size_of(value.element);
     const std::uint64_t most = std::min(gguf_max_array_elements, cursor_.remaining() / least_bytes);
     if (value.count > most) {
-      return bad_file(place(source_, entry.key), "array is larger than the file or the limit allows",
+      return bad_file(place(source_, key), "array is larger than the file or the limit allows",
                       text("at most %llu elements", static_cast<unsigned long long>(most)),
                       gguf_number(value.count));
     }
     if (!strings) {
       (void)cursor_.take(value.count * least_bytes, value.bytes);
-      return check_bools(entry);
+      return check_bools(key, value);
     }
     const std::uint64_t begin = cursor_.position();
     std::span<const std::byte> ignored;
     for (std::uint64_t i = 0; i < value.count; ++i)
-      LAMINA_TRY(read_string(entry.key, gguf_max_string_bytes, ignored));
+      LAMINA_TRY(read_string(key, gguf_max_string_bytes, ignored));
     value.bytes = bytes_.subspan(begin, cursor_.position() - begin);
     return Done{};
   }
 
-  [[nodiscard]] Status check_bools(const GgufMetadata::Entry& entry) const {
-    if (entry.value.element != GgufType::boolean) return Done{};
-    for (const std::byte byte : entry.value.bytes) {
+  [[nodiscard]] Status check_bools(std::string_view key, const GgufValue& value) const {
+    if (value.element != GgufType::boolean) return Done{};
+    for (const std::byte byte : value.bytes) {
       if (std::to_integer<unsigned>(byte) > 1) {
-        return bad_file(place(source_, entry.key), "bool has another value", "0 or 1",
+        return bad_file(place(source_, key), "bool has another value", "0 or 1",
                         gguf_number(std::to_integer<unsigned>(byte)));
       }
     }
     return Done{};
   }
 
-  [[nodiscard]] Status read_alignment(const GgufMetadata& metadata, std::uint64_t& out) const {
-    out = 32;
-    const GgufValue* value = metadata.find("general.alignment");
-    if (value == nullptr) return Done{};
-    if (value->type != GgufType::u32) {
-      return bad_file(place(source_, "general.alignment"), "metadata value has the wrong type", "u32",
-                      name_of(value->type));
+  static constexpr std::string_view alignment_key = "general.alignment";
+  static constexpr std::uint64_t default_alignment = 32;
+
+  [[nodiscard]] Status read_alignment(const GgufValue& value, std::uint64_t& out) const {
+    if (value.type != GgufType::u32) {
+      return bad_file(place(source_, alignment_key), "metadata value has the wrong type", "u32",
+                      name_of(value.type));
     }
-    const auto alignment = load_unaligned<std::uint32_t>(value->bytes.data());
+    const auto alignment = load_unaligned<std::uint32_t>(value.bytes.data());
     if (!std::has_single_bit(alignment) || alignment < 8 || alignment > 65'536) {
-      return bad_file(place(source_, "general.alignment"), "alignment is not usable",
+      return bad_file(place(source_, alignment_key), "alignment is not usable",
                       "a power of two from 8 to 65536", gguf_number(alignment));
     }
     out = alignment;

@@ -32,6 +32,11 @@ inline constexpr std::string_view layout_key = "lamina.packing.layout";
 inline constexpr std::string_view height_key = "lamina.packing.height";
 /// Array of strings: names of the interleaved tensors.
 inline constexpr std::string_view tensors_key = "lamina.packing.tensors";
+/// Array of u64: the tables of the tokenizer (tokenizer/tables/image.hpp), used where they lie. May be
+/// absent.
+inline constexpr std::string_view vocabulary_key = "lamina.packing.vocabulary";
+/// Array of u8: as many zeros as put these tables at a multiple of their alignment.
+inline constexpr std::string_view padding_key = "lamina.packing.padding";
 
 /// Goes up when blocks/interleave.hpp puts bytes elsewhere.
 inline constexpr std::uint32_t layout_version = 2;
