@@ -16,7 +16,7 @@
 
 #include <lamina/chat/answer.hpp>
 #include <lamina/chat/response_parser.hpp>
-#include <lamina/chat/scheduler.hpp>
+#include <lamina/chat/scheduling/scheduler.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 

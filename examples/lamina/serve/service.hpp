@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include <lamina/chat/scheduler.hpp>
+#include <lamina/chat/scheduling/scheduler.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/masks/token_index.hpp>
 

@@ -14,7 +14,7 @@
 
 #include <lamina/chat/answer.hpp>
 #include <lamina/chat/generation/answer_writer.hpp>
-#include <lamina/chat/generation/scheduling.hpp>
+#include <lamina/chat/scheduling/orders.hpp>
 #include <lamina/chat/prompt.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>

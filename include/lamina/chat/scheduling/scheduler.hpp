@@ -18,8 +18,8 @@
 
 #include <lamina/chat/answer.hpp>
 #include <lamina/chat/generation/answer_writer.hpp>
-#include <lamina/chat/generation/scheduling.hpp>
-#include <lamina/chat/generation/slot.hpp>
+#include <lamina/chat/scheduling/orders.hpp>
+#include <lamina/chat/scheduling/slot.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
 #include <lamina/engine/batch.hpp>
