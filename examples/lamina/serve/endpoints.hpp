@@ -10,6 +10,7 @@ namespace program::serving {
 // Answers: parsed requests in, orders out.
 void chat_completions(Service& service, Exchange& exchange);
 void completions(Service& service, Exchange& exchange);
+void responses(Service& service, Exchange& exchange);
 
 // Text and ids.
 void tokenize(Service& service, Exchange& exchange);
@@ -19,5 +20,8 @@ void detokenize(Service& service, Exchange& exchange);
 void health(Service& service, Exchange& exchange);
 void models(Service& service, Exchange& exchange);
 void properties(Service& service, Exchange& exchange);
+void metrics(Service& service, Exchange& exchange);
+void slots(Service& service, Exchange& exchange);
+void slot_action(Service& service, Exchange& exchange);
 
 }  // namespace program::serving

@@ -25,18 +25,24 @@ struct Route {
 constexpr Route routes[] = {
     {"POST", "/v1/chat/completions", &chat_completions},
     {"POST", "/v1/completions", &completions},
+    {"POST", "/v1/responses", &responses},
     {"GET", "/v1/models", &models},
     {"POST", "/tokenize", &tokenize},
     {"POST", "/detokenize", &detokenize},
     {"GET", "/health", &health, true},
     {"GET", "/props", &properties},
+    {"GET", "/metrics", &metrics},
+    {"GET", "/slots", &slots},
+    {"POST", "/slots/", &slot_action},  // and a number
 };
 
 /// The route of a path, with this method if there is one.
 const Route* find_route(std::string_view method, std::string_view path) noexcept {
   const Route* found = nullptr;
   for (const Route& route : routes) {
-    if (route.path != path) continue;
+    const bool is_folder = route.path.ends_with('/');
+    if (is_folder ? !path.starts_with(route.path) || path.size() == route.path.size() : route.path != path)
+      continue;
     if (route.method == method) return &route;
     found = &route;
   }
