@@ -61,7 +61,7 @@ export function resultForm(calls, texts, send, cancel) {
       }
     },
   },
-  ...areas.map((area, i) => element("div", { class: "field" }, element("span", { class: "label" }, calls[i].name), area)),
+  ...areas.map((area, i) => element("div", { class: "field" }, element("span", { class: "label", "aria-hidden": "true" }, `Result of ${calls[i].name}`), area)),
   element("div", { class: "row" }, element("button", { type: "submit", class: "primary" }, "Send results"),
     cancel ? button("Cancel", cancel) : null));
   return form;

@@ -34,6 +34,8 @@ export class Chat {
     this.scroller = byId("scroller");
     this.follows = true;
     this.scroller.addEventListener("scroll", () => this.noteScroll(), { passive: true });
+    new ResizeObserver(() => this.scrollToEnd()).observe(this.scroller);
+    window.addEventListener("pagehide", () => this.saveStreams());
   }
 
   get isBusy() {
@@ -98,6 +100,15 @@ export class Chat {
       this.drawTimer = 0;
       this.draw(stream);
     }, drawMilliseconds);
+  }
+
+  /** Keeps what has come of all answers, at once or in a while. */
+  saveStreams() {
+    this.saveTimer = 0;
+    for (const stream of this.streams.values()) this.save(stream.conversation);
+  }
+  saveSoon() {
+    this.saveTimer ||= setTimeout(() => this.saveStreams(), saveMilliseconds);
   }
 
   /** @param {Stream} stream */
@@ -232,7 +243,6 @@ export class Chat {
   async receive(stream, body) {
     const { conversation, node } = stream;
     let unsaid = "";
-    let saved = Date.now();
     await streamChat(body, stream.controller.signal, (chunk) => {
       unsaid += applyChunk(node, chunk);
       const progress = chunk.prompt_progress;
@@ -245,10 +255,7 @@ export class Chat {
         announce(unsaid.slice(0, end + 1));
         unsaid = unsaid.slice(end + 1);
       }
-      if (Date.now() - saved > saveMilliseconds) {
-        saved = Date.now();
-        this.save(conversation);
-      }
+      this.saveSoon();
       this.drawSoon(stream);
     });
     if (unsaid.trim() !== "" && conversation === this.conversation) announce(unsaid);

@@ -51,9 +51,9 @@ function table(schedule) {
   return element("div", { class: "table", tabindex: "0", role: "group", "aria-label": "Kinds of layers" },
     element("table", {}, element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...schedule.kinds.map((kind, index) => element("tr", {},
-        element("th", { scope: "row" },
+        element("th", { scope: "row" }, element("div", { class: "row" },
           element("span", { class: `cell small kind-${index % 8}${kind.kind.startsWith("shared") ? " shares" : ""}`, "aria-hidden": "true" }, letter(kind)),
-          element("span", {}, kind.kind, element("small", {}, words(kind)))),
+          element("span", {}, kind.kind, element("small", {}, words(kind))))),
         element("td", {}, String(kind.layers)),
         element("td", {}, time(kind.milliseconds)),
         element("td", {}, all > 0 ? `${((100 * (kind.milliseconds ?? 0) * kind.layers) / all).toFixed(0)} %` : "–"),
@@ -80,7 +80,7 @@ export async function openModel(status) {
     await status.refresh();
     const { props, metrics } = status;
     if (!props) throw new ServerError("The server cannot be reached", "it says nothing of its model", 0);
-    body.replaceChildren(list([
+    const facts = list([
       ["Model", String(props.model)],
       ["Layers", `${props.layers?.length} of width ${props.hidden}`],
       ["Vocabulary", `${props.vocab} tokens`],
@@ -94,12 +94,13 @@ export async function openModel(status) {
         ["Tokens written", String(metrics.answer_tokens_total)],
       ]) : []),
       ["Version", String(props.build_info)],
-    ]));
+    ]);
+    body.replaceChildren(facts);
     /** @type {Schedule} */
     const schedule = await getJson("/schedule");
-    body.append(element("h3", {}, "Schedule of one token"), cells(schedule),
-      element("p", { class: "hint" }, "One cell a layer, first to last: L local, G global attention, e experts; dashed: shares keys "
-        + "and values. The bar is its time, measured once after the server's start."), table(schedule));
+    body.replaceChildren(cells(schedule), element("p", { class: "hint" }, "One token's way through the layers, first to last: L local, "
+      + "G global attention, e experts; dashed: reads another layer's keys and values. The bar is the layer's time, measured once."),
+    table(schedule), facts);
   } catch (cause) {
     if (!(cause instanceof ServerError)) throw cause;
     toast(`${cause.title}: ${cause.detail}`, "error");

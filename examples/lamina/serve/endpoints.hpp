@@ -20,6 +20,7 @@ void detokenize(Service& service, Exchange& exchange);
 void health(Service& service, Exchange& exchange);
 void models(Service& service, Exchange& exchange);
 void properties(Service& service, Exchange& exchange);
+void schedule(Service& service, Exchange& exchange);
 void metrics(Service& service, Exchange& exchange);
 void slots(Service& service, Exchange& exchange);
 void slot_action(Service& service, Exchange& exchange);

@@ -31,6 +31,7 @@ constexpr Route routes[] = {
     {"POST", "/detokenize", &detokenize},
     {"GET", "/health", &health, true},
     {"GET", "/props", &properties},
+    {"GET", "/schedule", &schedule},
     {"GET", "/metrics", &metrics},
     {"GET", "/slots", &slots},
     {"POST", "/slots/", &slot_action},  // and a number
@@ -116,9 +117,11 @@ bool Routes::answers_head(Exchange& exchange) {
       service_.counts().add(200);
       exchange.add_header("Cache-Control", "no-cache");
       exchange.add_header("X-Content-Type-Options", "nosniff");
-      exchange.add_header("Content-Security-Policy",
-                          "default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
-                          "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'");
+      exchange.add_header(
+          "Content-Security-Policy",
+          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+          "media-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+          "frame-ancestors 'none'");
       exchange.answer(200, page_type(file->name), std::string(file->bytes));
       return true;
     }

@@ -76,6 +76,10 @@ class Service {
   ///
   /// Errors   those of readers and towers, naming the message and the part
   [[nodiscard]] lamina::Status encode_media(lamina::Conversation& conversation);
+  /// Seconds of each layer for one token, measured when the first one asks: between two passes of others.
+  ///
+  /// Errors   out_of_memory, cancelled
+  [[nodiscard]] lamina::Result<std::vector<double>> layer_seconds();
   /// A new id: `prefix` and 24 digits that no other has.
   [[nodiscard]] std::string new_id(std::string_view prefix);
 
@@ -92,6 +96,8 @@ class Service {
   std::atomic<bool> cut_{false};
   std::mutex index_mutex_;
   std::optional<lamina::TokenIndex> index_;
+  std::mutex layer_mutex_;
+  std::vector<double> layer_seconds_;
   std::mutex media_mutex_;
   std::optional<Towers> towers_;
   std::uint64_t id_seed_;
