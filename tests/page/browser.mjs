@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import puppeteer from "puppeteer-core";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-export const waiting = { timeout: 15000 };
+export const waiting = { timeout: 60000 };
 
 export function launch() {
   return puppeteer.launch({

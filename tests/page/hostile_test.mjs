@@ -45,7 +45,7 @@ const hostile = [
   "مرحبا بالعالم \u202Eevil\u202C txt\n\n",
   "```html\n<b onclick=1>bold</b>\n```\n",
   `${"**".repeat(3000)}${"> ".repeat(500)}x\n\n${"- ".repeat(300)}y\n\n${"[".repeat(3000)}${"`".repeat(999)}\n\n`,
-  `# ${" ".repeat(20000)}x\n|${"-".repeat(5000)}\n|${"|".repeat(3000)}\n`,
+  `# ${" ".repeat(200000)}x\n|${"-".repeat(5000)}\n|${"|".repeat(3000)}\n`,
 ];
 
 test("hostile text stays text", async () => {
@@ -53,7 +53,7 @@ test("hostile text stays text", async () => {
   const begun = Date.now();
   await user.send("<img src=x onerror=window.pwned=4>");
   await user.answer();
-  assert.ok(Date.now() - begun < 5000, `took ${Date.now() - begun} ms`);
+  assert.ok(Date.now() - begun < 15000, `took ${Date.now() - begun} ms`);
   assert.equal(await user.page.evaluate(() => window.pwned), undefined);
   assert.equal(await user.count("#messages img, #messages script"), 0);
   assert.equal(await user.text("#title"), "<img src=x onerror=window.pwned=4>");

@@ -221,6 +221,8 @@ export class Chat {
     this.hooks.listChanged();
     this.render();
     this.draw(stream);
+    // Buttons that cannot be pressed now lose the focus.
+    if (document.activeElement === document.body || document.activeElement?.matches(":disabled, #messages *")) this.scroller.focus();
     announce("The model answers");
     let needsKey = false;
     try {

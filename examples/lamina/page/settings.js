@@ -25,6 +25,7 @@ const defaults = {
 
 /** @type {Settings} */
 export const settings = { ...defaults, ...recall("settings") };
+if (!Array.isArray(settings.tools)) settings.tools = [];
 
 /** @type {(() => void)[]} */
 const listeners = [];

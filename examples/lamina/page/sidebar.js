@@ -5,7 +5,10 @@ import { button, byId, download, element } from "./dom.js";
 import { keep } from "./store.js";
 import { newConversation } from "./tree.js";
 
-/** @typedef {import("./tree.js").Conversation} Conversation */
+/**
+ * @typedef {import("./tree.js").Conversation} Conversation
+ * @typedef {import("./store.js").Entry} Entry
+ */
 
 export class Sidebar {
   /**
@@ -41,53 +44,65 @@ export class Sidebar {
   }
 
   async refresh() {
-    const all = await this.store.all();
+    const entries = await this.store.list();
     const current = this.chat.conversation.id;
-    byId("conversations").replaceChildren(...all.map((conversation) => {
-      const isOpen = conversation.id === current;
-      return element("li", { class: isOpen ? "open" : "" },
-        button(conversation.title, () => {
-          this.open(conversation);
-          this.show(false);
-          this.refresh();
-          byId("message").focus();
-        }, { class: "name", dir: "auto", title: conversation.title, "aria-current": isOpen ? "true" : null }),
-        button(`Rename ${conversation.title}`, () => this.rename(conversation), { sign: "edit", class: "quiet" }),
-        button(`Export ${conversation.title}`, () => exportOne(conversation), { sign: "save", class: "quiet" }),
-        button(`Delete ${conversation.title}`, () => this.remove(conversation), { sign: "bin", class: "quiet" }));
-    }));
-    byId("no-conversations").hidden = all.length > 0;
+    byId("conversations").replaceChildren(...entries.map((entry) => this.entryElement(entry, entry.id === current)));
+    byId("no-conversations").hidden = entries.length > 0;
   }
 
-  /** @param {Conversation} found */
-  async rename(found) {
-    const title = await ask("Rename the conversation", "Rename", { value: found.title });
-    if (!title?.trim()) return;
-    // The one that is open has newer messages than the list.
-    const conversation = found.id === this.chat.conversation.id ? this.chat.conversation : found;
+  /** @param {Entry} entry @param {boolean} isOpen */
+  entryElement(entry, isOpen) {
+    const openIt = async () => {
+      const conversation = await this.find(entry.id);
+      if (!conversation) return this.refresh();
+      this.open(conversation);
+      this.show(false);
+      this.refresh();
+      byId("message").focus();
+    };
+    const exportIt = async () => exportOne(await this.find(entry.id));
+    return element("li", { class: isOpen ? "open" : "" },
+      button(entry.title, openIt, { class: "name", dir: "auto", title: entry.title, "aria-current": isOpen ? "true" : null }),
+      button(`Rename ${entry.title}`, () => this.rename(entry), { sign: "edit", class: "quiet" }),
+      button(`Export ${entry.title}`, exportIt, { sign: "save", class: "quiet" }),
+      button(`Delete ${entry.title}`, () => this.remove(entry), { sign: "bin", class: "quiet" }));
+  }
+
+  /** The newest state of a conversation: those that are open or answered are ahead of the store. @param {string} id */
+  async find(id) {
+    if (id === this.chat.conversation.id) return this.chat.conversation;
+    return this.chat.streams.get(id)?.conversation ?? this.store.load(id);
+  }
+
+  /** @param {Entry} entry */
+  async rename(entry) {
+    const title = await ask("Rename the conversation", "Rename", { value: entry.title });
+    const conversation = title?.trim() ? await this.find(entry.id) : null;
+    if (!title || !conversation) return;
     conversation.title = title.trim();
     conversation.named = true;
-    await this.store.save(conversation);
+    await this.chat.save(conversation);
     this.chat.render();
     this.refresh();
   }
 
-  /** @param {Conversation} conversation */
-  async remove(conversation) {
+  /** @param {Entry} entry */
+  async remove(entry) {
     const sure = await ask("Delete this conversation?", "Delete",
-      { hint: `“${conversation.title}” is kept nowhere but in this browser.`, isDanger: true });
+      { hint: `“${entry.title}” is kept nowhere but in this browser.`, isDanger: true });
     if (sure === null) return;
-    this.chat.streams.get(conversation.id)?.controller.abort();
-    await this.store.remove(conversation.id);
-    keep(`draft.${conversation.id}`, null);
-    if (conversation.id === this.chat.conversation.id) this.open(newConversation());
+    this.chat.streams.get(entry.id)?.controller.abort();
+    await this.store.remove(entry.id);
+    keep(`draft.${entry.id}`, null);
+    if (entry.id === this.chat.conversation.id) this.open(newConversation());
     this.refresh();
     byId("new").focus();
   }
 }
 
-/** @param {Conversation} conversation */
+/** @param {Conversation|undefined} conversation */
 function exportOne(conversation) {
+  if (!conversation) return;
   const plain = conversation.title.replace(/[^\p{L}\p{N} _-]/gu, "").trim().slice(0, 60) || "conversation";
   download(`${plain}.json`, JSON.stringify(conversation, null, 2), "application/json");
 }

@@ -3,6 +3,8 @@
 
 /** @typedef {import("./tree.js").Conversation} Conversation */
 
+/** @typedef {{id: string, title: string, updated: number}} Entry */
+
 const table = "conversations";
 
 /**
@@ -32,7 +34,10 @@ export class Store {
   static async open() {
     try {
       const request = indexedDB.open("lamina", 1);
-      request.onupgradeneeded = () => request.result.createObjectStore(table, { keyPath: "id" });
+      request.onupgradeneeded = () => {
+        // The list is read from the index alone: conversations hold pictures.
+        request.result.createObjectStore(table, { keyPath: "id" }).createIndex("list", ["updated", "title", "id"]);
+      };
       return new Store(await done(request));
     } catch {
       return new Store(null);
@@ -48,10 +53,22 @@ export class Store {
     return /** @type {IDBDatabase} */ (this.database).transaction(table, mode).objectStore(table);
   }
 
-  /** @returns {Promise<Conversation[]>} newest first */
-  async all() {
-    const found = this.database ? await done(this.objects("readonly").getAll()) : [...this.memory.values()];
-    return found.sort((a, b) => b.updated - a.updated);
+  /** @returns {Promise<Entry[]>} newest first */
+  async list() {
+    if (!this.database) return [...this.memory.values()].sort((a, b) => b.updated - a.updated);
+    const request = this.objects("readonly").index("list").openKeyCursor(null, "prev");
+    /** @type {Entry[]} */
+    const entries = [];
+    return new Promise((resolve, reject) => {
+      request.onerror = () => reject(request.error);
+      request.onsuccess = () => {
+        const cursor = request.result;
+        if (!cursor) return resolve(entries);
+        const [updated, title, id] = /** @type {[number, string, string]} */ (cursor.key);
+        entries.push({ id, title, updated });
+        cursor.continue();
+      };
+    });
   }
 
   /**

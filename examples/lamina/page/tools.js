@@ -15,6 +15,7 @@ export function declaredTools() {
     type: "function",
     function: {
       name: tool.name,
+      strict: true,
       description: tool.description,
       parameters: tool.parameters.trim() === "" ? { type: "object", properties: {} } : JSON.parse(tool.parameters),
     },
