@@ -276,6 +276,11 @@ class HttplibServer final : public HttpServer, private httplib::Server {
   HttplibServer(const HttpLimits& limits, HttpHandler& handler) : limits_(limits), handler_(handler) {}
 
   [[nodiscard]] bool bind(const std::string& host, std::uint16_t port) {
+    // The library would share a port with whoever listens there already.
+    set_socket_options([](socket_t socket) {
+      const int on = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    });
     if (port != 0) {
       if (!bind_to_port(host, port)) return false;
       port_ = port;
@@ -300,6 +305,8 @@ class HttplibServer final : public HttpServer, private httplib::Server {
   void set_up() {
     new_task_queue = [this] { return new ConnectionThreads(limits_.connections); };
     set_payload_max_length(limits_.body_bytes);
+    set_keep_alive_timeout(limits_.idle_seconds);
+    set_keep_alive_max_count(1'000'000);
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       HttplibExchange exchange(request, response);
       if (handler_.answers_head(exchange)) {
@@ -350,6 +357,9 @@ class HttplibServer final : public HttpServer, private httplib::Server {
         bool closed = false;
         const bool done = process_request(connection, false, closed, [](httplib::Request& request) {
           request.ranges.clear();
+          // No length means no body; the library would read until the other side closes.
+          if (!request.has_header("Content-Length") && !request.has_header("Transfer-Encoding"))
+            request.headers.emplace("Content-Length", "0");
           request.headers.erase("Accept-Encoding");  // a compressed stream would come late
         });
         if (!done || closed || connection.closes() || stops_) break;

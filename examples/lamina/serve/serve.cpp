@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina serve`: flags, and the server from its start to its end.
-#include <csignal>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include <semaphore.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -25,31 +25,27 @@ namespace {
 
 using serving::ServeFlags;
 
-/// Waits for SIGINT or SIGTERM in a thread of its own, from before other threads begin: they inherit that the
-/// signals are blocked.
-class EndSignals {
- public:
-  EndSignals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGINT);
-    sigaddset(&set_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  }
-  /// Returns once one came.
-  void wait() const {
-    int which = 0;
-    while (sigwait(&set_, &which) != 0) continue;
-  }
-  /// As `wait`, for at most so long. False: none came.
-  [[nodiscard]] bool wait_for(std::chrono::milliseconds most) const {
-    const timespec time{static_cast<time_t>(most.count() / 1000),
-                        static_cast<long>(most.count() % 1000) * 1'000'000};
-    return sigtimedwait(&set_, nullptr, &time) > 0;
-  }
+sem_t end_signals;  // posted by the handler, which may do nothing else
 
- private:
-  sigset_t set_;
-};
+extern "C" void on_end_signal(int) { sem_post(&end_signals); }
+
+/// From now on SIGINT and SIGTERM are waited for; before, they end the program at once.
+void catch_end_signals() noexcept {
+  sem_init(&end_signals, 0, 0);
+  struct sigaction action {};
+  action.sa_handler = &on_end_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+void wait_for_end() noexcept {
+  while (sem_wait(&end_signals) != 0) continue;
+}
+
+/// Whether another signal came.
+bool asked_again() noexcept { return sem_trywait(&end_signals) == 0; }
 
 lamina::Result<std::size_t> bytes_of(const std::string& text, const char* flag) {
   if (text == "0") return std::size_t{0};
@@ -65,7 +61,6 @@ int serve(const ServeFlags& flags) {
     return fail_usage(describe(cache_bytes.error()).view(), "for example 1GiB; 0: none", json);
   const auto request_bytes = bytes_of(flags.max_request, "--max-request");
   if (!request_bytes) return fail_usage(describe(request_bytes.error()).view(), "for example 32MiB", json);
-  const EndSignals signals;
   auto service = serving::Service::open(flags, *cache_bytes);
   if (!service) return fail(service.error(), json);
 
@@ -75,18 +70,20 @@ int serve(const ServeFlags& flags) {
   serving::Routes routes(**service, *request_bytes);
   auto server = serving::HttpServer::create(flags.host, flags.port, limits, routes);
   if (!server) return fail(server.error(), json);
+  catch_end_signals();
   std::thread engine([&] { (*service)->scheduler().run(); });
   std::thread listener([&] { (*server)->run(); });
   putf("listening on http://%s:%u\n", flags.host.c_str(), static_cast<unsigned>((*server)->port()));
   flush_output();
 
-  signals.wait();
+  wait_for_end();
   // Those who wait are told at once; those whose answer comes may have it, for a while.
   (*service)->scheduler().stop();
   (*server)->stop();
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(flags.stop_seconds);
   while ((*service)->scheduler().counts().running > 0 && std::chrono::steady_clock::now() < until) {
-    if (signals.wait_for(std::chrono::milliseconds(20))) break;  // asked twice
+    if (asked_again()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   (*service)->cut() = true;
   engine.join();

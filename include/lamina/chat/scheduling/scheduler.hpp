@@ -297,7 +297,7 @@ inline detail::AnswerSlot* Scheduler::slot_for(std::span<const TokenId> prompt) 
   for (detail::AnswerSlot& slot : slots_) {
     if (slot.busy()) continue;
     const std::uint32_t read = slot.usable_of(prompt);
-    if (best != nullptr && (read < best_read || (read == best_read && slot.used > best->used))) continue;
+    if (best != nullptr && (read < best_read || (read == best_read && slot.used >= best->used))) continue;
     best = &slot;
     best_read = read;
   }
