@@ -99,7 +99,8 @@ export async function openModel(status) {
     /** @type {Schedule} */
     const schedule = await getJson("/schedule");
     body.replaceChildren(cells(schedule), element("p", { class: "hint" }, "One token's way through the layers, first to last: L local, "
-      + "G global attention, e experts; dashed: reads another layer's keys and values. The bar is the layer's time, measured once."),
+      + "G global attention, e experts; dashed: reads another layer's keys and values. The bar is the layer's time, measured once "
+      + "on short texts; reads and computes are those of a token at the end of a full context."),
     table(schedule), facts);
   } catch (cause) {
     if (!(cause instanceof ServerError)) throw cause;
