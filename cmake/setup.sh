@@ -3,7 +3,7 @@
 # Shell functions that tests/run, examples/run and .ci/run share: packages, steps, quiet builds. Sourced, not run.
 
 # What a build needs, and what the tests need besides, as Debian 12 and Ubuntu 24.04 name it.
-build_packages="g++ cmake ninja-build libhwy-dev libboost-dev libcli11-dev nlohmann-json3-dev libstb-dev libeigen3-dev libsndfile1-dev"
+build_packages="g++ cmake ninja-build libhwy-dev libboost-dev libcli11-dev nlohmann-json3-dev libstb-dev libeigen3-dev libsndfile1-dev libcpp-httplib-dev"
 test_packages="$build_packages doctest-dev libbenchmark-dev python3"
 
 step() {

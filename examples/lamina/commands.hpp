@@ -35,6 +35,8 @@ void add_media(Program& program);
 void add_plan(Program& program);
 void add_bench(Program& program);
 void add_pack(Program& program);
+/// Where cpp-httplib was found (LAMINA_SERVES).
+void add_serve(Program& program);
 /// Sub-commands of later versions: they answer with a clear error.
 void add_later(Program& program);
 

@@ -18,10 +18,12 @@ void add_later(Program& program) {
     const char* hint;
   };
   constexpr Later commands[] = {
-      {"verify", "Compare a model with reference data (not in this version)",
-       "`lamina logits` gives the numbers to compare"},
-      {"serve", "Answer over HTTP (not in this version)",
-       "`lamina run --json` and `lamina chat --json` serve scripts"},
+    {"verify", "Compare a model with reference data (not in this version)",
+     "`lamina logits` gives the numbers to compare"},
+#if !defined(LAMINA_SERVES)
+    {"serve", "Answer over HTTP (not in this build)",
+     "build it where cpp-httplib is installed (Debian and Ubuntu: package libcpp-httplib-dev)"},
+#endif
   };
   for (const Later& later : commands) {
     CLI::App* command = program.app.add_subcommand(later.name, later.description);

@@ -87,6 +87,15 @@ std::uint64_t peak_memory_bytes() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
+std::uint64_t resident_memory_bytes() {
+  unsigned long long pages = 0;
+  if (std::FILE* file = std::fopen("/proc/self/statm", "re")) {
+    if (std::fscanf(file, "%*u %llu", &pages) != 1) pages = 0;
+    std::fclose(file);
+  }
+  return pages * page_bytes();
+}
+
 std::uint64_t available_memory_bytes() {
   return std::min({free_memory_bytes(), grantable_memory_bytes(), unlimited_bytes()});
 }

@@ -18,6 +18,9 @@ namespace program {
 /// Most memory this process has held, in bytes.
 [[nodiscard]] std::uint64_t peak_memory_bytes();
 
+/// Memory this process holds now, in bytes.
+[[nodiscard]] std::uint64_t resident_memory_bytes();
+
 /// Memory that this process may take now without pushing others out, in bytes: what the machine has left,
 /// what the limits of its control groups leave, and those of its address space.
 [[nodiscard]] std::uint64_t available_memory_bytes();

@@ -132,6 +132,9 @@ int run_command(int count, char** arguments, bool json) {
   add_plan(program);
   add_bench(program);
   add_pack(program);
+#if defined(LAMINA_SERVES)
+  add_serve(program);
+#endif
   add_later(program);
 
   try {

@@ -206,8 +206,15 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   const bool many = needs.sequences > 0;
   if (many) {
     const std::uint64_t pages = std::uint64_t{lamina::kv_blocks(options.context)} * needs.sequences;
-    options.cache_tokens = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(pages * lamina::kv_block, UINT32_MAX / lamina::kv_block * lamina::kv_block));
+    const auto plan_pages = [&](std::uint64_t count) {
+      options.cache_tokens = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+          count * lamina::kv_block, UINT32_MAX / lamina::kv_block * lamina::kv_block));
+    };
+    plan_pages(pages);
+    if (const std::size_t page = (*entry)->page_bytes(options.cache); page > 0 && needs.kept_bytes > 0) {
+      plan_pages(pages + needs.kept_bytes / page);
+      if (!check_grant(**entry, options, needs.sequences)) plan_pages(pages);
+    }
   }
   if (needs.branches) {
     options.cache_tokens = options.context < UINT32_MAX / 2 ? 2 * options.context : 0;

@@ -64,6 +64,7 @@ struct SessionNeeds {
       0;                  ///< tokens of the largest picture: a pass holds them all where they see each other
   bool branches = false;  ///< room in pages for what went another way, where there is memory for it
   std::uint32_t sequences = 0;  ///< of `context` tokens each, in one engine; 0: one, in a session
+  std::size_t kept_bytes = 0;   ///< of pages beside those of `sequences`, where there is memory for them
 };
 
 /// The session options that the flags ask for, on a model like `description`.

@@ -22,6 +22,38 @@
 #include "terminal.hpp"
 
 namespace program {
+
+Json kinds_json(const lamina::ModelPlan& plan) {
+  Json kinds = Json::array();
+  for (int k = 0; k < plan.kind_count; ++k) {
+    const lamina::LayerKindPlan& kind = plan.kinds[static_cast<std::size_t>(k)];
+    kinds.push_back({{"kind", kind_name(plan, k)},
+                     {"layers", kind.count},
+                     {"first_layer", kind.first},
+                     {"heads", kind.layer.heads},
+                     {"kv_heads", kind.layer.kv_heads},
+                     {"head_dim", kind.layer.head_dim},
+                     {"window", kind.layer.window},
+                     {"ffn_width", kind.layer.ffn_width},
+                     {"experts", kind.layer.experts},
+                     {"weights_bytes", kind.weights.bytes},
+                     {"cache_bytes", kind.kv_bytes},
+                     {"bytes_per_token", kind.weights.active_bytes + cache_bytes_read(plan, k)},
+                     {"flops_per_token", 2 * (kind.weights.multiply_adds + kind.attention_multiply_adds)}});
+  }
+  return kinds;
+}
+
+Json layers_json(const lamina::ModelPlan& plan, int layer_count) {
+  Json layers = Json::array();
+  for (int i = 0; i < layer_count; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    layers.push_back(
+        {{"layer", i}, {"kind", kind_name(plan, plan.kind_of[at])}, {"kv_owner", plan.owner_of[at]}});
+  }
+  return layers;
+}
+
 namespace {
 
 using lamina::Error;
@@ -55,27 +87,6 @@ struct Budget {
   std::uint32_t context = 0;  ///< largest that fits
 };
 
-Json kinds_json(const lamina::ModelPlan& plan) {
-  Json kinds = Json::array();
-  for (int k = 0; k < plan.kind_count; ++k) {
-    const lamina::LayerKindPlan& kind = plan.kinds[static_cast<std::size_t>(k)];
-    kinds.push_back({{"kind", kind_name(plan, k)},
-                     {"layers", kind.count},
-                     {"first_layer", kind.first},
-                     {"heads", kind.layer.heads},
-                     {"kv_heads", kind.layer.kv_heads},
-                     {"head_dim", kind.layer.head_dim},
-                     {"window", kind.layer.window},
-                     {"ffn_width", kind.layer.ffn_width},
-                     {"experts", kind.layer.experts},
-                     {"weights_bytes", kind.weights.bytes},
-                     {"cache_bytes", kind.kv_bytes},
-                     {"bytes_per_token", kind.weights.active_bytes + cache_bytes_read(plan, k)},
-                     {"flops_per_token", 2 * (kind.weights.multiply_adds + kind.attention_multiply_adds)}});
-  }
-  return kinds;
-}
-
 Json plan_json(const Planner& planner, const lamina::SessionOptions& options, const std::string& name,
                std::uint32_t parallel, const std::optional<Budget>& budget) {
   const auto plan = planner.plan(options);
@@ -106,13 +117,7 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
                              {"scratch_bytes", memory.session.scratch},
                              {"bookkeeping_bytes", memory.session.bookkeeping}};
   }
-  Json layers = Json::array();
-  for (int i = 0; i < count; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    layers.push_back(
-        {{"layer", i}, {"kind", kind_name(*plan, plan->kind_of[at])}, {"kv_owner", plan->owner_of[at]}});
-  }
-  document["layers"] = std::move(layers);
+  document["layers"] = layers_json(*plan, count);
   if (budget) {
     document["budget"] = {
         {"budget_bytes", budget->bytes}, {"fits", budget->fits}, {"largest_context", budget->context}};

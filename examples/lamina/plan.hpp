@@ -12,6 +12,8 @@
 #include <lamina/schedule/plan.hpp>
 #include <lamina/weights/weight_file.hpp>
 
+#include "report.hpp"
+
 namespace program {
 
 /// Memory of one session or of many sequences, in bytes. Weights are mapped from the file; tables read row by
@@ -74,5 +76,11 @@ class Planner {
 
 /// Bytes one decoded token reads in all: weights and cache.
 [[nodiscard]] std::int64_t bytes_per_token(const lamina::ModelPlan& plan, int layer_count);
+
+/// Each kind of layer with its shape, its bytes and its operations for one token.
+[[nodiscard]] Json kinds_json(const lamina::ModelPlan& plan);
+
+/// The kind of each layer, and whose keys and values it reads.
+[[nodiscard]] Json layers_json(const lamina::ModelPlan& plan, int layer_count);
 
 }  // namespace program

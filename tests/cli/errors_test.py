@@ -113,7 +113,7 @@ class Usage(Case):
 
 class Later(Case):
     def test_later_sub_commands(self):
-        for command in (["verify"], ["serve", "--port", "80"]):
+        for command in (["verify"],):
             outcome = self.bad(1, *command, "--json")
             self.assertEqual(outcome.json()["error"]["code"], "unsupported")
             self.assertIn("not in this version", outcome.err)

@@ -87,6 +87,9 @@ class AnswerObserver {
  public:
   /// A piece of a thought or text, whole characters; or a call.
   virtual void take(const ResponseEvent& /*event*/) {}
+  /// A token of the answer, before `take` is called with what it completes. `choice` is null unless
+  /// log-probabilities are asked for.
+  virtual void drawn(TokenId /*id*/, const TokenChoice* /*choice*/) {}
   /// `done` of `total` prompt tokens are read.
   virtual void prompt_read(std::size_t /*done*/, std::size_t /*total*/) {}
   /// Asked before every token and every piece of the prompt; false ends the answer as it is.
