@@ -84,7 +84,7 @@ class Server:
 
     def raw(self, data, pieces=1, pause=0.0, read=True):
         """Sends bytes, then returns all that comes until the other side closes or is silent."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=2)
         try:
             size = max(1, -(-len(data) // pieces))
             for at in range(0, len(data), size):
