@@ -136,6 +136,13 @@ class CheckHeaders(unittest.TestCase):
         errors, _, _ = check_headers.check(self.project)
         self.assertIn("tests/a.cpp:1: no SPDX", "\n".join(errors))
 
+    def test_what_npm_fetched_needs_no_licence_line(self):
+        (self.project / "tests" / "page" / "node_modules" / "b").mkdir(parents=True)
+        (self.project / "tests" / "page" / "node_modules" / "b" / "c.js").write_text("let x;\n", encoding="utf-8")
+        (self.project / "tests" / "page" / "d.mjs").write_text("let x;\n", encoding="utf-8")
+        errors, _, _ = check_headers.check(self.project)
+        self.assertEqual([error for error in errors if "no SPDX" in error], ["tests/page/d.mjs:1: no SPDX licence line"])
+
     def test_one_function_name_in_two_files_of_a_test_program(self):
         folder = self.project / "tests" / "unit" / "core"
         folder.mkdir(parents=True)

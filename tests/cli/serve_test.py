@@ -84,7 +84,7 @@ class Server:
 
     def raw(self, data, pieces=1, pause=0.0, read=True):
         """Sends bytes, then returns all that comes until the other side closes or is silent."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=2)
         try:
             size = max(1, -(-len(data) // pieces))
             for at in range(0, len(data), size):
@@ -138,6 +138,9 @@ class Answers(Serving):
         self.assertEqual(models["data"][0]["id"], "demo")
         properties = json.loads(self.server.ask("GET", "/props")[1])
         self.assertEqual(len(properties["layers"]), 10)
+        schedule = json.loads(self.server.ask("GET", "/schedule")[1])
+        self.assertEqual(sum(kind["layers"] for kind in schedule["kinds"]), 10)
+        self.assertTrue(all(layer["milliseconds"] > 0 for layer in schedule["layers"]))
         answer, text = self.server.ask("GET", "/")
         self.assertIn(b"<html", text)
         self.assertTrue(answer.getheader("Content-Type").startswith("text/html"))

@@ -6,43 +6,48 @@ import puppeteer from "puppeteer-core";
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 export const waiting = { timeout: 60000 };
 
-export function launch() {
-  return puppeteer.launch({
+export async function launch() {
+  const browser = await puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? places.find(existsSync),
     headless: true,
     args: ["--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--lang=en",
       "--hide-scrollbars", "--disable-dev-shm-usage"],
   });
+  const [page] = await browser.pages();
+  // What answers are drawn with is to be the same each time.
+  await page.evaluateOnNewDocument(() => {
+    if (location.protocol === "http:" && !localStorage.getItem("lamina.settings"))
+      localStorage.setItem("lamina.settings", '{"temperature": "0"}');
+  });
+  return browser;
 }
 
-/** The page at `url` with a storage of its own. */
+/** The page at `url`, as somebody sees it who comes for the first time. */
 export class User {
   /** @param {import("puppeteer-core").Browser} browser @param {string} url @param {{width?: number, height?: number, dark?: boolean}} [look] */
   static async open(browser, url, { width = 1200, height = 820, dark = false } = {}) {
-    const context = await browser.createBrowserContext();
-    const page = await context.newPage();
-    const user = new User(context, page);
-    page.on("pageerror", (error) => user.faults.push(String(error)));
-    page.on("console", (message) => message.type() === "error" && user.faults.push(message.text()));
-    page.on("request", (request) => {
-      if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) user.faults.push(`asks for ${request.url()}`);
-    });
+    // One page for all: another one would be another process, and a second.
+    const [page] = await browser.pages();
+    const user = new User(page, url);
+    const session = await page.createCDPSession();
+    await session.send("Storage.clearDataForOrigin", { origin: url, storageTypes: "all" });
+    await session.detach();
     await page.setViewport({ width, height });
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
-    // What follows is to be the same each time.
-    await page.evaluateOnNewDocument(() => {
-      if (!localStorage.getItem("lamina.settings")) localStorage.setItem("lamina.settings", '{"temperature": "0"}');
-    });
     await page.goto(url);
     await user.ready();
     return user;
   }
 
-  constructor(context, page) {
-    this.context = context;
+  constructor(page, url) {
     this.page = page;
     /** @type {string[]} what went wrong in the page */
     this.faults = [];
+    page.on("pageerror", (error) => this.faults.push(String(error)));
+    page.on("console", (message) => message.type() === "error" && this.faults.push(message.text()));
+    page.on("request", (request) => {
+      if (!request.url().startsWith(url) && !/^(data|blob|about):/.test(request.url())) this.faults.push(`asks for ${request.url()}`);
+    });
   }
 
   ready() {
@@ -54,13 +59,9 @@ export class User {
     await this.ready();
   }
 
-  /** @param {Record<string, any>} some */
-  async setUp(some) {
-    await this.page.evaluate((settings) => {
-      const kept = JSON.parse(localStorage.getItem("lamina.settings") ?? "{}");
-      localStorage.setItem("lamina.settings", JSON.stringify({ ...kept, ...settings }));
-    }, some);
-    await this.reload();
+  /** Changes settings, as the dialog does. @param {Record<string, any>} some */
+  setUp(some) {
+    return this.page.evaluate(async (settings) => (await import("/settings.js")).changeSettings(settings), some);
   }
 
   /** @param {string} text */
@@ -148,7 +149,8 @@ export class User {
     });
   }
 
-  close() {
-    return this.context.close();
+  async close() {
+    for (const kind of ["pageerror", "console", "request"]) this.page.off(kind);
+    await this.page.goto("about:blank");
   }
 }

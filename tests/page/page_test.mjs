@@ -77,10 +77,18 @@ test("regenerate and edit make branches, that are stepped through", async () => 
 
 test("a reload keeps conversations, drafts and settings; they are renamed, exported and deleted", async () => {
   await open();
+  await user.hand("paste", picture(0), "image/png", "kept.png");
+  await user.write("not sent");
+  await user.reload();
+  assert.equal(await user.page.$eval("#message", (area) => area.value), "not sent");
+  assert.equal(await user.text("#attached .name"), "kept.png");
+  await user.click('#attached [aria-label="Remove kept.png"]');
+  await user.page.$eval("#message", (area) => area.select());
   await user.send("Reverse lamina.");
   await user.answer();
   await user.write("half a thou");
   await user.reload();
+  assert.equal(await user.count("#attached li"), 0);
   assert.equal(await user.text(".assistant .markdown:not(.thought .markdown)"), "animal");
   assert.equal(await user.page.$eval("#message", (area) => area.value), "half a thou");
   await user.click("#new");

@@ -46,10 +46,15 @@ const chat = new Chat(store, {
   answered: refreshStatus,
   needsKey: askKey,
 });
-const composer = new Composer({ send: (text, media) => chat.send(text, media), stop: () => chat.stop() });
+const composer = new Composer(store, {
+  send: (text, media) => chat.send(text, media),
+  stop: () => chat.stop(),
+  // What is meant for a new conversation waits for the next new one.
+  draftKey: () => (chat.path.length > 0 ? chat.conversation.id : "new"),
+});
 const sidebar = new Sidebar(store, chat, (conversation) => {
   chat.open(conversation);
-  composer.open(conversation.id);
+  composer.open();
 });
 
 function showSettings() {
@@ -126,7 +131,7 @@ const open = recall("open");
 const last = typeof open === "string" ? await store.load(open) : undefined;
 const first = last ?? newConversation();
 chat.open(first);
-composer.open(first.id);
+await composer.open();
 await sidebar.refresh();
 await refreshStatus();
 document.body.classList.add("ready");

@@ -10,14 +10,17 @@ import { keep, recall } from "./store.js";
 /** @typedef {import("./tree.js").Attachment} Attachment */
 
 export class Composer {
-  /** @param {{send: (text: string, media: Attachment[]) => void, stop: () => void}} actions */
-  constructor(actions) {
+  /**
+   * @param {import("./store.js").Store} store
+   * @param {{send: (text: string, media: Attachment[]) => void, stop: () => void, draftKey: () => string}} actions
+   */
+  constructor(store, actions) {
+    this.store = store;
     this.actions = actions;
     this.area = /** @type {HTMLTextAreaElement} */ (byId("message"));
     this.sendButton = byId("send");
     this.recordButton = byId("record");
     this.isBusy = false;
-    this.conversation = "";
     /** @type {Attachment[]} */
     this.media = [];
     /** @type {Recorder|null} */
@@ -27,7 +30,7 @@ export class Composer {
 
   wire() {
     this.area.addEventListener("input", () => {
-      keep(`draft.${this.conversation}`, this.area.value || null);
+      keep(`draft.${this.actions.draftKey()}`, this.area.value || null);
       this.fit();
     });
     this.area.addEventListener("keydown", (event) => {
@@ -74,13 +77,23 @@ export class Composer {
     });
   }
 
-  /** The draft of a conversation. @param {string} id */
-  open(id) {
-    this.conversation = id;
-    this.area.value = recall(`draft.${id}`) ?? "";
+  /** Shows what was written and attached, and not sent, in the conversation that is open now. */
+  async open() {
+    const key = this.actions.draftKey();
+    this.area.value = recall(`draft.${key}`) ?? "";
+    this.fit();
     this.media = [];
     this.showMedia();
-    this.fit();
+    const media = await this.store.draftMedia(key);
+    if (key !== this.actions.draftKey()) return;
+    this.media = [...media, ...this.media];
+    this.showMedia();
+  }
+
+  /** Attachments have changed. */
+  keepMedia() {
+    this.showMedia();
+    this.store.keepDraftMedia(this.actions.draftKey(), this.media).catch(() => {});
   }
 
   /** @param {boolean} isBusy */
@@ -103,10 +116,10 @@ export class Composer {
     const text = this.area.value;
     if (this.isBusy || this.pending || (text.trim() === "" && this.media.length === 0)) return;
     const { media } = this;
-    keep(`draft.${this.conversation}`, null);
+    keep(`draft.${this.actions.draftKey()}`, null);
     this.area.value = "";
     this.media = [];
-    this.showMedia();
+    this.keepMedia();
     this.fit();
     this.area.focus();
     this.actions.send(text, media);
@@ -123,7 +136,7 @@ export class Composer {
       }
     }
     this.pending = false;
-    this.showMedia();
+    this.keepMedia();
     this.area.focus();
   }
 
@@ -132,7 +145,7 @@ export class Composer {
       element("span", { class: "name" }, one.name),
       button(`Remove ${one.name}`, () => {
         this.media.splice(i, 1);
-        this.showMedia();
+        this.keepMedia();
         this.area.focus();
       }, { sign: "close" }))));
   }
@@ -144,7 +157,7 @@ export class Composer {
       clearInterval(this.clock);
       this.showRecording(null);
       this.media.push(await recorder.stop());
-      this.showMedia();
+      this.keepMedia();
       this.area.focus();
       return;
     }

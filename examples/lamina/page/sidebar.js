@@ -94,6 +94,7 @@ export class Sidebar {
     this.chat.streams.get(entry.id)?.controller.abort();
     await this.store.remove(entry.id);
     keep(`draft.${entry.id}`, null);
+    await this.store.keepDraftMedia(entry.id, []);
     if (entry.id === this.chat.conversation.id) this.open(newConversation());
     this.refresh();
     byId("new").focus();

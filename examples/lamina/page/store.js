@@ -6,6 +6,7 @@
 /** @typedef {{id: string, title: string, updated: number}} Entry */
 
 const table = "conversations";
+const drafts = "drafts";
 
 /**
  * @template T
@@ -37,6 +38,7 @@ export class Store {
       request.onupgradeneeded = () => {
         // The list is read from the index alone: conversations hold pictures.
         request.result.createObjectStore(table, { keyPath: "id" }).createIndex("list", ["updated", "title", "id"]);
+        request.result.createObjectStore(drafts);
       };
       return new Store(await done(request));
     } catch {
@@ -49,8 +51,8 @@ export class Store {
   }
 
   /** @param {IDBTransactionMode} mode */
-  objects(mode) {
-    return /** @type {IDBDatabase} */ (this.database).transaction(table, mode).objectStore(table);
+  objects(mode, name = table) {
+    return /** @type {IDBDatabase} */ (this.database).transaction(name, mode).objectStore(name);
   }
 
   /** @returns {Promise<Entry[]>} newest first */
@@ -93,6 +95,22 @@ export class Store {
     if (!this.database) return void this.memory.delete(id);
     await done(this.objects("readwrite").delete(id));
     this.channel?.postMessage(id);
+  }
+
+  /**
+   * Pictures and sounds that are attached and not sent.
+   * @param {string} key
+   * @returns {Promise<import("./tree.js").Attachment[]>}
+   */
+  async draftMedia(key) {
+    return (this.database && await done(this.objects("readonly", drafts).get(key))) || [];
+  }
+
+  /** @param {string} key @param {import("./tree.js").Attachment[]} media */
+  async keepDraftMedia(key, media) {
+    if (!this.database) return;
+    const objects = this.objects("readwrite", drafts);
+    await done(media.length > 0 ? objects.put(media, key) : objects.delete(key));
   }
 
   /**

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP without knowing what is said: connections with limits of time and size, requests in, answers out. The
-// only place that knows cpp-httplib is http.cpp.
+// HTTP without knowing what is said: connections with limits of time and size, requests in, answers out. What
+// knows cpp-httplib is a library beside the program, which http.cpp loads.
 #pragma once
 
 #include <cstddef>
