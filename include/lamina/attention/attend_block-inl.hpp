@@ -244,7 +244,8 @@ HWY_NOINLINE void attend_span(const KvRows& cache, const QueryTile& tile, std::u
   for (std::uint32_t start = span * kv_span; start < span * kv_span + kv_span; start += kv_block) {
     const BlockRange part = part_of_block(start, tile.first, tile.end);
     if (part.empty()) continue;
-    const KvBlock block = block_of<Layout>(cache, kv_head, start);
+    KvBlock block = block_of<Layout>(cache, kv_head, start);
+    if (start + kv_block >= tile.end) block.reads_on_here();
     Products::score(block, tile.vectors, part, scratch);
     for (std::uint32_t v = 0; v < tile.vectors; ++v) {
       const KeyRange visible = tile.visible[v / tile.group];
