@@ -352,6 +352,9 @@ class Refusals(Serving):
         self.refused({"messages": [user], "tools": [{"type": "function", "function": {
             "name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "frog"}}}}}],
             "tool_choice": "required"}, param="tools[0].function.parameters#/properties/x/type")
+        self.refused({"messages": [user], "stop": ["x" * 2000]}, param="stop")
+        self.refused({"messages": [user], "tools": [{"type": "function", "function": {"name": f"f{i}"}}
+                                                    for i in range(1025)]}, param="tools")
         self.refused({"tokens": [10**9]}, path="/detokenize", param="tokens")
         self.refused({}, path="/tokenize", param="content")
 
@@ -392,6 +395,20 @@ class Refusals(Serving):
             got = self.server.raw(data)
             self.assertTrue(got == b"" or got.startswith(b"HTTP/1.1 4"), got[:80])
         self.assertEqual(self.server.chat()[1]["choices"][0]["message"]["content"], "animal")
+
+    def test_a_body_is_never_the_next_request(self):
+        inner = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+        head = b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(inner)
+        self.assertEqual(self.server.raw(head + inner).count(b"HTTP/1.1"), 1)
+        twice = request({"messages": REVERSE, "temperature": 0}, **{"Content-Length": "5"})
+        self.assertEqual(self.server.raw(twice + inner).count(b"HTTP/1.1"), 1)
+
+    def test_pages_of_other_sites(self):
+        for headers in ({"Origin": "http://example.com"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+            answer, text = self.server.ask("POST", "/v1/chat/completions", {"messages": REVERSE}, headers)
+            self.assertEqual((answer.status, json.loads(text)["error"]["code"]), (403, "forbidden_origin"), headers)
+        own = {"Origin": f"http://127.0.0.1:{self.server.port}", "Sec-Fetch-Site": "same-origin"}
+        self.assertEqual(self.server.ask("POST", "/tokenize", {"content": "x"}, own)[0].status, 200)
 
     def test_pipelined_and_piecemeal(self):
         body = request({"messages": REVERSE, "temperature": 0})
@@ -521,6 +538,26 @@ class Ends(unittest.TestCase):
             self.assertTrue(got.endswith(b"0\r\n\r\n"))
             self.assertTrue(b'"code":"stopping"' in got or b'"finish_reason":"length"' in got)
             self.assertEqual(server.process.wait(10), 0)
+
+    def test_who_waits_is_told_that_the_server_stops(self):
+        server = Server("--stop-seconds", "2", "--parallel", "1", "-c", "8192")
+        self.addCleanup(server.end)
+        stops = server.post("/tokenize", {"content": "<turn|><eos><|tool_response>", "parse_special": True})[1]["tokens"]
+        endless = {**Crowds.endless, "max_tokens": 8000, "logit_bias": {str(stop): -100 for stop in stops}}
+        connections = []
+        for body in (endless, {"messages": REVERSE}):
+            connections.append(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            self.addCleanup(connections[-1].close)
+            connections[-1].sendall(request(body))
+            server.wait_for("answers_running", 1)
+        server.wait_for("answers_waiting", 1)
+        server.process.send_signal(signal.SIGTERM)
+        got = b""
+        while piece := connections[1].recv(65536):
+            got += piece
+        self.assertIn(b" 503 ", got[:20])
+        self.assertIn(b'"code":"stopping"', got)
+        self.assertEqual(server.process.wait(10), 0)
 
     def test_a_port_that_is_taken(self):
         server = Server()

@@ -297,7 +297,11 @@ class HttplibServer final : public HttpServer, private httplib::Server {
   void run() override { listen_after_bind(); }
   void stop() override {
     stops_ = true;
-    httplib::Server::stop();
+    // As the library's, which does nothing before `run` has begun: then it would listen for ever.
+    if (const socket_t listening = svr_sock_.exchange(INVALID_SOCKET); listening != INVALID_SOCKET) {
+      ::shutdown(listening, SHUT_RDWR);
+      ::close(listening);
+    }
   }
   std::size_t connections() const noexcept override { return open_; }
 
@@ -309,6 +313,12 @@ class HttplibServer final : public HttpServer, private httplib::Server {
     set_keep_alive_max_count(1'000'000);
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       HttplibExchange exchange(request, response);
+      // The library reads bodies of POST alone, by one length: what it left would be taken for the next
+      // request.
+      if (has_unclear_body(request) || (request.method != "POST" && has_body(request))) {
+        current->close_after_answer();
+        response.set_header("Connection", "close");
+      }
       if (handler_.answers_head(exchange)) {
         if (has_body(request)) current->close_after_answer();
         if (current->closes()) response.set_header("Connection", "close");
@@ -341,6 +351,12 @@ class HttplibServer final : public HttpServer, private httplib::Server {
   [[nodiscard]] static bool has_body(const httplib::Request& request) {
     return request.has_header("Transfer-Encoding") ||
            (request.has_header("Content-Length") && request.get_header_value("Content-Length") != "0");
+  }
+
+  /// Whether two readers may disagree where it ends.
+  [[nodiscard]] static bool has_unclear_body(const httplib::Request& request) {
+    return request.get_header_value_count("Content-Length") > 1 ||
+           (request.has_header("Transfer-Encoding") && request.has_header("Content-Length"));
   }
 
   bool process_and_close_socket(socket_t socket) override {

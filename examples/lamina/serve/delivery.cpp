@@ -97,7 +97,7 @@ class Delivery {
   [[nodiscard]] std::optional<ApiError> error_of(const EndedAnswer& ended) const {
     if (!ended.answer) return api_error(ended.answer.error());
     if (ended.answer->stop != lamina::StopReason::interrupted) return std::nullopt;
-    if (service_.cut())
+    if (service_.stopping())
       return ApiError{503, "the server is stopping: the answer was cut off", "server_error", "", "stopping"};
     return ApiError{499, "the client went away", "server_error", "", "client_closed_request"};
   }

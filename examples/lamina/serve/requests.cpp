@@ -100,6 +100,11 @@ Status check_parts(const lamina::Message& message, const std::string& path) {
 Status parse_arguments(Value& message, const std::string& path) {
   Value* calls = find_in(message, "tool_calls");
   if (calls == nullptr || !calls->is(Kind::list)) return Done{};
+  constexpr std::size_t most_calls = 1024;  // each is looked for in what tools answered
+  if (calls->items.size() > most_calls) {
+    return field_error(path + ".tool_calls", "too many calls", lamina::text("at most %zu", most_calls).view(),
+                       lamina::text("%zu", calls->items.size()).view());
+  }
   for (std::size_t i = 0; i < calls->items.size(); ++i) {
     Value* function = find_in(calls->items[i], "function");
     Value* arguments = function == nullptr ? nullptr : find_in(*function, "arguments");
@@ -156,6 +161,9 @@ Status check_tools(Value& request, ChatWish& wish) {
   Value* tools = find_in(request, "tools");
   if (tools == nullptr || tools->is(Kind::null)) return Done{};
   if (!tools->is(Kind::list)) return Fields(request).wrong("tools", "a list of tools", *tools);
+  constexpr std::size_t most_tools = 1024;  // each is compared with all
+  if (tools->items.size() > most_tools)
+    return Fields(request).wrong("tools", lamina::text("at most %zu tools", most_tools).view(), *tools);
   std::vector<std::string_view> names;
   for (std::size_t i = 0; i < tools->items.size(); ++i) {
     const Value& tool = tools->items[i];
@@ -266,6 +274,12 @@ Status read_answer_wish(const Fields& request, const RequestDefaults& defaults, 
   if (seed) wish.options.seed = static_cast<std::uint64_t>(*seed);
   LAMINA_TRY(request.integer("max_tokens", 1U, 1U << 24, wish.options.max_tokens));
   LAMINA_TRY(request.texts("stop", 16, wish.options.stop));
+  for (const std::string& stop : wish.options.stop) {
+    constexpr std::size_t longest_stop = 1024;  // every token is compared with all of them
+    if (stop.size() > longest_stop)
+      return request.unknown("stop", lamina::text("texts of at most %zu bytes", longest_stop).view(),
+                             lamina::text("%zu bytes", stop.size()).view());
+  }
   LAMINA_TRY(request.integer("n", 1U, defaults.most_choices, wish.choices));
   LAMINA_TRY(request.flag("stream", wish.streams));
   LAMINA_TRY(read_stream_options(request, wish));

@@ -77,6 +77,16 @@ void Routes::refuse_counted(Exchange& exchange, int status, std::string_view mes
 }
 
 bool Routes::refuses_body(Exchange& exchange) {
+  // Browsers name the page that asks; nothing here is offered to pages of others.
+  const std::string origin = exchange.header("Origin");
+  const std::string site = exchange.header("Sec-Fetch-Site");
+  const std::size_t at = origin.find("://");
+  const bool is_foreign =
+      !origin.empty() && (at == std::string::npos || origin.substr(at + 3) != exchange.header("Host"));
+  if (is_foreign || site == "cross-site" || site == "same-site") {
+    refuse_counted(exchange, 403, "requests of other sites' pages are not taken", "forbidden_origin");
+    return true;
+  }
   const std::string length = exchange.header("Content-Length");
   if (!length.empty()) {
     std::uint64_t bytes = 0;

@@ -78,6 +78,7 @@ int serve(const ServeFlags& flags) {
 
   wait_for_end();
   // Those who wait are told at once; those whose answer comes may have it, for a while.
+  (*service)->stopping() = true;
   (*service)->scheduler().stop();
   (*server)->stop();
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(flags.stop_seconds);

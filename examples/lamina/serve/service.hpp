@@ -45,7 +45,8 @@ struct ServeFlags {
 
 /// Requests and answers since the start.
 struct RequestCounts {
-  static constexpr std::array<int, 11> statuses = {200, 400, 401, 404, 405, 413, 415, 429, 499, 500, 503};
+  static constexpr std::array<int, 12> statuses = {200, 400, 401, 403, 404, 405,
+                                                   413, 415, 429, 499, 500, 503};
   std::array<std::atomic<std::uint64_t>, statuses.size()> by_status{};
   std::atomic<std::uint64_t> media{0};
 
@@ -67,6 +68,8 @@ class Service {
   [[nodiscard]] const RequestDefaults& defaults() const noexcept { return defaults_; }
   [[nodiscard]] RequestCounts& counts() noexcept { return counts_; }
   [[nodiscard]] std::int64_t started() const noexcept { return started_; }
+  /// Set when the server takes no more: those who wait are told so.
+  [[nodiscard]] std::atomic<bool>& stopping() noexcept { return stopping_; }
   /// Set when running answers must end.
   [[nodiscard]] std::atomic<bool>& cut() noexcept { return cut_; }
 
@@ -93,6 +96,7 @@ class Service {
   RequestDefaults defaults_;
   RequestCounts counts_;
   std::int64_t started_;
+  std::atomic<bool> stopping_{false};
   std::atomic<bool> cut_{false};
   std::mutex index_mutex_;
   std::optional<lamina::TokenIndex> index_;

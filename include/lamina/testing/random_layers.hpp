@@ -136,7 +136,8 @@ template <LayerKind Kind, int Hidden>
   std::size_t layer_bytes = 0;
   std::size_t layer_bytes_read = 0;
   for (const LayerTensor& tensor : tensors) {
-    LAMINA_TRY(check_built_in({std::string(tensor.name), tensor.format, tensor.dims, {}}, "bench_layer"));
+    LAMINA_TRY(
+        check_built_in(TensorView{std::string(tensor.name), tensor.format, tensor.dims, {}}, "bench_layer"));
     layer_bytes += aligned_size(tensor.bytes);
     layer_bytes_read += tensor.bytes_read;
   }

@@ -38,6 +38,7 @@ struct MergeBucket {
 class MergeTable {
  public:
   std::span<const MergeBucket> buckets;  ///< [power of two]
+  TokenId tokens = no_token;             ///< results are below it: of tables that a file holds
 
   /// Makes the buckets of a table. Errors: bad_file (a pair occurs twice).
   [[nodiscard]] static Result<std::vector<MergeBucket>> fill(std::span<const Merge> merges) {
@@ -68,7 +69,7 @@ class MergeTable {
     const std::size_t home = detail::mix_bits(key);
     for (std::size_t probe = 0; probe <= detail::most_probes && !buckets.empty(); ++probe) {
       const MergeBucket& bucket = buckets[(home + probe) & mask];
-      if (bucket.key == key) return bucket.found;
+      if (bucket.key == key) return bucket.found.result < tokens ? bucket.found : MergeFound{};
       if (bucket.key == no_key) break;
     }
     return {};

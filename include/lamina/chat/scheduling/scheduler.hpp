@@ -309,12 +309,19 @@ inline void Scheduler::start(Waiting waiting) {
   detail::AnswerSlot& slot = *slot_for(ids);
   slot.used = ++clock_;
   auto sampler = sampler_for(engine_.model(), waiting.order.options);
-  if (!sampler) {
-    waiting.order.listener->ended(sampler.error());
+  const std::shared_ptr<AnswerListener> listener = waiting.order.listener;
+  const std::shared_ptr<detail::SharedPrompt> shared = waiting.shared;
+  const Status begun = !sampler ? Status(sampler.error()) : guard_memory("answer", [&]() -> Status {
+    slot.begin(engine_.model(), std::move(waiting.order), std::move(*sampler), std::move(waiting.shared),
+               waiting.leads);
+    return Done{};
+  });
+  if (!begun) {
+    if (shared && waiting.leads) shared->leader_ended = true;  // the others read the prompt themselves
+    slot.abandon();
+    listener->ended(begun.error());
     return;
   }
-  slot.begin(engine_.model(), std::move(waiting.order), std::move(*sampler), std::move(waiting.shared),
-             waiting.leads);
   const auto most = static_cast<std::uint32_t>(ids.size() - 1);  // one is left, for its logits
   PrefixMatch match = store_.find(ids);
   if (slot.shared && slot.shared->snapshot) match.snapshot = slot.shared->snapshot;
@@ -406,10 +413,16 @@ inline void Scheduler::take_result(detail::AnswerSlot& slot, std::size_t fed, st
   if (reads) {
     keep(slot);
     if (slot.shared && slot.leads && !slot.shared->snapshot) {
-      if (auto snapshot = slot.sequence.snapshot()) slot.shared->snapshot = std::move(*snapshot);
+      if (auto snapshot = slot.sequence.snapshot()) {
+        slot.shared->snapshot = std::move(*snapshot);
+      } else {
+        slot.shared->leader_ended = true;  // the others read it themselves
+      }
     }
   }
-  const auto fed_next = slot.writer().next(logits, slot.sequence.position(), slot.sequence.context());
+  const auto fed_next = guard_memory("answer", [&] {
+    return slot.writer().next(logits, slot.sequence.position(), slot.sequence.context());
+  });
   if (!fed_next) return end(slot, fed_next.error());
   if (!fed_next->empty()) return slot.feed_next(*fed_next);
   keep(slot);

@@ -108,6 +108,11 @@ class AnswerSlot {
     answer.prompt_seconds = std::chrono::duration<double>(decode_begin - work_->begin).count();
     answer.decode_seconds = std::chrono::duration<double>(now - decode_begin).count();
   }
+  /// Forgets an answer that could not begin.
+  void abandon() noexcept {
+    shared = nullptr;
+    work_ = nullptr;
+  }
   /// Ends the answer; who listened to it is returned.
   [[nodiscard]] std::shared_ptr<AnswerListener> clear() {
     if (shared && leads) shared->leader_ended = true;

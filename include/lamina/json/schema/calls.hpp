@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <lamina/chat/value.hpp>
 #include <lamina/core/error.hpp>
@@ -43,8 +44,11 @@ inline void close_objects(Value& schema) {
   for (const std::string_view key : speaks_of_more) closes = closes && schema.find(key) == nullptr;
   const Value* required = schema.find("required");
   if (closes && required != nullptr) {
-    closes = std::all_of(required->items.begin(), required->items.end(),
-                         [&](const Value& name) { return properties->find(name.text) != nullptr; });
+    std::vector<std::string_view> names(properties->keys.begin(), properties->keys.end());
+    std::sort(names.begin(), names.end());
+    closes = std::all_of(required->items.begin(), required->items.end(), [&](const Value& name) {
+      return std::binary_search(names.begin(), names.end(), std::string_view(name.text));
+    });
   }
   for (std::size_t i = 0; i < schema.items.size(); ++i) {
     const std::string& key = schema.keys[i];

@@ -135,6 +135,12 @@ bool visit_tables(const TablesHeader& header, Tables& tables, Array&& array) {
                   are_ids(tables.characters, tokens, true) && are_ids(tables.kinds.bytes, tokens, true);
   for (const auto list : {tables.kinds.normalized, tables.stop, tables.suppressed})
     is_sound = is_sound && ascends(list) && are_ids(list, tokens, false);
+  // A look-up for each at every byte of a text: no more than there can be.
+  for (const auto lengths : {tables.kinds.matcher.lengths, tables.kinds.late_matcher.lengths}) {
+    is_sound = is_sound && (lengths.empty() || lengths.front() <= most_token_bytes) &&
+               std::adjacent_find(lengths.begin(), lengths.end(), [](auto a, auto b) { return a <= b; }) ==
+                   lengths.end();
+  }
   for (const SpecialTokenText& entry : special_token_texts) {
     const TokenId id = tables.special.*entry.id;
     is_sound = is_sound && are_ids({&id, 1}, tokens, true);
@@ -199,6 +205,7 @@ inline void write_image(const TokenizerTables& tables, std::byte* image) noexcep
     return true;
   });
   tables.special = header.special;
+  tables.merges.tokens = header.tokens;
   tables.scores.longest = header.longest;
   tables.splits_at_newlines = (header.flags & 1) != 0;
   tables.splits_at_spaces = (header.flags & 2) != 0;
