@@ -221,7 +221,8 @@ class Bench(Case):
             self.assertGreater(row["share_of_bandwidth"], 0)
             self.assertGreater(row["share_of_peak"], 0)
             self.assertRegex(row["kernels"], r"^(vpdpbusd|vpmaddubsw|16-bit products|single products)(, vdpbf16ps)?$")
-            self.assertEqual("VNNI" in row["target"] or "BF16" in row["target"], row["kernels"].startswith("vpdpbusd"))
+            if "VNNI" in row["target"] or "BF16" in row["target"]:  # a program for one machine has Highway's names
+                self.assertTrue(row["kernels"].startswith("vpdpbusd"))
         self.assertGreater(timed[3]["bytes_per_token"], timed[1]["bytes_per_token"])
         self.assertEqual(sum(row["test"].startswith("layer") for row in rows), 8)  # 4 kinds at 2 depths
 

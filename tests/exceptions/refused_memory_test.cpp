@@ -225,14 +225,16 @@ TEST_CASE("pictures, videos and sounds: read, prepared, encoded") {
   };
   CHECK(refuse_each([&] { return status_of(open_towers()); }) > 20);
   const lamina::MediaEncoder towers = must(open_towers());
+  const std::string picture_path = golden_path("demo/images/000.png");
   const auto see = [&]() -> Status {
-    auto picture = lamina::read_picture(golden_path("demo/images/000.png"));
+    auto picture = lamina::read_picture(picture_path);
     if (!picture) return picture.error();
     return status_of(towers.see(*std::move(picture)));
   };
   CHECK(refuse_each(see) > 5);
+  const std::string sound_path = golden_path("demo/sounds/000.wav");
   const auto hear = [&]() -> Status {
-    const auto bytes = lamina::read_file(golden_path("demo/sounds/000.wav"), 1U << 20);
+    const auto bytes = lamina::read_file(sound_path, 1U << 20);
     if (!bytes) return bytes.error();
     const auto sound = lamina::read_sound(bytes->span(), "a sound");
     if (!sound) return sound.error();

@@ -83,6 +83,7 @@ class Delivery {
     --left_;
     answers_[news->index].emplace(
         EndedAnswer{std::move(*news->answer), std::move(choices), news->thought_tokens});
+    news->answer.reset();
     return news;
   }
   std::vector<lamina::TokenChoice>& choices_of(std::size_t index) {

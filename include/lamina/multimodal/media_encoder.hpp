@@ -196,17 +196,17 @@ inline Result<SoftTokens> MediaEncoder::encode(const Tower& tower, const MediaIn
 inline Result<EncodedMedia> MediaEncoder::see(Picture picture, const PictureOptions& options,
                                               const EncodeOptions& encoding) const {
   LAMINA_TRY(check_tower(owned_->vision, "pictures"));
-  if (options.as_is) {
-    LAMINA_TRY(check_as_is(picture));
-  } else {
-    const int tokens = options.tokens > 0 ? options.tokens : picture_tokens();
-    auto prepared = prepare_picture(std::move(picture), tokens, options.resampling.value_or(resampling()));
-    if (!prepared) return prepared.error();
-    picture = std::move(*prepared);
-  }
-  const auto input = MediaInput::picture(picture.rgb(), static_cast<std::uint32_t>(picture.width()),
-                                         static_cast<std::uint32_t>(picture.height()));
   return guard_memory("picture", [&]() -> Result<EncodedMedia> {
+    if (options.as_is) {
+      LAMINA_TRY(check_as_is(picture));
+    } else {
+      const int tokens = options.tokens > 0 ? options.tokens : picture_tokens();
+      auto prepared = prepare_picture(std::move(picture), tokens, options.resampling.value_or(resampling()));
+      if (!prepared) return prepared.error();
+      picture = std::move(*prepared);
+    }
+    const auto input = MediaInput::picture(picture.rgb(), static_cast<std::uint32_t>(picture.width()),
+                                           static_cast<std::uint32_t>(picture.height()));
     auto soft = encode(owned_->vision, input, Medium::image, encoding);
     if (!soft) return soft.error();
     EncodedMedia media;

@@ -183,17 +183,19 @@ using VideoFileReader = Result<Video> (*)(const std::string& path, const VideoOp
 ///          `other_files`)
 [[nodiscard]] inline Result<Video> read_video(const std::string& path, const VideoOptions& options = {},
                                               VideoFileReader other_files = nullptr) {
-  if (is_folder(path)) return read_video_folder(path, options);
-  // A GIF file may be as large as a picture may be; other files are not read into memory.
-  const auto head = read_head(path, 6);
-  if (!head) return head.error();
-  if (picture_format(head->span()) == PictureFormat::gif) {
-    const auto bytes = read_file(path, options.limits.max_bytes);
-    if (!bytes) return bytes.error();
-    return decode_gif_video(bytes->span(), path, options);
-  }
-  if (other_files != nullptr) return other_files(path, options);
-  return no_video_file(path);
+  return guard_memory(path, [&]() -> Result<Video> {
+    if (is_folder(path)) return read_video_folder(path, options);
+    // A GIF file may be as large as a picture may be; other files are not read into memory.
+    const auto head = read_head(path, 6);
+    if (!head) return head.error();
+    if (picture_format(head->span()) == PictureFormat::gif) {
+      const auto bytes = read_file(path, options.limits.max_bytes);
+      if (!bytes) return bytes.error();
+      return decode_gif_video(bytes->span(), path, options);
+    }
+    if (other_files != nullptr) return other_files(path, options);
+    return no_video_file(path);
+  });
 }
 
 }  // namespace lamina

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <lamina/core/error.hpp>
+#include <lamina/core/guard.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/media/media_file.hpp>
@@ -26,16 +27,20 @@ namespace lamina {
 
 /// Opens a projector file. Errors: as `open_gguf_file` and `make_media_file`.
 [[nodiscard]] inline Result<MediaFile> open_mmproj(const std::string& path) {
-  auto file = open_gguf_file(path);
-  if (!file) return file.error();
-  return make_media_file(std::move(*file));
+  return guard_memory(path, [&]() -> Result<MediaFile> {
+    auto file = open_gguf_file(path);
+    if (!file) return file.error();
+    return make_media_file(std::move(*file));
+  });
 }
 
 /// Reads a projector file that lies in memory; `bytes` must outlive the result.
 [[nodiscard]] inline Result<MediaFile> read_mmproj(std::span<const std::byte> bytes, std::string_view name) {
-  auto file = read_gguf_file(bytes, name);
-  if (!file) return file.error();
-  return make_media_file(std::move(*file));
+  return guard_memory(name, [&]() -> Result<MediaFile> {
+    auto file = read_gguf_file(bytes, name);
+    if (!file) return file.error();
+    return make_media_file(std::move(*file));
+  });
 }
 
 namespace detail {
