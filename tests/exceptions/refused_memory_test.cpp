@@ -251,7 +251,9 @@ TEST_CASE("pictures, videos and sounds: read, prepared, encoded") {
     return status_of(towers.watch(*video));
   };
   CHECK(refuse_each(watch) > 5);
-  const std::string folder = golden_path("demo/images");
+  const TemporaryDirectory frames_of_video;
+  for (const char* name : {"1.png", "2.png", "3.png"}) frames_of_video.write(name, read_bytes(picture_path));
+  const std::string& folder = frames_of_video.path();
   CHECK(refuse_each([&] { return status_of(lamina::read_video(folder)); }) > 5);
 }
 

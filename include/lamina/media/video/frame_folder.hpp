@@ -2,13 +2,17 @@
 // The pictures in a folder, by name: the frames of a video.
 #pragma once
 
+#include <dirent.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstddef>
-#include <filesystem>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include <lamina/core/file_error.hpp>
@@ -17,9 +21,9 @@
 namespace lamina {
 
 /// Whether a folder lies at a path (links followed).
-[[nodiscard]] inline bool is_folder(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::is_directory(path, ignored);
+[[nodiscard]] inline bool is_folder(const std::string& path) noexcept {
+  struct stat found {};
+  return ::stat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
 }
 
 /// Whether a name ends as those of pictures do that can be read, in capitals or not.
@@ -42,21 +46,27 @@ namespace lamina {
 [[nodiscard]] inline Result<std::vector<std::string>> list_frames(const std::string& path, std::size_t most) {
   const FixedText<192> where = place(file_name_of(path));
   return guard_memory(path, [&]() -> Result<std::vector<std::string>> {
-    std::error_code reason;
     std::vector<std::string> names;
-    std::filesystem::directory_iterator entries(path, reason);
-    for (const std::filesystem::directory_iterator end; !reason && entries != end;
-         entries.increment(reason)) {
-      std::string name = entries->path().filename().string();
-      if (!is_picture_name(name)) continue;
+    // Not <filesystem>: its iterator ends the program where memory is refused.
+    struct Close {
+      void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+    };
+    const std::unique_ptr<DIR, Close> folder(::opendir(path.c_str()));
+    const auto unreadable = [&where] {
+      return file_error(ErrorCode::io, where, "cannot read the folder", "its names", std::strerror(errno));
+    };
+    if (folder == nullptr) return unreadable();
+    for (;;) {
+      errno = 0;
+      const dirent* entry = ::readdir(folder.get());
+      if (entry == nullptr && errno != 0) return unreadable();
+      if (entry == nullptr) break;
+      if (!is_picture_name(entry->d_name)) continue;
       if (names.size() == most) {
         return file_error(ErrorCode::out_of_memory, where, "folder has too many pictures",
                           text("at most %zu", most), "more");
       }
-      names.push_back(std::move(name));
-    }
-    if (reason) {
-      return file_error(ErrorCode::io, where, "cannot read the folder", "its names", reason.message());
+      names.emplace_back(entry->d_name);
     }
     if (names.empty())
       return bad_file(where, "folder without pictures", "PNG, JPEG, BMP, GIF or PPM files", "none");
