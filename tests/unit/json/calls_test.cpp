@@ -52,7 +52,7 @@ constexpr std::string_view weather =
 
 bool fits(std::string_view body) { return takes_body(weather, body); }
 
-constexpr std::string_view nested =
+constexpr std::string_view nested_schema =
     R"([{"name":"plan","strict":true,"parameters":{"$defs":{"place":{"type":"object","properties":
         {"name":{"type":"string","minLength":1,"maxLength":8},"at":{"type":"array","items":{"type":"number",
         "minimum":-90,"maximum":90},"minItems":2,"maxItems":2}},"required":["name","at"],
@@ -147,7 +147,7 @@ TEST_CASE("random calls under a mask read back and fit their schemas") {
   const auto index = must(lamina::TokenIndex::create(tokenizer));
   lamina::Random random(15);
   std::size_t ended = 0;
-  for (const std::string_view tools : {weather, nested}) {
+  for (const std::string_view tools : {weather, nested_schema}) {
     const auto functions = tools_of(tools);
     auto constraint = must(lamina::CallConstraint::create(graph_of(tools), index, {true, 3, {}}));
     for (int run = 0; run < 100; ++run) {

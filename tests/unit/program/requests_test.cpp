@@ -133,7 +133,8 @@ TEST_CASE("fields of another type or out of range are named") {
            {R"("tool_choice":5)", "tool_choice"},
            {R"("functions":[])", "functions"},
            {R"("modalities":["text","audio"])", "modalities"}}) {
-    CAPTURE(fields);
+    const std::string_view shown = fields;  // clang 14 captures no bindings
+    CAPTURE(shown);
     CHECK(field_of(chat_with(fields)) == where);
   }
 }
@@ -161,7 +162,8 @@ TEST_CASE("messages: roles, contents, calls as text, parts that name a place") {
             "messages[0].tool_calls[0].function.arguments"},
            {R"([{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"[]"}}]}])",
             "messages[0].tool_calls[0].function.arguments"}}) {
-    CAPTURE(messages);
+    const std::string_view shown = messages;  // clang 14 captures no bindings
+    CAPTURE(shown);
     CHECK(field_of(chat_wish("{\"messages\":" + std::string(messages) + "}")) == where);
   }
   const auto wish = must(chat_wish(
@@ -227,7 +229,8 @@ TEST_CASE("completions: prompts of text and ids") {
            {R"({"prompt":"x","best_of":4})", "best_of"},
            {R"({"prompt":"x","suffix":"y"})", "suffix"},
            {R"({"prompt":"x","logprobs":true})", "logprobs"}}) {
-    CAPTURE(json);
+    const std::string_view shown = json;  // clang 14 captures no bindings
+    CAPTURE(shown);
     const auto wish = wish_of(json);
     REQUIRE_FALSE(static_cast<bool>(wish));
     CHECK(wish.error().where.view() == where);
@@ -270,7 +273,8 @@ TEST_CASE("responses: items become messages") {
            {R"({"input":"x","tools":[{"type":"web_search"}]})", "tools[0].type"},
            {R"({"input":"x","background":true})", "background"},
            {R"({"input":"x","reasoning":{"effort":"x"}})", "reasoning.effort"}}) {
-    CAPTURE(json);
+    const std::string_view shown = json;  // clang 14 captures no bindings
+    CAPTURE(shown);
     CHECK(field_of(response_wish(json)) == where);
   }
 }
