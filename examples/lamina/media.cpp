@@ -6,8 +6,6 @@
 #include <utility>
 
 #include <dirent.h>
-#include <dlfcn.h>
-#include <unistd.h>
 
 #include <lamina/huggingface/media/directory.hpp>
 #include <lamina/media/data_url.hpp>
@@ -18,6 +16,7 @@
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/media/mmproj.hpp>
 
+#include "beside.hpp"
 #include "interrupt.hpp"
 #include "model.hpp"
 #include "registry.hpp"
@@ -68,14 +67,7 @@ std::string label_of(const MediaSource& source) {
 /// The reader of video files from the library beside the program; null if that is not there.
 lamina::VideoFileReader load_video_reader() {
 #if defined(LAMINA_LOADS_FFMPEG)
-  char path[4096];
-  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
-  if (size <= 0 || static_cast<std::size_t>(size) == sizeof path) return nullptr;
-  const std::string_view program(path, static_cast<std::size_t>(size));
-  const std::string library = std::string(program.substr(0, program.rfind('/') + 1)) + video_library;
-  void* const loaded = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);  // stays loaded: results hold its code
-  if (loaded == nullptr) return nullptr;
-  const auto reader_of = reinterpret_cast<VideoReaderOf>(dlsym(loaded, video_reader_name));
+  const auto reader_of = reinterpret_cast<VideoReaderOf>(function_beside(video_library, video_reader_name));
   return reader_of != nullptr ? reader_of() : nullptr;
 #else
   return nullptr;

@@ -11,6 +11,7 @@
 #include <lamina/engine/check_options.hpp>
 
 #include "../transcript.hpp"
+#include "choices_format.hpp"
 #include "endpoints.hpp"
 #include "form.hpp"
 
@@ -44,42 +45,12 @@ Result<Orders> order_chat(Service& service, const Exchange& exchange, ChatWish& 
 namespace {
 
 /// The words of /v1/chat/completions.
-class ChatFormat final : public AnswerFormat {
+class ChatFormat final : public ChoicesFormat {
  public:
   ChatFormat(Service& service, const ChatWish& wish, std::size_t prompt_tokens)
-      : service_(service),
-        id_(service.new_id("chatcmpl-")),
-        created_(now_seconds()),
-        prompt_tokens_(prompt_tokens),
-        wants_usage_(wish.wants_usage),
-        top_(wish.top_log_probabilities),
+      : ChoicesFormat(service, wish, prompt_tokens, "chatcmpl-", "chat.completion", "chat.completion.chunk"),
         calls_(wish.choices, 0) {}
 
-  Json whole(const std::vector<EndedAnswer>& answers) override {
-    Json document = head("chat.completion");
-    document["choices"] = Json::array();
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      const lamina::Answer& answer = *answers[i].answer;
-      std::string content = answer.text;
-      Json message{{"role", "assistant"}, {"content", nullptr}, {"refusal", nullptr}};
-      if (!answer.thought.empty()) message["reasoning_content"] = answer.thought;
-      for (const lamina::ParsedCall& call : answer.calls) {
-        if (call.well_formed) {
-          message["tool_calls"].push_back(call_json_of(call));
-        } else {
-          content += unread_call(call);
-        }
-      }
-      if (!content.empty() || !message.contains("tool_calls")) message["content"] = content;
-      document["choices"].push_back({{"index", i},
-                                     {"message", std::move(message)},
-                                     {"logprobs", choices_json(answers[i].choices)},
-                                     {"finish_reason", finish_reason(answer)}});
-    }
-    document["usage"] = usage_json(answers, prompt_tokens_);
-    document["timings"] = timings_json(answers);
-    return document;
-  }
   void begin(EventWriter& writer) override {
     for (std::size_t i = 0; i < calls_.size(); ++i)
       chunk(writer, i, {{"role", "assistant"}, {"content", ""}}, nullptr);
@@ -100,43 +71,32 @@ class ChatFormat final : public AnswerFormat {
   void ended(EventWriter& writer, const News& news, const lamina::Answer& answer) override {
     chunk(writer, news.index, Json::object(), finish_reason(answer), choices_json(news.choices));
   }
-  void progress(EventWriter& writer, const News& news, std::size_t prompt_tokens) override {
-    Json document = head("chat.completion.chunk");
-    document["choices"] = Json::array();
-    document["prompt_progress"] = progress_json(news, prompt_tokens);
-    writer.event(document);
-  }
-  void error(EventWriter& writer, const ApiError& error) override {
-    writer.event(error_json(error));
-    writer.raw("data: [DONE]\n\n");
-  }
-  void finish(EventWriter& writer, const std::vector<EndedAnswer>& answers) override {
-    if (wants_usage_) {
-      Json document = head("chat.completion.chunk");
-      document["choices"] = Json::array();
-      document["usage"] = usage_json(answers, prompt_tokens_);
-      document["timings"] = timings_json(answers);
-      writer.event(document);
-    }
-    writer.raw("data: [DONE]\n\n");
-  }
 
  private:
-  [[nodiscard]] Json head(const char* object) const {
-    return {{"id", id_},
-            {"object", object},
-            {"created", created_},
-            {"model", service_.model_name()},
-            {"system_fingerprint", fingerprint()}};
+  [[nodiscard]] Json whole_choice(std::size_t index, const EndedAnswer& ended) override {
+    const lamina::Answer& answer = *ended.answer;
+    std::string content = answer.text;
+    Json message{{"role", "assistant"}, {"content", nullptr}, {"refusal", nullptr}};
+    if (!answer.thought.empty()) message["reasoning_content"] = answer.thought;
+    for (const lamina::ParsedCall& call : answer.calls) {
+      if (call.well_formed) {
+        message["tool_calls"].push_back(call_json_of(call));
+      } else {
+        content += unread_call(call);
+      }
+    }
+    if (!content.empty() || !message.contains("tool_calls")) message["content"] = content;
+    return {{"index", index},
+            {"message", std::move(message)},
+            {"logprobs", choices_json(ended.choices)},
+            {"finish_reason", finish_reason(answer)}};
   }
-  void chunk(EventWriter& writer, std::size_t index, Json delta, Json finish, Json log_probabilities = {}) {
-    Json document = head("chat.completion.chunk");
-    document["choices"] = Json::array({{{"index", index},
-                                        {"delta", std::move(delta)},
-                                        {"logprobs", std::move(log_probabilities)},
-                                        {"finish_reason", std::move(finish)}}});
-    if (wants_usage_) document["usage"] = nullptr;
-    writer.event(document);
+  void chunk(EventWriter& writer, std::size_t index, Json delta, Json finish,
+             Json log_probabilities = {}) const {
+    write_choice(writer, {{"index", index},
+                          {"delta", std::move(delta)},
+                          {"logprobs", std::move(log_probabilities)},
+                          {"finish_reason", std::move(finish)}});
   }
   [[nodiscard]] Json choices_json(const std::vector<lamina::TokenChoice>& choices) const {
     if (!top_) return nullptr;
@@ -151,12 +111,6 @@ class ChatFormat final : public AnswerFormat {
             {"function", {{"name", call.name}, {"arguments", dump(value_json(call.arguments))}}}};
   }
 
-  Service& service_;
-  std::string id_;
-  std::int64_t created_;
-  std::size_t prompt_tokens_;
-  bool wants_usage_;
-  std::optional<std::uint32_t> top_;
   std::vector<std::size_t> calls_;  ///< [choices] that were written
 };
 

@@ -7,6 +7,7 @@
 #include <lamina/engine/check_options.hpp>
 
 #include "chat.hpp"
+#include "choices_format.hpp"
 #include "endpoints.hpp"
 
 namespace program::serving {
@@ -17,75 +18,28 @@ using lamina::Result;
 using lamina::Status;
 
 /// The words of /v1/completions.
-class CompletionFormat final : public AnswerFormat {
+class CompletionFormat final : public ChoicesFormat {
  public:
   CompletionFormat(Service& service, const CompletionWish& wish, std::vector<std::string> echoes,
                    std::size_t prompt_tokens)
-      : service_(service),
-        id_(service.new_id("cmpl-")),
-        created_(now_seconds()),
-        echoes_(std::move(echoes)),
-        prompt_tokens_(prompt_tokens),
-        wants_usage_(wish.wants_usage),
-        top_(wish.top_log_probabilities) {}
+      : ChoicesFormat(service, wish, prompt_tokens, "cmpl-", "text_completion", "text_completion"),
+        echoes_(std::move(echoes)) {}
 
-  Json whole(const std::vector<EndedAnswer>& answers) override {
-    Json document = head();
-    document["choices"] = Json::array();
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      const lamina::Answer& answer = *answers[i].answer;
-      document["choices"].push_back(
-          choice(i, echoes_[i] + answer.text, answers[i].choices, finish_reason(answer)));
-    }
-    document["usage"] = usage_json(answers, prompt_tokens_);
-    document["timings"] = timings_json(answers);
-    return document;
-  }
   void begin(EventWriter& writer) override {
     for (std::size_t i = 0; i < echoes_.size(); ++i) {
-      if (!echoes_[i].empty()) chunk(writer, choice(i, echoes_[i], {}, nullptr));
+      if (!echoes_[i].empty()) write_choice(writer, choice(i, echoes_[i], {}, nullptr));
     }
   }
   void piece(EventWriter& writer, const News& news) override {
-    chunk(writer, choice(news.index, news.event.text, news.choices, nullptr));
+    write_choice(writer, choice(news.index, news.event.text, news.choices, nullptr));
   }
   void ended(EventWriter& writer, const News& news, const lamina::Answer& answer) override {
-    chunk(writer, choice(news.index, "", news.choices, finish_reason(answer)));
-  }
-  void progress(EventWriter& writer, const News& news, std::size_t prompt_tokens) override {
-    Json document = head();
-    document["choices"] = Json::array();
-    document["prompt_progress"] = progress_json(news, prompt_tokens);
-    writer.event(document);
-  }
-  void error(EventWriter& writer, const ApiError& error) override {
-    writer.event(error_json(error));
-    writer.raw("data: [DONE]\n\n");
-  }
-  void finish(EventWriter& writer, const std::vector<EndedAnswer>& answers) override {
-    if (wants_usage_) {
-      Json document = head();
-      document["choices"] = Json::array();
-      document["usage"] = usage_json(answers, prompt_tokens_);
-      document["timings"] = timings_json(answers);
-      writer.event(document);
-    }
-    writer.raw("data: [DONE]\n\n");
+    write_choice(writer, choice(news.index, "", news.choices, finish_reason(answer)));
   }
 
  private:
-  [[nodiscard]] Json head() const {
-    return {{"id", id_},
-            {"object", "text_completion"},
-            {"created", created_},
-            {"model", service_.model_name()},
-            {"system_fingerprint", fingerprint()}};
-  }
-  void chunk(EventWriter& writer, Json one) {
-    Json document = head();
-    document["choices"] = Json::array({std::move(one)});
-    if (wants_usage_) document["usage"] = nullptr;
-    writer.event(document);
+  [[nodiscard]] Json whole_choice(std::size_t index, const EndedAnswer& ended) override {
+    return choice(index, echoes_[index] + ended.answer->text, ended.choices, finish_reason(*ended.answer));
   }
   [[nodiscard]] Json choice(std::size_t index, const std::string& text,
                             const std::vector<lamina::TokenChoice>& choices, Json finish) const {
@@ -109,13 +63,7 @@ class CompletionFormat final : public AnswerFormat {
     return out;
   }
 
-  Service& service_;
-  std::string id_;
-  std::int64_t created_;
   std::vector<std::string> echoes_;  ///< [answers]
-  std::size_t prompt_tokens_;
-  bool wants_usage_;
-  std::optional<std::uint32_t> top_;
 };
 
 /// The ids of a prompt. In its text special tokens count, as in a rendered one.

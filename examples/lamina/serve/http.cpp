@@ -3,11 +3,10 @@
 #include "http.hpp"
 
 #include <string>
-#include <string_view>
 
 #include <dlfcn.h>
-#include <unistd.h>
 
+#include "../beside.hpp"
 #include "../http/http_server.hpp"
 
 namespace program::serving {
@@ -15,14 +14,8 @@ namespace {
 
 /// What the library offers; null if it is not there.
 HttpServerMaker load_http_library() {
-  char path[4096];
-  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
-  if (size <= 0 || static_cast<std::size_t>(size) == sizeof path) return nullptr;
-  const std::string_view program(path, static_cast<std::size_t>(size));
-  const std::string library = std::string(program.substr(0, program.rfind('/') + 1)) + http_library;
-  void* const loaded = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);  // stays loaded: servers hold its code
-  if (loaded == nullptr) return nullptr;
-  const auto maker_of = reinterpret_cast<HttpServerMakerOf>(dlsym(loaded, http_server_maker_name));
+  const auto maker_of =
+      reinterpret_cast<HttpServerMakerOf>(function_beside(http_library, http_server_maker_name));
   return maker_of != nullptr ? maker_of() : nullptr;
 }
 

@@ -57,6 +57,30 @@ HWY_INLINE compat::VecI32 broadcast_pair(const std::uint16_t* from) noexcept {
   return hn::Set(compat::TagI32(), pair);
 }
 
+/// Adds to a tile's sums [Q, 2] the products of two vectors of pairs with one pair of each of Q rows,
+/// `stride` numbers apart from `pairs` on.
+template <std::size_t Q>
+HWY_INLINE void add_pair(compat::VecF32 (&sum)[Q][2], compat::VecI32 first, compat::VecI32 second,
+                         const std::uint16_t* pairs, std::size_t stride) noexcept {
+  HWY_UNROLL(12)
+  for (std::size_t q = 0; q < Q; ++q) {
+    const auto pair = broadcast_pair(pairs + q * stride);
+    sum[q][0] = compat::AddBf16Products(sum[q][0], first, pair);
+    sum[q][1] = compat::AddBf16Products(sum[q][1], second, pair);
+  }
+}
+
+/// Writes a tile's sums to two vectors of each of Q rows, `stride` numbers apart from `out` on.
+template <std::size_t Q>
+HWY_INLINE void store_tile(const compat::VecF32 (&sum)[Q][2], float* out, std::size_t stride) noexcept {
+  const compat::TagF32 d;
+  HWY_UNROLL(12)
+  for (std::size_t q = 0; q < Q; ++q) {
+    hn::StoreU(sum[q][0], d, out + q * stride);
+    hn::StoreU(sum[q][1], d, out + q * stride + compat::lanes32);
+  }
+}
+
 /// Memory that is read later, asked for line by line while something else is computed: many lines at once
 /// would wait for each other, and so would what comes behind them.
 class FetchedAhead {
@@ -159,18 +183,9 @@ HWY_NOINLINE void score_panel(const std::int32_t* panel, const std::uint16_t* qu
     if (fetch) ahead.lines(RowsAfterKeys<Layout>::multiplied);
     const auto first = hn::LoadU(di, panel);
     const auto second = hn::LoadU(di, panel + lanes);
-    HWY_UNROLL(12)
-    for (std::size_t q = 0; q < Q; ++q) {
-      const auto x = broadcast_pair(queries + q * dim + column);
-      sum[q][0] = compat::AddBf16Products(sum[q][0], first, x);
-      sum[q][1] = compat::AddBf16Products(sum[q][1], second, x);
-    }
+    add_pair(sum, first, second, queries + column, dim);
   }
-  HWY_UNROLL(12)
-  for (std::size_t q = 0; q < Q; ++q) {
-    hn::StoreU(sum[q][0], df, scores + q * kv_block);
-    hn::StoreU(sum[q][1], df, scores + q * kv_block + lanes);
-  }
+  store_tile(sum, scores, kv_block);
 }
 
 // --- Values ---
@@ -213,18 +228,9 @@ HWY_NOINLINE void add_bf16_columns(const KvBlock& block, BlockRange part, const 
     const auto odd = load(key + 1);
     const auto lower = hn::BitCast(di, hn::InterleaveLower(d16, even, odd));
     const auto upper = hn::BitCast(di, hn::InterleaveUpper(d16, even, odd));
-    HWY_UNROLL(12)
-    for (std::size_t q = 0; q < Q; ++q) {
-      const auto weight = broadcast_pair(weights + q * kv_block + key);
-      sum[q][0] = compat::AddBf16Products(sum[q][0], lower, weight);
-      sum[q][1] = compat::AddBf16Products(sum[q][1], upper, weight);
-    }
+    add_pair(sum, lower, upper, weights + key, kv_block);
   }
-  HWY_UNROLL(12)
-  for (std::size_t q = 0; q < Q; ++q) {
-    hn::StoreU(sum[q][0], df, out + q * Layout::head_dim + column);
-    hn::StoreU(sum[q][1], df, out + q * Layout::head_dim + column + lanes);
-  }
+  store_tile(sum, out + column, Layout::head_dim);
 }
 
 /// Products of attention in bf16, their sums in float32.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of the options of engines, sequences and sessions, checked before anything is planned with them.
+// The rules of the options of engines, sequences and sessions, and of what they are fed, checked before
+// anything is planned with them.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/engine/options.hpp>
+#include <lamina/pass/soft_rows.hpp>
 
 namespace lamina {
 
@@ -44,6 +46,19 @@ template <class Option>
   return Error{ErrorCode::context_full,    "prompt",
                "longer than the context",  text("at most %u tokens", context),
                text("%zu tokens", tokens), hint.view()};
+}
+
+/// Checks that tokens for which no soft rows stand are in a vocabulary of `vocab`. Errors: bad_argument,
+/// naming `where`.
+[[nodiscard]] inline Status check_ids(const PromptTokens& tokens, std::uint32_t vocab,
+                                      std::string_view where) noexcept {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const TokenId token = tokens.ids[i];
+    if (token < vocab || tokens.soft_at(i) != nullptr) continue;
+    return Error{ErrorCode::bad_argument, where, "token id outside the vocabulary", text("below %u", vocab),
+                 text("%u", token),       ""};
+  }
+  return Done{};
 }
 
 /// Checks the options of an engine. Errors: bad_argument, naming the option.

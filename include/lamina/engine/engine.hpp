@@ -304,13 +304,7 @@ inline Status Engine::check(const Feed& feed) const noexcept {
                  "plan a larger `context`, or reset"};
   }
   LAMINA_TRY(check_soft_rows(feed.tokens));
-  for (std::size_t i = 0; i < feed.tokens.size(); ++i) {
-    const TokenId token = feed.tokens.ids[i];
-    if (token < model_.vocab() || feed.tokens.soft_at(i) != nullptr) continue;
-    return Error{ErrorCode::bad_argument,          "tokens",          "token id outside the vocabulary",
-                 text("below %u", model_.vocab()), text("%u", token), ""};
-  }
-  return Done{};
+  return check_ids(feed.tokens, model_.vocab(), "tokens");
 }
 
 inline Status Engine::check_soft_rows(const PromptTokens& tokens) const noexcept {

@@ -12,6 +12,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
+#include <lamina/masks/bytes.hpp>
 #include <lamina/masks/grammar/grammar.hpp>
 #include <lamina/masks/grammar/machine.hpp>
 #include <lamina/masks/masker.hpp>
@@ -56,12 +57,8 @@ class MachineConstraint final : public TokenConstraint {
     return false;
   }
   [[nodiscard]] std::size_t accept(std::string_view text) override {
-    std::size_t taken = 0;
-    for (; taken < text.size(); ++taken) {
-      typename Machine::State next = state_;
-      if (!machine_.step(next, static_cast<std::uint8_t>(text[taken]))) break;
-      state_ = next;
-    }
+    const std::size_t taken = masks::take_bytes(
+        state_, text, [&](auto& state, std::uint8_t byte) { return machine_.step(state, byte); });
     if (taken == text.size() && machine_.arena().bytes() > room_) {
       machine_.compact(state_);
       room_ = std::max(least_room, 2 * machine_.arena().bytes());
@@ -70,29 +67,13 @@ class MachineConstraint final : public TokenConstraint {
   }
   [[nodiscard]] bool may_end() override { return machine_.accepts(state_); }
   [[nodiscard]] std::string forced(std::size_t most = 256) override {
-    masks::Arena& arena = machine_.arena();
-    const masks::Arena::Mark mark = arena.mark();
-    std::string out;
-    typename Machine::State state = state_;
-    while (out.size() < most && !machine_.accepts(state)) {
-      typename Machine::State only = state;
-      std::size_t ways = 0;
-      std::uint8_t byte = 0;
-      for (std::uint32_t b = 0; b < 256 && ways < 2; ++b) {
-        const auto candidate = static_cast<std::uint8_t>(b);
-        if (machine_.is_other_spelling(state, candidate)) continue;
-        typename Machine::State next = state;
-        if (!machine_.step(next, candidate)) continue;
-        ++ways;
-        only = next;
-        byte = candidate;
-      }
-      if (ways != 1) break;
-      out += static_cast<char>(byte);
-      state = only;
-    }
-    arena.reset(mark);
-    return out;
+    // The state before the step decides whether a byte only spells the same otherwise.
+    return masks::forced_bytes(
+        machine_.arena(), state_, most,
+        [&](auto& state, std::uint8_t byte) {
+          return !machine_.is_other_spelling(state, byte) && machine_.step(state, byte);
+        },
+        [&](const auto& state) { return machine_.accepts(state); });
   }
   void reset() override {
     state_ = machine_.start();

@@ -177,6 +177,12 @@ HWY_INLINE void pin(V& v) noexcept {
 // --- Sums of two bf16 products ---
 
 #if defined(LAMINA_BF16_DOT)
+// GCC 12 takes the operand that its own intrinsics leave undefined for a mistake of whoever inlines them.
+#if HWY_COMPILER_GCC_ACTUAL
+HWY_DIAGNOSTICS(push)
+HWY_DIAGNOSTICS(ignored "-Wmaybe-uninitialized")
+#endif
+
 /// True if this target rounds the activations of BF16 weights to bf16 under `Precision::fast`.
 inline constexpr bool has_bf16_dot = true;
 
@@ -226,6 +232,10 @@ HWY_INLINE void Transpose(VecI32 (&v)[lanes32]) noexcept {
     v[12 + c] = VecI32{_mm512_shuffle_i32x4(odd01, odd23, 0xDD)};
   }
 }
+
+#if HWY_COMPILER_GCC_ACTUAL
+HWY_DIAGNOSTICS(pop)
+#endif
 #else
 inline constexpr bool has_bf16_dot = false;
 #endif

@@ -90,16 +90,6 @@ class Scheduler {
                 .prompt_rows = options.prompt_rows,
                 .keeps_blocks = engine_.model().entry().sees_blocks}) {}
 
-  [[nodiscard]] Status check_tokens(const PromptTokens& tokens) const noexcept {
-    const std::uint32_t vocab = engine_.model().vocab();
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      if (tokens.ids[i] < vocab || tokens.soft_at(i) != nullptr) continue;
-      return Error{ErrorCode::bad_argument,           "prompt",
-                   "token id outside the vocabulary", text("below %u", vocab),
-                   text("%u", tokens.ids[i]),         ""};
-    }
-    return Done{};
-  }
   [[nodiscard]] bool has_work() const noexcept {
     return !waiting_.empty() || !errands_.empty() ||
            std::any_of(slots_.begin(), slots_.end(), [](const auto& slot) { return slot.busy(); });
@@ -165,7 +155,7 @@ inline Result<Submission> Scheduler::submit(std::vector<AnswerOrder> orders) {
       if (order.prompt->ids.empty())
         return Error{ErrorCode::bad_argument, "prompt", "there are no tokens", "", "", ""};
       LAMINA_TRY(check_length(order.prompt->ids.size(), options_.context, engine_.model().max_context()));
-      LAMINA_TRY(check_tokens(order.prompt->tokens()));
+      LAMINA_TRY(check_ids(order.prompt->tokens(), engine_.model().vocab(), "prompt"));
       const auto& sampling = order.options.sampling;
       if (sampling) {
         if (const auto sampler = Sampler::create(*sampling, 1, {}); !sampler) return sampler.error();

@@ -13,6 +13,7 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
+#include <lamina/masks/bytes.hpp>
 #include <lamina/masks/calls/machine.hpp>
 #include <lamina/masks/masker.hpp>
 #include <lamina/masks/schema/graph.hpp>
@@ -99,13 +100,8 @@ class CallConstraint final : public TokenConstraint {
       if (taken > 0) place_ = Place::text;
       return taken;
     }
-    std::size_t taken = 0;
-    for (; taken < text.size(); ++taken) {
-      masks::CallState next = state_;
-      if (!machine_.step(next, static_cast<std::uint8_t>(text[taken]))) break;
-      state_ = next;
-    }
-    return taken;
+    return masks::take_bytes(state_, text,
+                             [&](auto& state, std::uint8_t byte) { return machine_.step(state, byte); });
   }
   [[nodiscard]] bool may_end() override {
     if (place_ == Place::closed) return true;
@@ -114,30 +110,14 @@ class CallConstraint final : public TokenConstraint {
   }
   [[nodiscard]] std::string forced(std::size_t most = 256) override {
     if (place_ == Place::text && rules_.text != nullptr) return rules_.text->forced(most);
-    std::string out;
-    if (place_ != Place::body) return out;
-    masks::Arena& arena = machine_.arena();
-    const masks::Arena::Mark mark = arena.mark();
-    masks::CallState state = state_;
-    while (out.size() < most && !masks::CallMachine::is_complete(state)) {
-      masks::CallState quoted = state;
-      if (machine_.quote(quoted)) break;
-      masks::CallState only = state;
-      std::size_t ways = 0;
-      std::uint8_t byte = 0;
-      for (std::uint32_t b = 0; b < 256 && ways < 2; ++b) {
-        masks::CallState next = state;
-        if (!machine_.step(next, static_cast<std::uint8_t>(b))) continue;
-        ++ways;
-        only = next;
-        byte = static_cast<std::uint8_t>(b);
-      }
-      if (ways != 1) break;
-      out += static_cast<char>(byte);
-      state = only;
-    }
-    arena.reset(mark);
-    return out;
+    if (place_ != Place::body) return {};
+    return masks::forced_bytes(
+        machine_.arena(), state_, most,
+        [&](auto& state, std::uint8_t byte) { return machine_.step(state, byte); },
+        [&](const masks::CallState& state) {
+          masks::CallState quoted = state;
+          return masks::CallMachine::is_complete(state) || machine_.quote(quoted);
+        });
   }
   void reset() override {
     place_ = Place::begin;
