@@ -83,15 +83,14 @@ Error id_outside(const Tokenizer& tokenizer, std::string_view found) {
 }
 
 Result<std::vector<lamina::TokenId>> ids_of(const lamina::Value& list, const Tokenizer& tokenizer) {
-  using Kind = lamina::Value::Kind;
-  if (!list.is(Kind::list))
+  if (!list.is(lamina::Value::Kind::list))
     return Error{ErrorCode::bad_argument,         "ids", "not a list", "token ids",
                  lamina::detail::kind_name(list), ""};
   std::vector<lamina::TokenId> ids;
   for (const lamina::Value& item : list.items) {
     lamina::TokenId id = 0;
     const auto last = static_cast<lamina::TokenId>(tokenizer.size() - 1);
-    if (!item.is(Kind::integer) || !read_number(item.text, lamina::TokenId{0}, last, id))
+    if (!item.is(lamina::Value::Kind::integer) || !read_number(item.text, lamina::TokenId{0}, last, id))
       return id_outside(tokenizer,
                         item.text.empty() ? lamina::detail::kind_name(item) : std::string_view(item.text));
     ids.push_back(id);
