@@ -157,8 +157,10 @@ class ThreadPool final : public Executor {
     epoch_.notify_all();
   }
 
-  /// Does the part of a worker unless somebody has begun it.
+  /// Does the part of a worker unless somebody has begun it. Looks first: an exchange takes the line from the
+  /// worker.
   void do_part_of(Worker& worker) noexcept {
+    if (!worker.has_work.load(std::memory_order_relaxed)) return;
     if (!worker.has_work.exchange(false, std::memory_order_acquire)) return;
     job_(context_, worker.part, parts_);
     pending_.fetch_sub(1, std::memory_order_release);

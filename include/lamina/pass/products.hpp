@@ -131,8 +131,36 @@ inline void clamp_output(const BoundProduct& product, std::uint32_t first, std::
   }
 }
 
-/// Runs products with one hand-over to the threads. Units are equal shares of the work of all, in order, so
-/// that small matrices leave no thread idle. Requires weights with `stack` 1; absent ones multiply nothing.
+/// How work is cut into units that threads take one after the other: first long ones, the same number for
+/// every thread, then short ones that even out their delays.
+struct UnitPlan {
+  std::uint64_t total;
+  std::uint32_t longs;   ///< units of 4 pieces
+  std::uint32_t shorts;  ///< units of 1 piece
+
+  /// Requires total > 0, width > 0.
+  [[nodiscard]] static constexpr UnitPlan of(std::uint64_t total, std::uint32_t width) noexcept {
+    // A long unit of less than some microseconds is not worth taking.
+    constexpr std::uint64_t least_work = std::uint64_t{1} << 19;
+    if (width == 1 || total < least_work) return {total, 1, 0};
+    const auto rounds = std::clamp<std::uint64_t>(total / (least_work * width), 1, 8);
+    const auto pieces = std::min(total / (least_work / 4), rounds * width * 4);
+    const auto longs = static_cast<std::uint32_t>(rounds - 1) * width;
+    return {total, longs, static_cast<std::uint32_t>(pieces - std::uint64_t{longs} * 4)};
+  }
+
+  [[nodiscard]] constexpr std::uint32_t units() const noexcept { return longs + shorts; }
+
+  /// Where a unit begins; that of number units() is `total`.
+  [[nodiscard]] constexpr std::uint64_t begin_of(std::uint32_t unit) const noexcept {
+    if (unit >= units()) return total;
+    const std::uint64_t piece = total / (std::uint64_t{longs} * 4 + shorts);
+    return piece * (unit < longs ? std::uint64_t{unit} * 4 : std::uint64_t{longs} * 3 + unit);
+  }
+};
+
+/// Runs products with one hand-over to the threads. Requires weights with `stack` 1; absent ones multiply
+/// nothing.
 inline void run_products(const Pass& pass, std::span<const BoundProduct> products) noexcept {
   // Work of one output row: reading its weights costs about as much as multiplying them with a few rows.
   const auto row_work = [](const BoundProduct& product) -> std::uint64_t {
@@ -142,17 +170,12 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
   std::uint64_t total = 0;
   for (const BoundProduct& product : products) total += row_work(product) * product.weight.rows;
   if (total == 0) return;
-  // Eight for each thread even out its delays; a unit of less than some microseconds is not worth taking.
-  constexpr std::uint64_t least_work = std::uint64_t{1} << 19;
-  const std::uint32_t width = pass.team.width();
-  const auto units = width == 1 ? 1U
-                                : static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-                                      total / least_work, 1, std::uint64_t{width} * 8));
-  pass.team.deal(units, [&](std::uint32_t unit, std::uint32_t part) noexcept {
+  const UnitPlan plan = UnitPlan::of(total, pass.team.width());
+  pass.team.deal(plan.units(), [&](std::uint32_t unit, std::uint32_t part) noexcept {
     const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes,
                                        pass.work.product_bytes);
-    const std::uint64_t from = total / units * unit;
-    const std::uint64_t to = unit + 1 == units ? total : total / units * (unit + 1);
+    const std::uint64_t from = plan.begin_of(unit);
+    const std::uint64_t to = plan.begin_of(unit + 1);
     std::uint64_t begin = 0;
     for (const BoundProduct& product : products) {
       const std::uint64_t one_row = row_work(product);

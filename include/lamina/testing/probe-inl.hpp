@@ -12,10 +12,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
-#include <vector>
 
 #include <lamina/core/executor.hpp>
+#include <lamina/packing/huge_block.hpp>
 #include <lamina/simd/compat-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -127,7 +128,7 @@ inline HWY_NOINLINE std::uint64_t multiply_bf16(std::uint64_t rounds, std::int32
 }
 
 struct ReadJob {
-  std::vector<std::uint32_t> words;
+  std::span<const std::uint32_t> words;
   std::atomic<std::uint32_t> sum{0};  // keeps the reads
 };
 
@@ -165,11 +166,16 @@ double seconds_of(Executor* threads, Executor::Job job, Context& context) {
 
 }  // namespace probe
 
-/// Bytes per second that all threads together read from memory, in one stream each; the best of several
-/// passes. `threads` null: the calling thread alone. Cost: half a second and 256 MiB.
+/// Bytes per second that all threads together read from memory, in one stream each, in large pages as packed
+/// weights lie; the best of several passes, 0 without the memory. `threads` null: the calling thread alone.
+/// Cost: half a second and 256 MiB.
 [[nodiscard]] inline double probe_bandwidth(Executor* threads) {
-  probe::ReadJob job;
-  job.words.assign(std::size_t{1} << 26, 1);
+  constexpr std::size_t bytes = std::size_t{1} << 28;
+  const auto block = HugeBlock::create(bytes);
+  if (block == nullptr) return 0;
+  auto* words = reinterpret_cast<std::uint32_t*>(block->bytes().data());
+  std::fill_n(words, bytes / sizeof *words, 1U);
+  probe::ReadJob job{.words = {words, bytes / sizeof *words}};
   double best = 0;
   for (int pass = 0; pass < 5; ++pass) {
     const double seconds = probe::seconds_of(threads, &probe::read_part, job);
