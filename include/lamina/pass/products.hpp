@@ -142,7 +142,7 @@ struct UnitPlan {
   [[nodiscard]] static constexpr UnitPlan of(std::uint64_t total, std::uint32_t width) noexcept {
     // A long unit of less than some microseconds is not worth taking.
     constexpr std::uint64_t least_work = std::uint64_t{1} << 19;
-    if (width == 1 || total < least_work) return {total, 1, 0};
+    if (width == 1 || total < least_work) return {total, 0, 1};
     const auto rounds = std::clamp<std::uint64_t>(total / (least_work * width), 1, 8);
     const auto pieces = std::min(total / (least_work / 4), rounds * width * 4);
     const auto longs = static_cast<std::uint32_t>(rounds - 1) * width;
