@@ -231,7 +231,12 @@ TEST_CASE("pictures, videos and sounds: read, prepared, encoded") {
     if (!picture) return picture.error();
     return status_of(towers.see(*std::move(picture)));
   };
-  CHECK(refuse_each(see) > 4);
+#if defined(__clang__)
+  constexpr std::size_t fewest = 5;  // it leaves out what nobody keeps
+#else
+  constexpr std::size_t fewest = 6;
+#endif
+  CHECK(refuse_each(see) >= fewest);
   const std::string sound_path = golden_path("demo/sounds/000.wav");
   const auto hear = [&]() -> Status {
     const auto bytes = lamina::read_file(sound_path, 1U << 20);

@@ -134,8 +134,10 @@ inline void clamp_output(const BoundProduct& product, std::uint32_t first, std::
 /// How work is cut into units that threads take one after the other: first long ones, the same number for
 /// every thread, then short ones that even out their delays.
 struct UnitPlan {
+  static constexpr std::uint32_t pieces_of_long = 4;
+
   std::uint64_t total;
-  std::uint32_t longs;   ///< units of 4 pieces
+  std::uint32_t longs;   ///< units of `pieces_of_long` pieces
   std::uint32_t shorts;  ///< units of 1 piece
 
   /// Requires total > 0, width > 0.
@@ -144,9 +146,9 @@ struct UnitPlan {
     constexpr std::uint64_t least_work = std::uint64_t{1} << 19;
     if (width == 1 || total < least_work) return {total, 0, 1};
     const auto rounds = std::clamp<std::uint64_t>(total / (least_work * width), 1, 8);
-    const auto pieces = std::min(total / (least_work / 4), rounds * width * 4);
+    const auto pieces = std::min(total / (least_work / pieces_of_long), rounds * width * pieces_of_long);
     const auto longs = static_cast<std::uint32_t>(rounds - 1) * width;
-    return {total, longs, static_cast<std::uint32_t>(pieces - std::uint64_t{longs} * 4)};
+    return {total, longs, static_cast<std::uint32_t>(pieces - std::uint64_t{longs} * pieces_of_long)};
   }
 
   [[nodiscard]] constexpr std::uint32_t units() const noexcept { return longs + shorts; }
@@ -154,8 +156,9 @@ struct UnitPlan {
   /// Where a unit begins; that of number units() is `total`.
   [[nodiscard]] constexpr std::uint64_t begin_of(std::uint32_t unit) const noexcept {
     if (unit >= units()) return total;
-    const std::uint64_t piece = total / (std::uint64_t{longs} * 4 + shorts);
-    return piece * (unit < longs ? std::uint64_t{unit} * 4 : std::uint64_t{longs} * 3 + unit);
+    const std::uint64_t piece = total / (std::uint64_t{longs} * pieces_of_long + shorts);
+    const std::uint64_t longs_before = std::min(unit, longs);
+    return piece * (longs_before * pieces_of_long + (unit - longs_before));
   }
 };
 
