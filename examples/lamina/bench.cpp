@@ -73,6 +73,8 @@ Json row_json(const std::string& test, std::uint32_t tokens, std::uint32_t depth
           {"share_of_bandwidth", speed.is_null() ? Json() : Json(median * cost.bytes / ceilings.bytes_per_s)},
           {"int8_peak_ops_per_s", ceilings.int8_ops_per_s},
           {"share_of_peak", speed.is_null() ? Json() : Json(median * cost.ops / ceilings.int8_ops_per_s)},
+          {"expert_hit_rate", Json()},
+          {"expert_bytes_read", Json()},
           {"peak_rss_bytes", peak_memory_bytes()}};
 }
 
@@ -181,9 +183,8 @@ Json kind_rows(const Planner& planner, lamina::SessionOptions options, std::uint
 
 /// The end of a row's line: experts found in memory, and bytes read of the others.
 void print_experts(const Json& row) {
-  const auto rate = row.find("expert_hit_rate");
-  if (rate == row.end() || rate->is_null()) return;
-  putf("  %.1f %% of the experts in memory, %s read/token", 100 * rate->get<double>(),
+  if (row["expert_hit_rate"].is_null()) return;
+  putf("  %.1f %% of the experts in memory, %s read/token", 100 * row["expert_hit_rate"].get<double>(),
        format_bytes(row["expert_bytes_read"].get<double>()).c_str());
 }
 
