@@ -73,7 +73,17 @@ Json row_json(const std::string& test, std::uint32_t tokens, std::uint32_t depth
           {"share_of_bandwidth", speed.is_null() ? Json() : Json(median * cost.bytes / ceilings.bytes_per_s)},
           {"int8_peak_ops_per_s", ceilings.int8_ops_per_s},
           {"share_of_peak", speed.is_null() ? Json() : Json(median * cost.ops / ceilings.int8_ops_per_s)},
+          {"expert_hit_rate", Json()},
+          {"expert_bytes_read", Json()},
           {"peak_rss_bytes", peak_memory_bytes()}};
+}
+
+/// Fields of what a test asked of experts on disk, bytes for each of its tokens; null where none are there.
+void add_expert_fields(Json& row, const lamina::ExpertReads& reads, double tokens) {
+  const bool any = reads.asked > 0 && tokens > 0;
+  row["expert_hit_rate"] =
+      any ? Json(static_cast<double>(reads.found) / static_cast<double>(reads.asked)) : Json();
+  row["expert_bytes_read"] = any ? Json(static_cast<double>(reads.bytes) / tokens) : Json();
 }
 
 /// The session under test and the tokens it is fed: random, the same in every run.
@@ -100,6 +110,9 @@ class Bench {
     });
   }
 
+  /// Adds what the last test asked of experts on disk.
+  void add_experts(Json& row) { add_expert_fields(row, reads_, tokens_measured_); }
+
  private:
   [[nodiscard]] lamina::Session& session() { return *engine_.session; }
 
@@ -108,14 +121,20 @@ class Bench {
                                                            Work work) {
     const std::span<const TokenId> all(tokens_);
     std::vector<double> speeds;
+    reads_ = {};
+    tokens_measured_ = 0;
     for (std::uint32_t i = 0; i <= flags_.repeat; ++i) {
       session().reset();
       if (depth > 0) LAMINA_TRY(session().prompt(all.first(depth)));
+      const lamina::ExpertReads before = session().expert_reads();
       const Stopwatch watch;
       LAMINA_TRY(work(all.subspan(depth, count)));
       if (interrupted()) break;
       // The first repetition warms up: pages of the weights come in, clocks rise.
-      if (i > 0) speeds.push_back(count / watch.seconds());
+      if (i == 0) continue;
+      speeds.push_back(count / watch.seconds());
+      reads_ += session().expert_reads() - before;
+      tokens_measured_ += count;
     }
     return speeds;
   }
@@ -123,6 +142,8 @@ class Bench {
   Engine& engine_;
   const BenchFlags& flags_;
   std::vector<TokenId> tokens_;
+  lamina::ExpertReads reads_;   ///< of the last test's repetitions
+  double tokens_measured_ = 0;  ///< in them
 };
 
 TokenCost decode_cost(const Planner& planner, lamina::SessionOptions options, std::uint32_t depth) {
@@ -160,6 +181,13 @@ Json kind_rows(const Planner& planner, lamina::SessionOptions options, std::uint
   return rows;
 }
 
+/// The end of a row's line: experts found in memory, and bytes read of the others.
+void print_experts(const Json& row) {
+  if (row["expert_hit_rate"].is_null()) return;
+  putf("  %.1f %% of the experts in memory, %s read/token", 100 * row["expert_hit_rate"].get<double>(),
+       format_bytes(row["expert_bytes_read"].get<double>()).c_str());
+}
+
 void print_row(const Json& row) {
   const auto number = [&](const char* key) { return row[key].is_null() ? 0.0 : row[key].get<double>(); };
   const Json& speed = row["tokens_per_s"];
@@ -169,10 +197,12 @@ void print_row(const Json& row) {
     putf(" %10s %21s %12s\n", "", "", format_bytes(number("bytes_per_token")).c_str());
     return;
   }
-  putf(" %10.2f %10.2f-%10.2f %12s %8.1f %% %8.1f %%\n", speed["median"].get<double>(),
+  putf(" %10.2f %10.2f-%10.2f %12s %8.1f %% %8.1f %%", speed["median"].get<double>(),
        speed["min"].get<double>(), speed["max"].get<double>(),
        format_bytes(number("bytes_per_token")).c_str(), 100 * number("share_of_bandwidth"),
        100 * number("share_of_peak"));
+  print_experts(row);
+  put("\n");
 }
 
 /// `--parallel`: one row for each number of sequences.
@@ -220,11 +250,14 @@ int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths) 
                               .prompt_rows = flags.mix_rows};
       std::vector<double> all;
       std::vector<double> prompt;
+      const lamina::ExpertReads before = started->engine->expert_reads();
+      double tokens = 0;
       for (std::uint32_t i = 0; i < flags.repeat && !interrupted(); ++i) {
         const auto speed = measure_parallel(*started->engine, test);
         if (!speed) return fail(speed.error(), json);
         all.push_back(speed->decode_per_s);
         prompt.push_back(speed->prompt_per_s);
+        tokens += static_cast<double>(speed->decoded + speed->read);
       }
       const Json speeds = speed_json(all);
       if (speeds.is_null()) break;
@@ -241,8 +274,12 @@ int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths) 
                {"prompt_tokens", flags.mix ? flags.prompt : 0},
                {"prompt_tokens_per_s", read},
                {"peak_rss_bytes", peak_memory_bytes()}};
-      if (!json)
-        putf("%-28s %7u %7u %12.2f %12.2f %12.2f\n", name, count, depth, median, median / count, read);
+      add_expert_fields(row, started->engine->expert_reads() - before, tokens);
+      if (!json) {
+        putf("%-28s %7u %7u %12.2f %12.2f %12.2f", name, count, depth, median, median / count, read);
+        print_experts(row);
+        put("\n");
+      }
       flush_output();
       rows.push_back(std::move(row));
     }
@@ -308,14 +345,18 @@ int bench(const BenchFlags& flags) {
     if (flags.prompt > 0 && !interrupted()) {
       const auto speeds = tests.prefill(depth);
       if (!speeds) return fail(speeds.error(), json);
-      add(row_json("prefill", flags.prompt, depth, threads, *speeds,
-                   prefill_cost(planner, options, flags.prompt), ceilings));
+      Json row = row_json("prefill", flags.prompt, depth, threads, *speeds,
+                          prefill_cost(planner, options, flags.prompt), ceilings);
+      tests.add_experts(row);
+      add(std::move(row));
     }
     if (flags.generate > 0 && !interrupted()) {
       const auto speeds = tests.decode(depth);
       if (!speeds) return fail(speeds.error(), json);
-      add(row_json("decode", flags.generate, depth, threads, *speeds,
-                   decode_cost(planner, options, depth + flags.generate / 2), ceilings));
+      Json row = row_json("decode", flags.generate, depth, threads, *speeds,
+                          decode_cost(planner, options, depth + flags.generate / 2), ceilings);
+      tests.add_experts(row);
+      add(std::move(row));
     }
     for (Json& row : kind_rows(planner, options, depth, threads, ceilings)) add(std::move(row));
   }

@@ -76,6 +76,10 @@ lamina::SessionOptions session_options(const CommonOptions& common,
 
 namespace {
 
+lamina::Experts experts_of(const lamina::SessionOptions& options) noexcept {
+  return options.expert_cache_bytes > 0 ? lamina::Experts::on_disk : lamina::Experts::held;
+}
+
 /// Bytes from which on reading a file ahead takes long enough to show a bar.
 constexpr std::uint64_t big_file = std::uint64_t{1} << 29;
 
@@ -84,12 +88,12 @@ constexpr const char* unpacked_note =
 
 /// Reads big weights ahead under a progress bar. Only done when there is somebody to watch it.
 void show_reading(const lamina::ModelEntry& entry, const lamina::WeightFile& file, std::size_t packed,
-                  const CommonOptions& common) {
-  const std::uint64_t matrices = lamina::matrix_bytes(entry, file);
+                  const CommonOptions& common, lamina::Experts experts) {
+  const std::uint64_t matrices = lamina::matrix_bytes(entry, file, experts);
   const std::uint64_t total = matrices - std::min<std::uint64_t>(packed, matrices);
   if (total < big_file || total > memory_bytes() / 4 * 3 || !common.talks() || !stderr_is_terminal()) return;
   ProgressBar bar("reading weights", matrices, true);
-  lamina::read_ahead(entry, file, packed > 0, show_packing(bar));
+  lamina::read_ahead(entry, file, packed > 0, show_packing(bar), experts);
 }
 
 /// Packs the weights where that pays: for `fast`, when they fit into memory beside the session. Shows a bar
@@ -97,14 +101,15 @@ void show_reading(const lamina::ModelEntry& entry, const lamina::WeightFile& fil
 Result<std::size_t> pack(const lamina::ModelEntry& entry, lamina::WeightFile& file,
                          const CommonOptions& common, const lamina::SessionOptions& options) {
   if (common.no_pack || common.precision_value() == lamina::Precision::exact) return std::size_t{0};
-  const std::uint64_t bytes = lamina::packable_bytes(entry, file);
+  const lamina::Experts experts = experts_of(options);
+  const std::uint64_t bytes = lamina::packable_bytes(entry, file, experts);
   const std::string size = format_bytes(static_cast<double>(bytes));
   if (bytes > 0 && bytes + lamina::Session::bytes(entry, options) > available_memory_bytes() / 10 * 9) {
     note_less(common, unpacked_note, size.c_str());
     return std::size_t{0};
   }
   ProgressBar bar("packing weights", bytes, bytes >= big_file && common.talks());
-  auto packed = lamina::pack_weights(entry, file, options.executor, show_packing(bar));
+  auto packed = lamina::pack_weights(entry, file, options.executor, show_packing(bar), experts);
   if (packed) bar.at(*packed);
   if (packed || packed.error().code != ErrorCode::out_of_memory) return packed;
   note_less(common, unpacked_note, size.c_str());
@@ -133,14 +138,16 @@ lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::Sessio
                "choose a smaller context (-c) or cache format, or raise the limit"};
 }
 
-/// Refuses what needs more memory than `--budget` or the container grants, before it is loaded.
-lamina::Status check_memory(const lamina::ModelEntry& entry, const lamina::WeightFile& file,
-                            const CommonOptions& common, const lamina::SessionOptions& options,
-                            std::uint32_t sequences) {
-  LAMINA_TRY(check_grant(entry, options, sequences));
-  if (!common.budget) return lamina::Done{};
+/// Plans how many experts are in memory, and refuses what needs more than `--budget` or the container grants,
+/// before it is loaded.
+lamina::Status fit_memory(const lamina::ModelEntry& entry, const lamina::WeightFile& file,
+                          const CommonOptions& common, lamina::SessionOptions& options,
+                          std::uint32_t sequences) {
   const Planner planner(file.description, &file, lamina::Format::f32, &entry);
-  return check_budget(planner, options, std::max(sequences, 1U), *common.budget);
+  const std::uint32_t planned = std::max(sequences, 1U);
+  LAMINA_TRY(plan_experts(planner, common.expert_slots, planned, common.budget, options));
+  LAMINA_TRY(check_grant(entry, options, sequences));
+  return common.budget ? check_budget(planner, options, planned, *common.budget) : lamina::Done{};
 }
 
 }  // namespace
@@ -213,17 +220,17 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
     plan_pages(pages);
     if (const std::size_t page = (*entry)->page_bytes(options.cache); page > 0 && needs.kept_bytes > 0) {
       plan_pages(pages + needs.kept_bytes / page);
-      if (!check_grant(**entry, options, needs.sequences)) plan_pages(pages);
+      if (!fit_memory(**entry, file.weights, common, options, needs.sequences)) plan_pages(pages);
     }
   }
   if (needs.branches) {
     options.cache_tokens = options.context < UINT32_MAX / 2 ? 2 * options.context : 0;
-    if (!check_memory(**entry, file.weights, common, options, 0)) options.cache_tokens = 0;
+    if (!fit_memory(**entry, file.weights, common, options, 0)) options.cache_tokens = 0;
   }
-  LAMINA_TRY(check_memory(**entry, file.weights, common, options, needs.sequences));
+  LAMINA_TRY(fit_memory(**entry, file.weights, common, options, needs.sequences));
   const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
-  show_reading(**entry, file.weights, *packed, common);
+  show_reading(**entry, file.weights, *packed, common, experts_of(options));
   auto bound = bind(engine, **entry, std::move(file), options, many);
   if (!bound && *packed > 0 && bound.error().code == ErrorCode::out_of_memory) {
     note_less(common, unpacked_note, format_bytes(static_cast<double>(*packed)).c_str());

@@ -88,6 +88,11 @@ void add_memory_flags(CLI::App& command, CommonOptions& options) {
       "all that lies around them (default: disk where the table is large)")
       ->group(group);
   add_size("--row-cache", options.row_cache, "Memory for these rows (default 8 MiB)");
+  add_number(
+      command, "--expert-slots", options.expert_slots, 1U, 65535U,
+      "Experts of each layer to hold in memory (26B-A4B); others are read from the file when they are needed "
+      "(default: as many as --budget has room for, else all of them, mapped)")
+      ->group(group);
 }
 
 void add_generation_flags(CLI::App& command, GenerationOptions& options) {

@@ -34,6 +34,7 @@ struct CommonOptions {
   std::optional<std::uint64_t> budget;  ///< most bytes of memory; nothing: as the machine has
   std::string per_layer_rows;           ///< empty: disk where the table is large
   std::uint64_t row_cache = lamina::EngineOptions::default_row_cache_bytes;
+  std::uint32_t expert_slots = 0;  ///< 0: all where they lie, or as many as the budget has room for
   bool no_pack = false;
   bool json = false;
   bool quiet = false;

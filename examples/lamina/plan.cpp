@@ -91,6 +91,7 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
                std::uint32_t parallel, const std::optional<Budget>& budget) {
   const auto plan = planner.plan(options);
   const MemoryNeeds memory = planner.memory(options, parallel);
+  const ExpertSizes experts = planner.experts();
   const int count = planner.description().layer_count;
   Json document{{"model", name},
                 {"formats", planner.formats()},
@@ -101,6 +102,8 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
                 {"parameters", plan->weights.parameters},
                 {"weights_bytes", memory.weights},
                 {"weights_on_disk_bytes", memory.on_disk},
+                {"experts", experts.count},
+                {"expert_slots", experts.each == 0 ? 0 : options.expert_cache_bytes / experts.each},
                 {"cache_bytes", memory.cache},
                 {"workspace_bytes", memory.workspace < 0 ? Json() : Json(memory.workspace)},
                 {"total_bytes", memory.total()},
@@ -114,6 +117,7 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
                              {"ring_slack_bytes", memory.session.ring_slack},
                              {"page_rounding_bytes", memory.session.page_rounding},
                              {"row_cache_bytes", memory.session.row_cache},
+                             {"expert_cache_bytes", memory.session.expert_cache},
                              {"scratch_bytes", memory.session.scratch},
                              {"bookkeeping_bytes", memory.session.bookkeeping}};
   }
@@ -149,7 +153,7 @@ void print_plan(const Json& document) {
   put("\n");
   putf("weights    %12s", bytes("weights_bytes").c_str());
   if (document["weights_on_disk_bytes"].get<double>() > 0) {
-    putf("   of them %s read row by row from disk", bytes("weights_on_disk_bytes").c_str());
+    putf("   of them %s read from disk", bytes("weights_on_disk_bytes").c_str());
   }
   putf("\ncache      %12s   %s for each more token\n", bytes("cache_bytes").c_str(),
        bytes("cache_bytes_per_more_token").c_str());
@@ -161,6 +165,7 @@ void print_plan(const Json& document) {
     for (const auto& [key, name] : {std::pair{"scratch_bytes", "scratch"},
                                     {"vectors_bytes", "vectors"},
                                     {"row_cache_bytes", "rows of per-layer embeddings"},
+                                    {"expert_cache_bytes", "experts"},
                                     {"ring_slack_bytes", "rings beyond their windows"},
                                     {"page_rounding_bytes", "last page"},
                                     {"bookkeeping_bytes", "tables"}}) {
@@ -169,7 +174,12 @@ void print_plan(const Json& document) {
     }
     put("\n");
   }
-  putf("total      %12s   of memory\n", bytes("total_bytes").c_str());
+  putf("total      %12s   of memory", bytes("total_bytes").c_str());
+  if (document["expert_slots"] != 0) {
+    putf(", with %s of the %s experts of each layer", document["expert_slots"].dump().c_str(),
+         document["experts"].dump().c_str());
+  }
+  put("\n");
   putf("one token  %12s   read, %.4g GFLOP\n\n", bytes("bytes_per_token").c_str(),
        document["flops_per_token"].get<double>() / 1e9);
 
@@ -214,6 +224,10 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
                       "choose a smaller context (-c)"},
                 flags.common.json);
   }
+  if (const auto planned =
+          plan_experts(planner, flags.common.expert_slots, flags.parallel, flags.common.budget, options);
+      !planned)
+    return fail(planned.error(), flags.common.json);
   std::optional<Budget> budget;
   if (flags.common.budget) {
     const std::uint64_t bytes = *flags.common.budget;

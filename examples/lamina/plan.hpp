@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <lamina/core/error.hpp>
@@ -27,6 +28,14 @@ struct MemoryNeeds {
   [[nodiscard]] std::int64_t total() const noexcept {
     return weights - on_disk + cache + (workspace > 0 ? workspace : 0);
   }
+};
+
+/// The experts of a model, of all its layers.
+struct ExpertSizes {
+  std::uint32_t count = 0;   ///< of a layer; 0: the model has none
+  std::uint32_t active = 0;  ///< of them, those that one token needs
+  std::int64_t stored = 0;   ///< bytes of all experts in the file
+  std::uint64_t each = 0;    ///< bytes of memory of one expert of every layer
 };
 
 /// One model, planned: its description, the encodings of its weights, and what follows from them.
@@ -54,6 +63,8 @@ class Planner {
   [[nodiscard]] const lamina::ModelDescription& description() const noexcept { return *description_; }
   [[nodiscard]] const lamina::ModelEntry* entry() const noexcept { return entry_; }
 
+  [[nodiscard]] ExpertSizes experts() const;
+
  private:
   [[nodiscard]] std::int64_t row_table_bytes() const;
 
@@ -67,6 +78,15 @@ class Planner {
 /// change.
 [[nodiscard]] lamina::Status check_budget(const Planner& planner, const lamina::SessionOptions& options,
                                           std::uint32_t sequences, std::uint64_t budget);
+
+/// Plans how many experts of each layer are in memory: those that `wanted` says, else, of a model that is
+/// larger than the budget, as many as there is room for; at least those of one token. Otherwise all stay
+/// where they lie.
+///
+/// Errors   bad_argument (`wanted`: fewer than a token needs, or more than there are)
+[[nodiscard]] lamina::Status plan_experts(const Planner& planner, std::uint32_t wanted,
+                                          std::uint32_t sequences, std::optional<std::uint64_t> budget,
+                                          lamina::SessionOptions& options);
 
 /// "local", "global K=V", "shared local 12288": what tells the layer kinds of a plan apart.
 [[nodiscard]] std::string kind_name(const lamina::ModelPlan& plan, int kind);

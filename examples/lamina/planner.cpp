@@ -6,6 +6,8 @@
 #include <map>
 #include <vector>
 
+#include <lamina/core/arena.hpp>
+
 #include "machine.hpp"
 
 namespace program {
@@ -60,6 +62,33 @@ std::int64_t Planner::row_table_bytes() const {
          description_->vocab;
 }
 
+ExpertSizes Planner::experts() const {
+  ExpertSizes sizes;
+  for (int i = 0; i < description_->layer_count; ++i) {
+    const lamina::LayerDescription& layer = description_->layers[static_cast<std::size_t>(i)];
+    sizes.count = std::max(sizes.count, static_cast<std::uint32_t>(layer.experts));
+    sizes.active = std::max(sizes.active, static_cast<std::uint32_t>(layer.active_experts));
+    const lamina::WeightFact stacks[] = {{"ffn_gate_up_exps.weight", i, 2 * layer.expert_width,
+                                          description_->hidden, layer.experts, lamina::SlotUse::matrix},
+                                         {"ffn_down_exps.weight", i, description_->hidden, layer.expert_width,
+                                          layer.experts, lamina::SlotUse::matrix}};
+    for (const lamina::WeightFact& stack : stacks) {
+      if (file_ != nullptr || layer.experts == 0) continue;
+      const std::size_t one = lamina::row_bytes(format_of(stack), static_cast<std::size_t>(stack.columns)) *
+                              static_cast<std::size_t>(stack.rows);
+      sizes.stored += static_cast<std::int64_t>(one) * stack.stack;
+      sizes.each += lamina::aligned_size(one);
+    }
+  }
+  if (file_ == nullptr || sizes.count == 0) return sizes;
+  for (const lamina::TensorView& tensor : file_->tensors) {
+    if (!lamina::is_stack(tensor)) continue;
+    sizes.stored += static_cast<std::int64_t>(tensor.bytes.size());
+    sizes.each += lamina::aligned_size(tensor.bytes.size() / tensor.dims[2]);
+  }
+  return sizes;
+}
+
 namespace {
 
 /// The plan of a session, for `sequences` of its sequences in one engine.
@@ -78,7 +107,7 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
   plan.total_bytes = entry.model_bytes() + lamina::Engine::bytes(entry, engine) +
                      sequences * lamina::Engine::sequence_bytes(entry, engine, options.sequence());
   plan.bookkeeping = plan.total_bytes - plan.vectors - plan.cache - plan.ring_slack - plan.page_rounding -
-                     plan.row_cache - plan.scratch;
+                     plan.row_cache - plan.expert_cache - plan.scratch;
   return plan;
 }
 
@@ -87,6 +116,7 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
 MemoryNeeds Planner::memory(const lamina::SessionOptions& options, std::uint32_t sequences) const {
   const auto planned = plan(options);
   MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes * sequences, -1, {}};
+  if (options.expert_cache_bytes > 0) needs.on_disk += experts().stored;
   if (entry_ != nullptr) {
     needs.session = plan_sequences(*entry_, options, sequences);
     needs.workspace = static_cast<std::int64_t>(needs.session.total_bytes - needs.session.cache);
@@ -108,6 +138,31 @@ std::uint32_t Planner::largest_context(lamina::SessionOptions options, std::uint
     (fits(middle) ? low : high) = middle;
   }
   return low;
+}
+
+lamina::Status plan_experts(const Planner& planner, std::uint32_t wanted, std::uint32_t sequences,
+                            std::optional<std::uint64_t> budget, lamina::SessionOptions& options) {
+  options.expert_cache_bytes = 0;
+  const ExpertSizes experts = planner.experts();
+  if (experts.count == 0) return lamina::Done{};
+  if (wanted > 0 && (wanted < experts.active || wanted > experts.count)) {
+    return lamina::Error{lamina::ErrorCode::bad_argument,
+                         "--expert-slots",
+                         "experts of a layer out of range",
+                         lamina::text("%u, which one token needs, to %u", experts.active, experts.count),
+                         lamina::text("%u", wanted),
+                         ""};
+  }
+  const auto needed = [&] { return static_cast<std::uint64_t>(planner.memory(options, sequences).total()); };
+  const auto hold = [&](std::uint64_t slots) { options.expert_cache_bytes = slots * experts.each; };
+  if (wanted > 0) {
+    hold(wanted);
+  } else if (budget && needed() > *budget) {
+    hold(experts.active);
+    const std::uint64_t room = *budget - std::min(*budget, needed());
+    hold(std::min<std::uint64_t>(experts.count, experts.active + room / experts.each));
+  }
+  return lamina::Done{};
 }
 
 lamina::Status check_budget(const Planner& planner, const lamina::SessionOptions& options,

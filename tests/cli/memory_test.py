@@ -9,6 +9,7 @@ import program
 from program import DEMO, GOLDEN, Case
 
 PER_LAYER = GOLDEN / "quant/q-e2b-q4_0.gguf"
+EXPERTS = GOLDEN / "text/tiny-26b-a4b/model.gguf"
 TOKENS = "2,60,61,62,63,5,9,61"
 
 
@@ -130,6 +131,53 @@ class Memory(Case):
         outcome = self.bad(1, "logits", "-m", PER_LAYER, "--tokens", "2", "--per-layer-rows", "disk", "--row-cache", "9")
         self.assertIn("no room for a row", outcome.err)
         self.bad(2, "logits", "-m", PER_LAYER, "--tokens", "2", "--per-layer-rows", "flash")
+
+    def test_experts_from_disk_have_the_bits_of_mapped_ones(self):
+        mapped = self.logits(EXPERTS)
+        packed = self.folder / "experts.lguf"
+        quantised = GOLDEN / "quant/q-moe-q4_k_m.gguf"
+        self.good("pack", "-m", quantised, "-o", packed)
+        for slots in range(2, 9):
+            self.assertEqual(self.logits(EXPERTS, "--expert-slots", slots), mapped, slots)
+        for flags in (["-t", "2"], ["--chunk", "3"]):
+            self.assertEqual(self.logits(EXPERTS, "--expert-slots", 2, *flags), mapped, flags)
+        for file in (quantised, packed):
+            self.assertEqual(self.logits(file, "--expert-slots", 2), self.logits(file), file)
+        # Models without experts, and models on no disk, run as always.
+        self.assertEqual(self.good("run", "Reverse lamina.", "--expert-slots", 4).out, "animal\n")
+
+    def test_a_budget_chooses_how_many_experts_are_in_memory(self):
+        def plan(*flags):
+            return self.good("plan", "-m", EXPERTS, "-c", "64", "--json", *flags).json()
+
+        held, four = plan(), plan("--expert-slots", 4)
+        self.assertEqual((held["experts"], held["expert_slots"], held["weights_on_disk_bytes"]), (8, 0, 0))
+        self.assertEqual((four["experts"], four["expert_slots"]), (8, 4))
+        self.assertEqual(held["workspace"]["expert_cache_bytes"], 0)
+        self.assertEqual(held["total_bytes"] - four["total_bytes"],
+                         four["weights_on_disk_bytes"] - four["workspace"]["expert_cache_bytes"])
+        self.assertLess(four["total_bytes"], held["total_bytes"])
+        for budget, slots in ((held["total_bytes"], 0), (four["total_bytes"], 4), (four["total_bytes"] - 1, 3)):
+            chosen = plan("--budget", budget)
+            self.assertEqual((chosen["expert_slots"], chosen["budget"]["fits"]), (slots, True), budget)
+            self.assertLessEqual(chosen["total_bytes"], budget)
+        least = plan("--expert-slots", 2)["total_bytes"]
+        refused = self.bad(1, "plan", "-m", EXPERTS, "-c", "64", "--budget", least - 1)
+        self.assertIn("model does not fit", refused.err)
+        # So do those who load.
+        flags = ["-m", EXPERTS, "-c", "64", "--prompt", 32, "--generate", 32, "--repeat", 1, "--json"]
+        rows = self.good("bench", *flags, "--budget", four["total_bytes"]).json()["rows"]
+        for row in rows[:2]:
+            self.assertTrue(0 < row["expert_hit_rate"] < 1 and row["expert_bytes_read"] > 0, row)
+        self.bad(1, "bench", *flags, "--budget", least - 1)
+        row = self.good("bench", *flags).json()["rows"][0]
+        self.assertEqual((row["expert_hit_rate"], row["expert_bytes_read"]), (None, None))
+
+    def test_slots_for_experts_are_those_of_a_token_at_least(self):
+        for slots in (1, 9):
+            outcome = self.bad(1, "logits", "-m", EXPERTS, "--tokens", "2", "--expert-slots", slots)
+            self.assertIn(f"expected 2, which one token needs, to 8, found {slots}", outcome.err)
+        self.bad(2, "plan", "-m", EXPERTS, "--expert-slots", "some")
 
 
 if __name__ == "__main__":

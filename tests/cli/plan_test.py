@@ -8,7 +8,8 @@ import program
 from program import GOLDEN, Case
 
 BENCH_KEYS = {"test", "tokens", "depth", "threads", "target", "kernels", "tokens_per_s", "bytes_per_token", "bandwidth_probe_bytes_per_s",
-              "share_of_bandwidth", "int8_peak_ops_per_s", "share_of_peak", "peak_rss_bytes"}
+              "share_of_bandwidth", "int8_peak_ops_per_s", "share_of_peak", "expert_hit_rate",
+              "expert_bytes_read", "peak_rss_bytes"}
 
 
 NAN_HALF = b"\x00\x7e"

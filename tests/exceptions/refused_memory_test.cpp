@@ -16,6 +16,7 @@
 #include <doctest/doctest.h>
 
 #include <lamina/chat/chat.hpp>
+#include <lamina/engine/batch.hpp>
 #include <lamina/huggingface/directories.hpp>
 #include <lamina/json/conversation.hpp>
 #include <lamina/media/read_file.hpp>
@@ -214,6 +215,52 @@ TEST_CASE("keeping, going back, saving and loading: refused memory changes nothi
   CHECK(store.find(tokens).snapshot->position() == 75);
   CHECK(store.evict());
   CHECK(store.find(tokens).snapshot->position() == 70);
+}
+
+TEST_CASE(
+    "planning passes: refused memory leaves the next plan as good, and none is asked for that was expected") {
+  const Model model = demo();
+  auto engine = must(lamina::Engine::create(model, {.rows = 16, .logits_rows = 4, .cache_tokens = 1024}));
+  std::vector<lamina::Sequence> sequences;
+  const std::vector<lamina::TokenId> tokens(30, 9);
+  std::vector<lamina::Feed> waiting;
+  sequences.reserve(4);
+  for (const std::size_t count : {1U, 30U, 20U, 1U}) {
+    sequences.push_back(must(engine.sequence({.context = 64})));
+    waiting.push_back({&sequences.back(), std::span(tokens).first(count), lamina::Want::last});
+  }
+  const lamina::BatchOptions options{.rows = 16, .logits_rows = 4, .prompt_rows = 8};
+  const auto sizes = [](const lamina::Batch& batch) {
+    std::vector<std::size_t> all;
+    for (const lamina::Feed& feed : batch.feeds()) all.push_back(feed.tokens.size());
+    return all;
+  };
+  lamina::Batch clean(options);
+  must(clean.plan(waiting));
+  const std::vector<std::size_t> want = sizes(clean);
+  REQUIRE(want.size() == 4);
+  const auto plan_anew = [&]() -> Status {
+    lamina::Batch batch(options);
+    Status status = batch.plan(waiting);
+    // Refused or not, the next plan is whole.
+    const Grants rest = std::exchange(grants, Grants{});
+    must(batch.plan(waiting));
+    CHECK(sizes(batch) == want);
+    grants = rest;
+    return status;
+  };
+  CHECK(refuse_each(plan_anew) > 4);
+  CHECK(refuse_each([&] { return lamina::Batch(options).expect(4); }) == 5);
+  lamina::Batch ready(options);
+  must(ready.expect(4));
+  for (int round = 0; round < 3; ++round) {
+    grants = Grants{.calls = 0};
+    const Status status = ready.plan(waiting);
+    const Grants left = std::exchange(grants, Grants{});
+    CHECK_MESSAGE(status, message_of(status));
+    CHECK(left.refused == 0);
+    CHECK(sizes(ready) == want);
+  }
 }
 
 TEST_CASE("pictures, videos and sounds: read, prepared, encoded") {

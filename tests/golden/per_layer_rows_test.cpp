@@ -11,43 +11,12 @@
 #include <lamina/engine/memory_plan.hpp>
 
 #include "support/golden.hpp"
-#include "support/loaded_model.hpp"
+#include "support/on_disk.hpp"
 
 namespace {
 
 using lamina::PerLayerRows;
 using lamina::TokenId;
-
-/// Reads from the file that it took over, unless told to fail; counts.
-struct Disk final : lamina::ByteOwner {
-  explicit Disk(std::unique_ptr<lamina::ByteOwner> given) : file(std::move(given)) {}
-  [[nodiscard]] bool can_read(std::span<const std::byte> bytes) const noexcept override {
-    return file->can_read(bytes);
-  }
-  [[nodiscard]] bool read(std::span<const std::byte> bytes, std::byte* to) const noexcept override {
-    ++reads;
-    return !fails && file->read(bytes, to);
-  }
-  void expect(std::span<const std::byte> bytes) const noexcept override {
-    ++expected;
-    file->expect(bytes);
-  }
-
-  std::unique_ptr<lamina::ByteOwner> file;
-  bool fails = false;
-  mutable std::size_t reads = 0;
-  mutable std::size_t expected = 0;
-};
-
-struct OnDisk : LoadedModel {
-  explicit OnDisk(const std::string& path) : LoadedModel(path) {
-    REQUIRE(file.owners.size() == 1);
-    auto watched = std::make_unique<Disk>(std::move(file.owners[0]));
-    disk = watched.get();
-    file.owners[0] = std::move(watched);
-  }
-  Disk* disk;
-};
 
 const char* const files[] = {"quant/q-e2b-q4_0.gguf", "quant/q-e2b-q4_k_m.gguf"};
 

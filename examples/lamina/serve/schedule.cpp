@@ -94,6 +94,11 @@ Result<std::vector<double>> Service::layer_seconds() {
       session_options(flags_.common, model().file().description,
                       {.context = static_cast<std::uint32_t>(LayerClock::most_passes), .chunk = 1});
   options.executor = engine_.pool.get();
+  if (experts_on_disk_) {
+    // No more of them than the measuring needs: those of the engine are in memory, too.
+    const Planner planner(model().file().description, &model().file(), lamina::Format::f32, &model().entry());
+    options.expert_cache_bytes = model().expert_bytes(planner.experts().active);
+  }
   LayerProbe probe(model(), options);
   LAMINA_TRY(scheduler_->with_slot(0, probe));
   if (!probe.status) return probe.status.error();

@@ -48,6 +48,7 @@ Result<std::unique_ptr<Service>> Service::open(const ServeFlags& flags, std::siz
   service->engine_ = std::move(*engine);
   const lamina::Model& model = service->model();
   const lamina::EngineOptions& planned = service->engine_.engine->options();
+  service->experts_on_disk_ = planned.expert_cache_bytes > 0;
   auto scheduler =
       lamina::Scheduler::create(std::move(*service->engine_.engine), {.parallel = flags.parallel,
                                                                       .queue = flags.queue,

@@ -102,6 +102,7 @@ class Service {
   std::optional<lamina::TokenIndex> index_;
   std::mutex layer_mutex_;
   std::vector<double> layer_seconds_;
+  bool experts_on_disk_ = false;
   std::mutex media_mutex_;
   std::optional<Towers> towers_;
   std::uint64_t id_seed_;

@@ -34,10 +34,22 @@ class Batch {
  public:
   explicit Batch(const BatchOptions& options) noexcept : options_(options) {}
 
+  /// Takes memory for plans with up to `sequences` that wait: none of these allocates. Optional.
+  ///
+  /// Errors   out_of_memory
+  [[nodiscard]] Status expect(std::size_t sequences) {
+    return guard_memory("batch", [&]() -> Status {
+      feeds_.reserve(sequences);
+      late_.reserve(sequences);
+      for (std::vector<std::size_t>* indices : {&sources_, &order_, &by_length_}) indices->reserve(sequences);
+      return Done{};
+    });
+  }
+
   /// Plans the next pass of what waits: for each sequence all that it has to be fed, in any order. What it
   /// gets is a beginning of that; it wants what was wanted of these tokens. Views `waiting`'s tokens.
   ///
-  /// Errors   out_of_memory
+  /// Errors   out_of_memory; the next plan is none the worse for it
   [[nodiscard]] Status plan(std::span<const Feed> waiting) {
     return guard_memory("batch", [&]() -> Status {
       make(waiting);
@@ -113,12 +125,13 @@ class Batch {
   void share(std::span<const Feed> waiting, std::uint32_t budget, std::size_t readers) {
     // The shortest first: what they leave of their shares goes to the others.
     by_length_.clear();
-    for (const std::size_t i : order_) {
-      if (waiting[i].tokens.size() > 1) by_length_.push_back(i);
-    }
-    std::stable_sort(by_length_.begin(), by_length_.end(), [&](std::size_t a, std::size_t b) {
+    const auto is_shorter = [&](std::size_t a, std::size_t b) {
       return waiting[a].tokens.size() < waiting[b].tokens.size();
-    });
+    };
+    for (const std::size_t i : order_) {
+      if (waiting[i].tokens.size() > 1)
+        by_length_.insert(std::upper_bound(by_length_.begin(), by_length_.end(), i, is_shorter), i);
+    }
     for (const std::size_t i : by_length_) {
       if (budget == 0) break;
       const auto even = static_cast<std::uint32_t>(std::max<std::size_t>(1, budget / readers--));

@@ -122,10 +122,15 @@ class Engine {
   ///
   /// Errors   context_full, bad_argument (a token outside the vocabulary; soft rows that overlap, or of which
   ///          a block is cut; more rows or logits than planned; a sequence of another engine, or twice in a
-  ///          pass; a pass is running); not_finite (a NaN or an infinity arose); io (`PerLayerRows::disk`:
-  ///          rows could not be read). Nothing was fed then: the
+  ///          pass; a pass is running); not_finite (a NaN or an infinity arose); io (rows or experts
+  ///          could not be read from disk). Nothing was fed then: the
   ///          sequences go on as if the pass had not been tried
   [[nodiscard]] Result<PassResult> run(std::span<const Feed> feeds) noexcept;
+
+  /// What passes have asked of experts on disk (`EngineOptions::expert_cache_bytes`). Threads: as `run`.
+  [[nodiscard]] ExpertReads expert_reads() const noexcept {
+    return state_ != nullptr ? state_->runner->expert_reads() : ExpertReads{};
+  }
 
   /// Is told which tokens a later pass will feed: what lies on disk for them begins to be read meanwhile. A
   /// hint that changes no result. Threads: as `run`.

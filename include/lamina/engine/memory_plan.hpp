@@ -19,10 +19,11 @@ struct MemoryPlan {
   std::size_t ring_slack = 0;  ///< rows of a pass beside the windows, rounded up to blocks of positions
   /// The last page, as far as the context does not fill it; pages beside those of one context.
   std::size_t page_rounding = 0;
-  std::size_t row_cache = 0;    ///< rows of per-layer embeddings that are read from disk
-  std::size_t scratch = 0;      ///< rows of a pass on their way through the layers
-  std::size_t bookkeeping = 0;  ///< tokens, tables of pages, states, alignment
-  std::size_t total_bytes = 0;  ///< the sum: `Session::bytes`
+  std::size_t row_cache = 0;     ///< rows of per-layer embeddings that are read from disk
+  std::size_t expert_cache = 0;  ///< experts that are read from disk, and their tables
+  std::size_t scratch = 0;       ///< rows of a pass on their way through the layers
+  std::size_t bookkeeping = 0;   ///< tokens, tables of pages, states, alignment
+  std::size_t total_bytes = 0;   ///< the sum: `Session::bytes`
 };
 
 /// Plans a session; its parts are counted by the code that takes them.
@@ -36,13 +37,16 @@ struct MemoryPlan {
   plan.cache = whole_rows + rings.windows;
   plan.ring_slack = rings.rings - rings.windows;
   plan.page_rounding = kv_blocks(options.engine().cache_tokens) * page_bytes - whole_rows;
-  EngineOptions mapped = options.engine();
-  mapped.per_layer_rows = PerLayerRows::mapped;
-  plan.scratch = entry.runner_bytes(mapped);
-  plan.row_cache = entry.runner_bytes(options.engine()) - plan.scratch;
+  EngineOptions engine = options.engine();
+  const std::size_t runner = entry.runner_bytes(engine);
+  engine.expert_cache_bytes = 0;
+  plan.expert_cache = runner - entry.runner_bytes(engine);
+  engine.per_layer_rows = PerLayerRows::mapped;
+  plan.scratch = entry.runner_bytes(engine);
+  plan.row_cache = runner - plan.expert_cache - plan.scratch;
   plan.total_bytes = Session::bytes(entry, options);
   plan.bookkeeping = plan.total_bytes - plan.vectors - plan.cache - plan.ring_slack - plan.page_rounding -
-                     plan.row_cache - plan.scratch;
+                     plan.row_cache - plan.expert_cache - plan.scratch;
   return plan;
 }
 

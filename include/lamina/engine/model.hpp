@@ -15,6 +15,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/engine/open_options.hpp>
+#include <lamina/packing/read_ahead.hpp>
 #include <lamina/state/model_identity.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
 #include <lamina/weights/weight_file.hpp>
@@ -81,6 +82,12 @@ class Model {
   [[nodiscard]] const ModelCore& core() const noexcept { return *core_; }
   /// Bytes of memory it owns besides what the file maps: vectors, frequencies.
   [[nodiscard]] std::size_t memory_bytes() const noexcept { return entry_->model_bytes(); }
+
+  /// Bytes of memory for `count` experts of each layer: what `EngineOptions::expert_cache_bytes` must be for
+  /// an engine that reads the others from the file. 0: the model has no experts.
+  [[nodiscard]] std::size_t expert_bytes(std::uint32_t count) const noexcept {
+    return static_cast<std::size_t>(count * lamina::expert_bytes(*entry_, *file_));
+  }
 
   /// Tells it from other models, to whom its saved states are of no use.
   ///

@@ -140,11 +140,18 @@ namespace detail {
                     "include <lamina/huggingface/directories.hpp> and set OpenOptions::directories");
 }
 
+/// Where the experts are, as the options say.
+[[nodiscard]] inline Experts experts_of(const OpenOptions& options) noexcept {
+  return options.expert_slots > 0 ? Experts::on_disk : Experts::held;
+}
+
 /// Refuses a model that needs more memory than its budget.
 [[nodiscard]] inline Status check_budget(const ModelEntry& entry, const WeightFile& file, bool has_tokenizer,
-                                         std::uint64_t budget) {
+                                         const OpenOptions& options) {
+  const std::uint64_t budget = options.memory_budget;
   if (budget == 0) return Done{};
-  const std::uint64_t matrices = matrix_bytes(entry, file);
+  const std::uint64_t matrices =
+      matrix_bytes(entry, file, experts_of(options)) + options.expert_slots * expert_bytes(entry, file);
   const std::uint64_t vectors = entry.model_bytes();
   const std::uint64_t tokenizer =
       has_tokenizer && !is_known_image(tables_in(file))
@@ -157,7 +164,8 @@ namespace detail {
                     text("at most %llu bytes", number(budget)),
                     text("%llu bytes: %llu of matrices, %llu of vectors, about %llu of the tokenizer",
                          number(needed), number(matrices), number(vectors), number(tokenizer)),
-                    "raise OpenOptions::memory_budget, or open a file in a smaller encoding");
+                    "raise OpenOptions::memory_budget, lower OpenOptions::expert_slots, or open a file in a "
+                    "smaller encoding");
 }
 
 /// Reports steps to the caller and remembers whether one was answered with "stop".
@@ -194,7 +202,8 @@ template <OpenStep step>
 /// packed.
 [[nodiscard]] inline Result<std::size_t> pack_at_opening(const ModelEntry& entry, WeightFile& file,
                                                          const OpenOptions& options, OpenReporter& reporter) {
-  auto packed = pack_weights(entry, file, options.executor, progress_of<OpenStep::packing>(reporter));
+  auto packed = pack_weights(entry, file, options.executor, progress_of<OpenStep::packing>(reporter),
+                             experts_of(options));
   if (!packed && packed.error().code != ErrorCode::out_of_memory) return packed.error();
   LAMINA_TRY(reporter.check());
   return packed ? *packed : std::size_t{0};
@@ -213,7 +222,7 @@ inline Result<Model> Model::open(const ModelSource& source, ModelEntries entries
     const auto entry = entry_of(*file, entries);
     if (!entry) return entry.error();
     const bool has_tokenizer = options.tokenizer && detail::carries_tokenizer(*file);
-    LAMINA_TRY(detail::check_budget(**entry, *file, has_tokenizer, options.memory_budget));
+    LAMINA_TRY(detail::check_budget(**entry, *file, has_tokenizer, options));
 
     std::optional<Tokenizer> tokenizer;
     if (has_tokenizer) {
@@ -230,7 +239,8 @@ inline Result<Model> Model::open(const ModelSource& source, ModelEntries entries
       packed_bytes = *packed;
     }
     if (options.read_ahead) {
-      read_ahead(**entry, *file, packed_bytes > 0, detail::progress_of<OpenStep::reading>(reporter));
+      read_ahead(**entry, *file, packed_bytes > 0, detail::progress_of<OpenStep::reading>(reporter),
+                 detail::experts_of(options));
       LAMINA_TRY(reporter.check());
     }
     return create(**entry, std::move(*file), std::move(tokenizer));

@@ -101,8 +101,12 @@ struct OpenOptions {
   bool tokenizer = true;    ///< false: ids only; nothing is read for text
   bool pack = true;         ///< interleave weights in memory where that pays (`pack_weights`)
   bool read_ahead = false;  ///< read all weights now, so that the first token does not wait for the disk
+  /// Experts of a layer that engines hold in memory (`EngineOptions::expert_cache_bytes`); all others stay in
+  /// the file, and none is packed. 0: all are used where they lie, or packed.
+  std::uint32_t expert_slots = 0;
   /// Most bytes of memory that the model may need to run at speed: matrices (mapped or packed), vectors, and
-  /// the tokenizer; 0: no limit. Tables that are read row by row stay on disk and do not count.
+  /// the tokenizer; 0: no limit. Tables that are read row by row stay on disk and do not count; of experts on
+  /// disk one engine's slots do.
   std::uint64_t memory_budget = 0;
   Executor* executor = nullptr;  ///< for packing; null: the calling thread
   OpenProgress progress{};

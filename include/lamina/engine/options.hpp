@@ -34,6 +34,9 @@ struct EngineOptions {
   PerLayerRows per_layer_rows = PerLayerRows::mapped;
   std::size_t row_cache_bytes =
       default_row_cache_bytes;  ///< with `PerLayerRows::disk`, of models with the table
+  /// Memory for experts, which then are read from the file when a pass needs them: `Model::expert_bytes`; 0:
+  /// they are used where they lie, as where the model is in no file.
+  std::size_t expert_cache_bytes = 0;
 
   static constexpr std::size_t default_row_cache_bytes = std::size_t{8} << 20;
   static constexpr std::uint32_t most_rows = 8192;
@@ -65,11 +68,22 @@ struct SessionOptions {
   std::uint32_t cache_tokens = 0;
   PerLayerRows per_layer_rows = PerLayerRows::mapped;                    ///< as of `EngineOptions`
   std::size_t row_cache_bytes = EngineOptions::default_row_cache_bytes;  ///< as of `EngineOptions`
+  std::size_t expert_cache_bytes = 0;                                    ///< as of `EngineOptions`
 
   [[nodiscard]] constexpr EngineOptions engine() const noexcept {
-    return {chunk,     logits_rows, context,         cache_tokens > 0 ? cache_tokens : context,
-            precision, cache,       embedding_scale, executor,
-            observer,  blocks,      per_layer_rows,  row_cache_bytes};
+    return {chunk,
+            logits_rows,
+            context,
+            cache_tokens > 0 ? cache_tokens : context,
+            precision,
+            cache,
+            embedding_scale,
+            executor,
+            observer,
+            blocks,
+            per_layer_rows,
+            row_cache_bytes,
+            expert_cache_bytes};
   }
   [[nodiscard]] constexpr SequenceOptions sequence() const noexcept { return {context}; }
 };

@@ -10,6 +10,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/engine/options.hpp>
+#include <lamina/pass/expert_cache.hpp>
 #include <lamina/pass/soft_rows.hpp>
 #include <lamina/schedule/description.hpp>
 #include <lamina/state/sequence_cache.hpp>
@@ -48,7 +49,7 @@ class Runner {
   /// Requires  tokens < vocabulary where no soft rows stand, blocks whole; positions inside the caches' contexts, with pages for all of them; at most
   ///           `EngineOptions::rows` rows
   ///           and feeds, and `EngineOptions::logits_rows` wanted rows (all checked by `Engine`)
-  /// Errors    io: rows that lie on disk could not be read. not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its
+  /// Errors    io: rows or experts that lie on disk could not be read. not_finite: where a NaN or an infinity first arose. The pass ends there; keys and values of its
   ///           positions are undefined, all others stay as they are: rings have room for the rows of a pass
   ///           beyond their window
   /// Effects   rows nobody wants stop after the last layer that owns keys and values
@@ -56,6 +57,9 @@ class Runner {
 
   /// Is told which tokens a later pass will feed: what lies on disk for them begins to be read. A hint.
   virtual void expect(std::span<const TokenId> tokens) const noexcept = 0;
+
+  /// What passes have asked of experts on disk.
+  [[nodiscard]] virtual ExpertReads expert_reads() const noexcept = 0;
 
  protected:
   ~Runner() = default;

@@ -91,6 +91,9 @@ class Session {
   }
 
   /// As of `Engine`.
+  [[nodiscard]] ExpertReads expert_reads() const noexcept { return engine_.expert_reads(); }
+
+  /// As of `Engine`.
   void expect(const PromptTokens& tokens) const noexcept { engine_.expect(tokens); }
 
   /// Feeds at most `options.logits_rows` tokens and returns all their logits [n, vocab], row-major.

@@ -36,6 +36,7 @@ class ModelRunner final : public Runner {
   static constexpr auto layers = static_cast<std::uint32_t>(layer_count<V>);
   static constexpr auto first_reader = static_cast<std::uint32_t>(lamina::first_reader<V>());
   static constexpr auto per_layer = static_cast<std::uint32_t>(per_layer_width<V>());
+  static constexpr auto experts = static_cast<std::uint32_t>(pass_widths<V>().experts);
 
   /// Takes from a measuring arena what `prepare` takes from a real one.
   static constexpr void measure(const EngineOptions& options, Arena& arena) noexcept {
@@ -43,11 +44,14 @@ class ModelRunner final : public Runner {
     static_cast<void>(take_workspace<V>(options, arena));
     RowCache rows;
     if (keeps_rows(options)) rows.take_memory(options.row_cache_bytes, options.rows, arena);
+    ExpertCache cache;
+    if (keeps_experts(options)) cache.take_memory(options.expert_cache_bytes, layers, experts, arena);
   }
 
   /// Takes all scratch memory from `arena`; `model` must outlive it.
   ///
-  /// Errors   bad_argument (no row fits into `row_cache_bytes`)
+  /// Errors   bad_argument (no row fits into `row_cache_bytes`, or not a token's experts into
+  ///          `expert_cache_bytes`)
   [[nodiscard]] Status prepare(const BoundModel<V>* model, const EngineOptions& options,
                                const LinearKernels& linear, Arena& arena) noexcept {
     model_ = model;
@@ -59,23 +63,16 @@ class ModelRunner final : public Runner {
     const float root = std::sqrt(static_cast<float>(V::dims.hidden));
     const bool round = rounds_embedding_scale(options);
     embedding_scale_ = round ? bfloat_to_float(float_to_bfloat(root)) : root;
-    if (!keeps_rows(options)) return Done{};
-    rows_.take_memory(options.row_cache_bytes, options.rows, arena);
-    if (arena.overflowed() || model->table_owner == nullptr) return Done{};
-    const WeightMatrix& table = model->weights.global.per_layer_embedding;
-    if (rows_.attach(table, *model->table_owner)) return Done{};
-    return Error{ErrorCode::bad_argument,
-                 "row_cache_bytes",
-                 "no room for a row of per-layer embeddings",
-                 text("more than %zu bytes", table.bytes_per_row()),
-                 text("%zu", options.row_cache_bytes),
-                 ""};
+    LAMINA_TRY(prepare_rows(arena));
+    return prepare_experts(arena);
   }
 
   void expect(std::span<const TokenId> tokens) const noexcept override {
     if (!rows_.is_attached()) return;
     for (const TokenId token : tokens) rows_.expect(token);
   }
+
+  [[nodiscard]] ExpertReads expert_reads() const noexcept override { return experts_.reads(); }
 
   Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept override {
     Pass pass = start(feeds);
@@ -97,6 +94,42 @@ class ModelRunner final : public Runner {
   static constexpr bool keeps_rows(const EngineOptions& options) noexcept {
     return per_layer > 0 && options.per_layer_rows == PerLayerRows::disk;
   }
+  static constexpr bool keeps_experts(const EngineOptions& options) noexcept {
+    return experts > 0 && options.expert_cache_bytes > 0;
+  }
+
+  [[nodiscard]] Status prepare_rows(Arena& arena) noexcept {
+    if (!keeps_rows(options_)) return Done{};
+    rows_.take_memory(options_.row_cache_bytes, options_.rows, arena);
+    if (arena.overflowed() || model_->table_owner == nullptr) return Done{};
+    const WeightMatrix& table = model_->weights.global.per_layer_embedding;
+    if (rows_.attach(table, *model_->table_owner)) return Done{};
+    return Error{ErrorCode::bad_argument,
+                 "row_cache_bytes",
+                 "no room for a row of per-layer embeddings",
+                 text("more than %zu bytes", table.bytes_per_row()),
+                 text("%zu", options_.row_cache_bytes),
+                 ""};
+  }
+
+  [[nodiscard]] Status prepare_experts(Arena& arena) noexcept {
+    if constexpr (experts > 0) {
+      if (!keeps_experts(options_)) return Done{};
+      experts_.take_memory(options_.expert_cache_bytes, layers, experts, arena);
+      if (arena.overflowed() || !model_->can_read_experts()) return Done{};
+      constexpr auto active = static_cast<std::uint32_t>(pass_widths<V>().active);
+      if (experts_.attach(model_->experts, active)) return Done{};
+      std::size_t each = 0;
+      for (const ExpertStacks& stacks : model_->experts) each += stacks.slot_bytes();
+      return Error{ErrorCode::bad_argument,
+                   "expert_cache_bytes",
+                   "no room for the experts of one token",
+                   text("%zu bytes or more: %u experts of each layer", active * each, active),
+                   text("%zu", options_.expert_cache_bytes),
+                   ""};
+    }
+    return Done{};
+  }
 
   Pass start(std::span<const RunnerFeed> feeds) noexcept {
     Pass pass{.linear = *linear_,
@@ -111,6 +144,7 @@ class ModelRunner final : public Runner {
               .rotaries = rotary_.tables(),
               .observer = options_.observer,
               .table = rows_.is_attached() ? &rows_ : nullptr,
+              .experts = experts_.is_attached() ? &experts_ : nullptr,
               .fault = &fault_};
     fault_.clear();
     put_rows(pass, feeds.size(), sees_blocks<V>(), [&](std::size_t i) {
@@ -150,6 +184,7 @@ class ModelRunner final : public Runner {
   RotaryTables<V> rotary_{};
   Workspace work_{};
   RowCache rows_{};
+  ExpertCache experts_{};
   PassFault fault_{};
   float embedding_scale_ = 1.0F;
 };

@@ -109,6 +109,8 @@ template <Variant V>
     const std::size_t entries = rows * widths.active;
     work.router_logits = floats(rows * widths.experts);
     work.routed = arena.take_untouched<RoutedExpert>(entries).data();
+    work.expert_at = arena.take_untouched<std::uint32_t>(widths.experts).data();
+    work.place_of = arena.take_untouched<std::uint32_t>(widths.experts).data();
     work.expert_begin = arena.take_untouched<std::uint32_t>(widths.experts + 1).data();
     work.entry_row = arena.take_untouched<std::uint32_t>(entries).data();
     work.row_entries = arena.take_untouched<std::uint32_t>(entries).data();

@@ -39,15 +39,16 @@ struct FfnKernel<MoeFfn<S>> {
     normalise_stream(pass, w.norm.f32());                                     // n1 [T, D]
     dense_mlp(pass, w.gate, w.up, w.down, S.shared_width, pass.work.branch);  // mlp(n1) [T, D]
 
-    score_experts(pass, w);                                  // r [T, E]
-    choose_experts(pass, w);                                 // the K largest of r, their weights g [T, K]
+    score_experts(pass, w);                            // r [T, E]
+    choose_experts(pass, w);                           // the K largest of r, their weights g [T, K]
+    const std::uint32_t chosen = order_experts(pass);  // those of any row, in the order in which they run
     group_by_expert(pass.work, pass.rows, experts, active);  // entries by expert [T K]
 
-    normalise_stream(pass, w.expert_norm.f32());  // n2 [T, D]
-    gather_inputs(pass);                          // n2 of the row of each entry [T K, D]
-    run_experts(pass, w);                         // expert_e(n2) [T K, D]
-    combine(pass, w);                             // RMS(mlp(n1)) + RMS(Σ g_e expert_e(n2)) [T, D]
-    add_branch(pass, w.post_norm.f32());          // x += RMS(·) [T, D]
+    normalise_stream(pass, w.expert_norm.f32());                       // n2 [T, D]
+    gather_inputs(pass);                                               // n2 of the row of each entry [T K, D]
+    if (!run_experts(pass, w, chosen)) return pass.report_not_read();  // expert_e(n2) [T K, D]
+    combine(pass, w);                     // RMS(mlp(n1)) + RMS(Σ g_e expert_e(n2)) [T, D]
+    add_branch(pass, w.post_norm.f32());  // x += RMS(·) [T, D]
   }
 
  private:
@@ -82,6 +83,14 @@ struct FfnKernel<MoeFfn<S>> {
     });
   }
 
+  /// Those that are in memory come first, so that nothing that is read for the others takes their room
+  /// before.
+  static std::uint32_t order_experts(const Pass& pass) noexcept {
+    return place_experts(pass.work, pass.rows, experts, active, [&](std::uint32_t expert) {
+      return pass.experts != nullptr && pass.experts->holds(pass.layer, expert);
+    });
+  }
+
   /// Copies the normalised row of every entry, in the order of experts.
   static void gather_inputs(const Pass& pass) noexcept {
     Workspace& work = pass.work;
@@ -93,43 +102,76 @@ struct FfnKernel<MoeFfn<S>> {
     });
   }
 
-  /// output = W_down,e(gelu(W_gate,e n2) ⊙ W_up,e n2) of every entry.
-  static void run_experts(const Pass& pass, const MoeFfnWeights& weights) noexcept {
-    Workspace& work = pass.work;
-    const std::uint32_t entries = pass.rows * active;
-    const StridedRows gate{work.expert_hidden, 2 * width};        // left half of [T K, 2 F]
-    const StridedRows up{work.expert_hidden + width, 2 * width};  // right half
-    const std::span<const std::uint32_t> groups(work.expert_begin, experts + 1);
-    ProductInput input(pass, work.codes, work.expert_input, entries, pass.hidden, pass.hidden, groups);
-    if (weights.expert_gate_up) {                                                  // one matrix [2 F, D]
-      run_each(pass, input, {{weights.expert_gate_up, gate.first, gate.stride}});  // g | u [T K, 2 F]
-    } else {
-      run_each(pass, input,
-               {{weights.expert_gate, gate.first, gate.stride},  // g = W_gate,e n2 [T K, F]
-                {weights.expert_up, up.first, up.stride}});      // u = W_up,e n2 [T K, F]
+  /// Runs the `chosen` experts: at once where they lie in memory, else as many at a time as have room. False
+  /// if some could not be read.
+  [[nodiscard]] static bool run_experts(const Pass& pass, const MoeFfnWeights& weights,
+                                        std::uint32_t chosen) noexcept {
+    if (pass.experts == nullptr) {
+      run_places(pass, weights, {0, chosen});
+      return true;
     }
-    geglu_rows(pass, gate, up, width, entries);  // h = gelu(g) ⊙ u [T K, F]
-    ProductInput hidden(pass, work.codes, gate.first, entries, width, gate.stride, groups);
-    run_each(pass, hidden, {{weights.expert_down, work.expert_output, pass.hidden}});  // W_down,e h [T K, D]
+    const auto places = [&](std::uint32_t first) -> std::span<const std::uint32_t> {
+      return {pass.work.expert_at + first, std::min(chosen - first, pass.experts->slots())};
+    };
+    pass.experts->expect(pass.layer, places(0));
+    for (std::uint32_t first = 0; first < chosen;) {
+      const std::span<const std::uint32_t> now = places(first);
+      if (!pass.experts->fetch(pass.team, pass.layer, now)) return false;
+      const auto count = static_cast<std::uint32_t>(now.size());
+      pass.experts->expect(pass.layer, places(first + count));  // while these compute
+      run_places(pass, weights, {first, count});
+      first += count;
+    }
+    return true;
   }
 
-  /// Every expert multiplies its own entries of `input`; one hand-over for all experts. Requires stacks
-  /// without input ranges.
-  static void run_each(const Pass& pass, ProductInput& input,
+  /// output = W_down,e(gelu(W_gate,e n2) ⊙ W_up,e n2) of every entry of the experts at some places: E of T K
+  /// entries.
+  static void run_places(const Pass& pass, const MoeFfnWeights& weights, IndexRange places) noexcept {
+    Workspace& work = pass.work;
+    const std::span<const std::uint32_t> groups(work.expert_begin + places.first, places.count + 1);
+    const std::uint32_t entries = groups.back() - groups.front();
+    const std::size_t begin = groups.front();
+    float* const inner = work.expert_hidden + begin * 2 * width;
+    const StridedRows gate{inner, 2 * width};        // left half of [E, 2 F]
+    const StridedRows up{inner + width, 2 * width};  // right half
+    ProductInput input(pass, work.codes, work.expert_input + begin * pass.hidden, entries, pass.hidden,
+                       pass.hidden, groups);
+    if (weights.expert_gate_up) {  // one matrix [2 F, D]
+      run_each(pass, input, places, {{weights.expert_gate_up, gate.first, gate.stride}});  // g | u [E, 2 F]
+    } else {
+      run_each(pass, input, places,
+               {{weights.expert_gate, gate.first, gate.stride},  // g = W_gate,e n2 [E, F]
+                {weights.expert_up, up.first, up.stride}});      // u = W_up,e n2 [E, F]
+    }
+    geglu_rows(pass, gate, up, width, entries);  // h = gelu(g) ⊙ u [E, F]
+    ProductInput hidden(pass, work.codes, gate.first, entries, width, gate.stride, groups);
+    run_each(pass, hidden, places,
+             {{weights.expert_down, work.expert_output + begin * pass.hidden, pass.hidden}});  // W_down,e h
+  }
+
+  /// Every expert at some places multiplies its own entries of `input`, which begins with the first's; one
+  /// hand-over for all of them. Requires stacks without input ranges.
+  static void run_each(const Pass& pass, ProductInput& input, IndexRange places,
                        std::initializer_list<Product> stacks) noexcept {
     Workspace& work = pass.work;
     std::size_t count = 0;
-    for (std::uint32_t expert = 0; expert < experts; ++expert) {
-      const std::uint32_t first = work.expert_begin[expert];
-      const std::uint32_t rows = work.expert_begin[expert + 1] - first;
-      if (rows == 0) continue;
+    for (std::uint32_t place = places.first; place < places.first + places.count; ++place) {
+      const std::uint32_t first = work.expert_begin[place] - work.expert_begin[places.first];
+      const std::uint32_t rows = work.expert_begin[place + 1] - work.expert_begin[place];
       for (const Product& stack : stacks) {
-        work.expert_products[count++] = {stack.weight.at(expert),
+        work.expert_products[count++] = {expert_of(pass, stack.weight, work.expert_at[place]),
                                          rows_of(input.rows_for(stack.weight), first, rows),
                                          stack.out + first * stack.stride, stack.stride};
       }
     }
     run_products(pass, {work.expert_products, count});
+  }
+
+  /// One of a stack, where it lies now.
+  [[nodiscard]] static Linear expert_of(const Pass& pass, const Linear& stack,
+                                        std::uint32_t expert) noexcept {
+    return pass.experts != nullptr ? pass.experts->at(pass.layer, stack, expert) : stack.at(expert);
   }
 
   /// branch = RMS(dense) + RMS(Σ weight · output); a row adds its experts by rising index.

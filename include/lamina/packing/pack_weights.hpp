@@ -31,28 +31,31 @@ struct PackProgress {
 
 namespace detail {
 
-/// Whether the kernels have an interleaved form of a tensor that is not interleaved yet.
-[[nodiscard]] inline bool can_pack(const TensorView& tensor, std::uint32_t height) noexcept {
-  return tensor.packing == Packing::rows && can_interleave(tensor, height);
-}
-
 struct PackList {
   WeightFile& file;
   std::uint32_t height;
+  Experts experts;
   std::vector<TensorView*> tensors;
   std::size_t bytes = 0;
 };
 
+/// Whether the kernels have an interleaved form of a tensor that is not interleaved yet, and that stays in
+/// memory.
+[[nodiscard]] inline bool can_pack(const TensorView& tensor, const PackList& list) noexcept {
+  return tensor.packing == Packing::rows && can_interleave(tensor, list.height) &&
+         !(list.experts == Experts::on_disk && is_stack(tensor));
+}
+
 /// The tensors of `file` that a model multiplies with and that can be packed.
-[[nodiscard]] inline PackList list_packable(const PackTarget& target, WeightFile& file) {
-  PackList list{file, target.kernels().interleave_height, {}, 0};
+[[nodiscard]] inline PackList list_packable(const PackTarget& target, WeightFile& file, Experts experts) {
+  PackList list{file, target.kernels().interleave_height, experts, {}, 0};
   target.visit_matrices(
       [](void* context, std::string_view name) {
         auto& found = *static_cast<PackList*>(context);
         const TensorView* there = found.file.find(name);
         if (there == nullptr) return;
         TensorView& tensor = found.file.tensors[static_cast<std::size_t>(there - found.file.tensors.data())];
-        if (!can_pack(tensor, found.height)) return;
+        if (!can_pack(tensor, found)) return;
         found.tensors.push_back(&tensor);
         found.bytes += aligned_size(tensor.bytes.size());
       },
@@ -63,25 +66,28 @@ struct PackList {
 }  // namespace detail
 
 /// Bytes of memory that `pack_weights` would take.
-[[nodiscard]] inline std::size_t packable_bytes(const PackTarget& target, WeightFile& file) {
-  return detail::list_packable(target, file).bytes;
+[[nodiscard]] inline std::size_t packable_bytes(const PackTarget& target, WeightFile& file,
+                                                Experts experts = Experts::held) {
+  return detail::list_packable(target, file, experts).bytes;
 }
 
 /// Interleaves the integer matrices that `target`'s model multiplies with. Optional: results have the same
 /// bits, decoding gets faster (Q4_0 on AVX2: 1.4 times). Call it before sessions are made.
 ///
 /// Effects   the tensors move to memory that `file` owns, as large as they were; the pages of a mapped file
-///           that they lay on are given back. Tables read by rows and float matrices stay where they are.
+///           that they lay on are given back. Tables read by rows, float matrices and experts on disk stay
+///           where they are.
 /// Returns   bytes packed; 0 where this target's kernels have no use for it
 /// Errors    out_of_memory (nothing is changed), mismatch (packed for another target, here or in the file)
 /// Cost      one pass over the weights, split over `executor`
 [[nodiscard]] inline Result<std::size_t> pack_weights(const PackTarget& target, WeightFile& file,
                                                       Executor* executor = nullptr,
-                                                      PackProgress progress = {}) {
+                                                      PackProgress progress = {},
+                                                      Experts experts = Experts::held) {
   return guard_memory(file.path, [&]() -> Result<std::size_t> {
     const LinearKernels& kernels = target.kernels();
     LAMINA_TRY(check_interleaving(file, kernels));
-    const detail::PackList list = detail::list_packable(target, file);
+    const detail::PackList list = detail::list_packable(target, file, experts);
     if (list.bytes == 0) return std::size_t{0};
     std::unique_ptr<HugeBlock> block = HugeBlock::create(list.bytes);
     if (block == nullptr) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include <lamina/core/arena.hpp>
 #include <lamina/packing/pack_target.hpp>
 #include <lamina/packing/pack_weights.hpp>
 #include <lamina/weights/weight_file.hpp>
@@ -26,25 +27,40 @@ void for_each_matrix(const PackTarget& target, const WeightFile& file, Visit vis
       &context);
 }
 
-/// Bytes of the matrices of `file`.
-[[nodiscard]] inline std::uint64_t matrix_bytes(const PackTarget& target, const WeightFile& file) {
+/// Bytes of the matrices of `file` that stay in memory.
+[[nodiscard]] inline std::uint64_t matrix_bytes(const PackTarget& target, const WeightFile& file,
+                                                Experts experts = Experts::held) {
   std::uint64_t bytes = 0;
-  for_each_matrix(target, file, [&](const TensorView& tensor) { bytes += tensor.bytes.size(); });
+  for_each_matrix(target, file, [&](const TensorView& tensor) {
+    bytes += experts == Experts::on_disk && is_stack(tensor) ? 0 : tensor.bytes.size();
+  });
+  return bytes;
+}
+
+/// Bytes of memory that one expert of every layer takes: `EngineOptions::expert_cache_bytes` is so many for
+/// each expert of a layer that is to be in memory. 0: the model has none.
+[[nodiscard]] inline std::uint64_t expert_bytes(const PackTarget& target, const WeightFile& file) {
+  std::uint64_t bytes = 0;
+  for_each_matrix(target, file, [&](const TensorView& tensor) {
+    if (is_stack(tensor)) bytes += aligned_size(tensor.bytes.size() / tensor.dims[2]);
+  });
   return bytes;
 }
 
 /// Reads the matrices of `file` once, page by page, so that they are in memory; tables that are read row by
-/// row stay on disk. `packed`: those that are interleaved were just packed, into memory: they count as read.
+/// row, and experts on disk, stay there. `packed`: those that are interleaved were just packed, into memory:
+/// they count as read.
 inline void read_ahead(const PackTarget& target, const WeightFile& file, bool packed,
-                       PackProgress progress = {}) {
+                       PackProgress progress = {}, Experts experts = Experts::held) {
   constexpr std::size_t page = 4096;
-  const std::uint64_t total = matrix_bytes(target, file);
+  const std::uint64_t total = matrix_bytes(target, file, experts);
   std::uint64_t done = 0;
   bool goes_on = true;
   const auto report = [&](std::uint64_t at) {
     goes_on = goes_on && (progress.report == nullptr || progress.report(progress.context, at, total));
   };
   for_each_matrix(target, file, [&](const TensorView& tensor) {
+    if (experts == Experts::on_disk && is_stack(tensor)) return;
     const bool is_there = packed && tensor.packing == Packing::interleaved;
     for (std::size_t at = 0; at < tensor.bytes.size() && goes_on && !is_there; at += page) {
       const volatile std::byte touched = tensor.bytes[at];

@@ -68,7 +68,7 @@ class PackedWriter {
         weights_(std::move(weights)),
         team_(executor),
         progress_(progress) {
-    const PackList list = list_packable(target, weights_);
+    const PackList list = list_packable(target, weights_, Experts::held);
     for (TensorView* tensor : list.tensors) {
       tensor->packing = Packing::interleaved;
       result_.packed_bytes += tensor->bytes.size();

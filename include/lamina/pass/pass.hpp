@@ -14,6 +14,7 @@
 #include <lamina/rows/router.hpp>
 #include <lamina/pass/observer.hpp>
 #include <lamina/pass/pass_fault.hpp>
+#include <lamina/pass/expert_cache.hpp>
 #include <lamina/pass/row_cache.hpp>
 #include <lamina/core/team.hpp>
 
@@ -85,10 +86,12 @@ struct Workspace {
   float* logits = nullptr;        ///< [logits_rows, vocab]
 
   // Mixture of experts; X experts, A active ones, f expert width.
-  float* router_logits = nullptr;  ///< [T, X]
-  RoutedExpert* routed = nullptr;  ///< [T, A]
+  float* router_logits = nullptr;      ///< [T, X]
+  RoutedExpert* routed = nullptr;      ///< [T, A]
+  std::uint32_t* expert_at = nullptr;  ///< [X] experts by place: the order in which they run
+  std::uint32_t* place_of = nullptr;   ///< [X] their places
   std::uint32_t* expert_begin =
-      nullptr;  ///< [X + 1] first entry of each expert; an entry is a (row, expert) pair
+      nullptr;  ///< [X + 1] first entry of the expert at each place; an entry is a (row, expert) pair
   std::uint32_t* entry_row = nullptr;       ///< [T * A] rows, grouped by expert
   std::uint32_t* row_entries = nullptr;     ///< [T, A] entries of each row, by rising expert
   float* row_weights = nullptr;             ///< [T, A] their weights
@@ -121,6 +124,7 @@ struct Pass {
   std::uint32_t layer = 0;              ///< that runs now
   PassStep step = PassStep::embedding;  ///< that runs now
   RowCache* table = nullptr;            ///< rows of the table of per-layer embeddings; null: where they lie
+  ExpertCache* experts = nullptr;       ///< those that are in memory; null: where they lie
   PassFault* fault = nullptr;           ///< told about numbers that are not finite, if given
 
   [[nodiscard]] const PassRow& row(std::size_t index) const noexcept { return work.rows[index]; }
@@ -138,7 +142,7 @@ struct Pass {
     if (observer != nullptr) observer->show(what, layer, values, rows, width);
   }
 
-  /// Notes that rows of a table could not be read.
+  /// Notes that rows of a table, or experts, could not be read.
   void report_not_read() const noexcept {
     if (fault != nullptr) fault->report(layer, step, PassFault::unread);
   }

@@ -50,19 +50,16 @@ class PassFault {
     const std::uint32_t place = place_.load(std::memory_order_relaxed);
     const auto step = static_cast<PassStep>(place >> 3 & 0x3F);
     if ((place >> 1 & 3U) == unread) {
-      return {ErrorCode::io,
-              name_of(step),
-              "rows of a table could not be read",
-              "",
-              "",
-              "the file of the model was changed, or its disk fails"};
+      return {
+          ErrorCode::io,
+          where_of(place, "").view(),
+          step == PassStep::feed_forward ? "experts could not be read" : "rows of a table could not be read",
+          "",
+          "",
+          "the file of the model was changed, or its disk fails"};
     }
     const bool is_before = (place >> 1 & 3U) == before;
-    const char* const preposition = is_before ? "before " : "";
-    FixedText<160> where = text("%s%s", preposition, name_of(step));
-    if (step == PassStep::attention || step == PassStep::feed_forward || step == PassStep::per_layer_input ||
-        step == PassStep::convolution)
-      where = text("layer %u: %s%s", place >> 9, preposition, name_of(step));
+    const FixedText<160> where = where_of(place, is_before ? "before " : "");
     return {ErrorCode::not_finite,
             where.view(),
             "a number became infinite or NaN",
@@ -72,6 +69,14 @@ class PassFault {
   }
 
  private:
+  [[nodiscard]] static FixedText<160> where_of(std::uint32_t place, const char* preposition) noexcept {
+    const auto step = static_cast<PassStep>(place >> 3 & 0x3F);
+    if (step == PassStep::attention || step == PassStep::feed_forward || step == PassStep::per_layer_input ||
+        step == PassStep::convolution)
+      return text("layer %u: %s%s", place >> 9, preposition, name_of(step));
+    return text("%s%s", preposition, name_of(step));
+  }
+
   [[nodiscard]] static const char* name_of(PassStep step) noexcept {
     switch (step) {
       case PassStep::embedding:

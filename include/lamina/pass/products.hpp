@@ -19,7 +19,8 @@ namespace lamina {
 class ProductInput {
  public:
   /// `prepared` is memory for the quantised or rounded copy; values [rows, columns] with `stride` floats
-  /// between rows. Rows groups[i] .. groups[i + 1] enter products of their own; no groups: all rows together.
+  /// between rows. Rows groups[i] .. groups[i + 1], counted from groups[0], enter products of their own; no
+  /// groups: all rows together.
   ProductInput(const Pass& pass, std::byte* prepared, const float* values, std::uint32_t rows,
                std::uint32_t columns, std::size_t stride, std::span<const std::uint32_t> groups = {}) noexcept
       : pass_(pass), prepared_(prepared), groups_(groups) {
@@ -73,9 +74,9 @@ class ProductInput {
       if (groups_.empty()) return quantize_rows(range.first, range.count);
       // Tiles do not reach from group to group: whoever has a group's first row does all of it.
       for (std::size_t i = 0; i + 1 < groups_.size(); ++i) {
-        if (groups_[i] >= range.first && groups_[i] < range.first + range.count) {
-          quantize_rows(groups_[i], groups_[i + 1] - groups_[i]);
-        }
+        const std::uint32_t first = groups_[i] - groups_.front();
+        if (first >= range.first && first < range.first + range.count)
+          quantize_rows(first, groups_[i + 1] - groups_[i]);
       }
     });
   }

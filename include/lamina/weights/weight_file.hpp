@@ -38,6 +38,15 @@ struct TensorView {
          tensor.dims[0] <= INT32_MAX && tensor.dims[0] % info_of(tensor.format).block_elements == 0;
 }
 
+/// Where the experts of a model are while it runs.
+enum class Experts : std::uint8_t {
+  held,     ///< in memory as all matrices
+  on_disk,  ///< in the file, from where passes read those that they need
+};
+
+/// Whether a tensor holds a matrix for each expert.
+[[nodiscard]] constexpr bool is_stack(const TensorView& tensor) noexcept { return tensor.dims[2] > 1; }
+
 /// Bytes that a tensor's format and dimensions ask for; false if a size is 0, rows are no whole number of
 /// blocks, or the product needs more than 63 bits.
 [[nodiscard]] constexpr bool tensor_bytes(const auto& tensor, std::uint64_t& bytes) noexcept {

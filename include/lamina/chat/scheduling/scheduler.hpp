@@ -144,6 +144,7 @@ inline Result<std::unique_ptr<Scheduler>> Scheduler::create(Engine engine, const
       if (!sequence) return sequence.error();
       made->slots_.emplace_back(i, std::move(*sequence));
     }
+    LAMINA_TRY(made->batch_.expect(options.parallel));
     made->publish();
     return made;
   });
