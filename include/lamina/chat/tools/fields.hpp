@@ -9,6 +9,8 @@
 #include <tuple>
 #include <type_traits>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina {
 
 /// The texts that a member can be: of a string, or of an enumeration whose values 0, 1, … they name.

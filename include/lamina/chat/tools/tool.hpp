@@ -2,7 +2,6 @@
 // A function that a model may call.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -11,6 +10,7 @@
 #include <lamina/chat/tools/decode.hpp>
 #include <lamina/chat/tools/describe.hpp>
 #include <lamina/chat/tools/fields.hpp>
+#include <lamina/chat/tools/shared_call.hpp>
 #include <lamina/chat/value.hpp>
 #include <lamina/core/error.hpp>
 
@@ -19,7 +19,7 @@ namespace lamina {
 /// A function with the declaration that the model reads; made by `tool`.
 class Tool {
  public:
-  using Function = std::function<Result<Value>(const Value& arguments)>;
+  using Function = SharedCall<Result<Value>(const Value& arguments)>;
 
   /// `declaration`: {"name", "description", "parameters"}; `function` takes an object, or null for none.
   Tool(Value declaration, Function function)
@@ -74,7 +74,7 @@ struct NoArguments {
 
 template <class Returned, class Arguments, class Call>
 [[nodiscard]] Tool make_tool(std::string_view name, std::string_view description, Call call,
-                             const std::function<Returned(Arguments)>&) {
+                             std::type_identity<Returned(Arguments)>) {
   using Struct = std::remove_cvref_t<Arguments>;
   static_assert(HasFields<Struct>, "a tool takes a struct with `fields`, or nothing");
   return {declaration_of(name, description, schema_of<Struct>()),
@@ -86,7 +86,7 @@ template <class Returned, class Arguments, class Call>
 }
 template <class Returned, class Call>
 [[nodiscard]] Tool make_tool(std::string_view name, std::string_view description, Call call,
-                             const std::function<Returned()>&) {
+                             std::type_identity<Returned()>) {
   return {declaration_of(name, description, schema_of<NoArguments>()),
           [call = std::move(call), where = std::string(name)](const Value& given) -> Result<Value> {
             if (!given.is(Value::Kind::null)) {
@@ -104,8 +104,7 @@ template <class Returned, class Call>
 /// model is told, and the checks of what it gives, follow from the struct.
 template <class Call>
 [[nodiscard]] Tool tool(std::string_view name, std::string_view description, Call call) {
-  const decltype(std::function{call}) signature;
-  return detail::make_tool(name, description, std::move(call), signature);
+  return detail::make_tool(name, description, std::move(call), detail::signature_of<Call>());
 }
 
 }  // namespace lamina

@@ -8,7 +8,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +20,7 @@
 #include <lamina/chat/chat.hpp>
 #include <lamina/chat/conversation.hpp>
 #include <lamina/chat/events/listener.hpp>
+#include <lamina/chat/tools/shared_call.hpp>
 #include <lamina/chat/tools/tool.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
@@ -33,7 +33,7 @@ struct ToolLoopOptions {
   std::uint32_t rounds = 8;           ///< answers whose calls are run
   std::chrono::milliseconds time{0};  ///< for all of it; 0: as long as it takes. A tool is not interrupted
   /// Asked before each call; false: it is not run, and the model is told so. Empty: all are run.
-  std::function<bool(const ToolCall&)> allow{};
+  SharedCall<bool(const ToolCall&)> allow{};
   /// The form of the first answer, and of those behind results; as `GenerationOptions::constraint`. Null:
   /// that of the chat. So calls can be kept to their schemas (`CallConstraint`), or demanded at first.
   std::shared_ptr<TokenConstraint> first_form{};
