@@ -17,8 +17,8 @@ int main(int count, char** arguments) {
   auto chat = lamina::Chat::create(
       *model, {.context = 1024, .generation = {.sampling = lamina::SamplingOptions::greedy()}});
   if (!chat) return print_error(chat.error());
-  const auto answer = chat->say(count > 2 ? arguments[2] : "Reverse lamina.", [](const auto& event) {
-    std::fputs(event.text.c_str(), stdout);
+  const auto answer = chat->say(count > 2 ? arguments[2] : "Reverse lamina.", [](const lamina::Text& piece) {
+    std::fputs(piece.text.c_str(), stdout);
     std::fflush(stdout);
   });
   std::puts("");

@@ -70,7 +70,13 @@ lamina::Result<lamina::GenerationOptions> generation_options(const lamina::Model
   if (flags.top_p >= 0) sampling.top_p = static_cast<float>(flags.top_p);
   sampling.min_p = static_cast<float>(flags.min_p);
   sampling.repetition_penalty = static_cast<float>(flags.repeat_penalty);
-  lamina::GenerationOptions options{sampling, flags.seed, flags.max_tokens, flags.ignore_stop, flags.stop};
+  lamina::GenerationOptions options;
+  options.sampling = sampling;
+  options.seed = flags.seed;
+  options.max_tokens = flags.max_tokens;
+  options.thoughts_count = true;
+  options.ignore_stop = flags.ignore_stop;
+  options.stop = flags.stop;
   options.log_probabilities = flags.log_probabilities;
   options.think_budget = flags.think_budget;
   if (flags.json_schema.empty() && flags.regex.empty() && flags.grammar.empty()) return options;

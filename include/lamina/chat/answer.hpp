@@ -49,7 +49,10 @@ enum class StopReason : std::uint8_t {
 struct GenerationOptions {
   std::optional<SamplingOptions> sampling{};  ///< empty: as the model's file says (its `seed` is not used)
   std::optional<std::uint64_t> seed{};        ///< of all draws; empty: another one for each answer
-  std::uint32_t max_tokens = 0;               ///< 0: as many as there is room for
+  std::uint32_t max_tokens = 0;               ///< of the answer; 0: as many as there is room for
+  /// Thoughts count as tokens of the answer. Else they leave room for it: `max_tokens`, or half of what the
+  /// context has left if that is less or nothing is said; there they are ended, as by `think_budget`.
+  bool thoughts_count = false;
   bool ignore_stop = false;         ///< go on after tokens that end answers; text comes unparsed then
   std::vector<std::string> stop{};  ///< texts that end the answer where they appear; they are no part of it
   std::vector<LogitBias> bias{};    ///< what is added to logits

@@ -2,19 +2,17 @@
 // The loop that generates: read the prompt, then draw a token, show it, feed it.
 #pragma once
 
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <span>
+#include <memory>
 #include <utility>
 
 #include <lamina/chat/answer.hpp>
+#include <lamina/chat/generation/answer_run.hpp>
 #include <lamina/chat/generation/answer_writer.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
-#include <lamina/engine/check_options.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/session.hpp>
+#include <lamina/masks/token_constraint.hpp>
 #include <lamina/sampling/sampler.hpp>
 
 namespace lamina {
@@ -45,19 +43,25 @@ class Generator {
     return guard_memory("answer", [&] { return generate(session, question, observer); });
   }
 
+  /// An answer to be taken step by step; its `begin` comes first. The generator must stay where it is
+  /// meanwhile, and gives no other answer.
+  [[nodiscard]] AnswerRun start(Session& session, const Question& question, AnswerObserver& observer) {
+    return {model_, options_, sampler_, session, question, observer};
+  }
+
+  /// The form of the answers that follow, as `GenerationOptions::constraint`; null: none.
+  void set_constraint(std::shared_ptr<TokenConstraint> constraint) noexcept {
+    options_.constraint = std::move(constraint);
+  }
+
   [[nodiscard]] const SamplingOptions& sampling() const noexcept { return sampler_.options(); }
+  [[nodiscard]] const GenerationOptions& options() const noexcept { return options_; }
 
  private:
   Generator(const Model& model, const GenerationOptions& options, Sampler sampler)
       : model_(model), options_(options), sampler_(std::move(sampler)) {}
 
-  [[nodiscard]] static double seconds_since(std::chrono::steady_clock::time_point begin) noexcept {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  }
   [[nodiscard]] Result<Answer> generate(Session& session, const Question& question, AnswerObserver& observer);
-  [[nodiscard]] Status read_prompt(Session& session, const PromptTokens& prompt, Answer& answer,
-                                   AnswerObserver& observer);
-  [[nodiscard]] static Status decode(Session& session, AnswerWriter& writer);
 
   Model model_;
   GenerationOptions options_;
@@ -66,52 +70,15 @@ class Generator {
 
 // --- Implementation ---
 
-inline Status Generator::read_prompt(Session& session, const PromptTokens& prompt, Answer& answer,
-                                     AnswerObserver& observer) {
-  if (prompt.empty()) return Error{ErrorCode::bad_argument, "prompt", "there are no tokens", "", "", ""};
-  LAMINA_TRY(check_length(prompt.size(), session.context(), model_.max_context()));
-  // A token must be left to feed, for its logits.
-  const std::span<const TokenId> read = session.tokens();
-  if (read.size() >= prompt.size() || !std::equal(read.begin(), read.end(), prompt.ids.begin()))
-    session.reset();
-  const std::size_t before = session.position();
-  answer.prompt_tokens = prompt.size();
-  answer.prompt_tokens_read = prompt.size() - before;
-  PromptTokens rest = prompt.subspan(before);
-  while (!rest.empty() && observer.goes_on()) {
-    const std::size_t count = session.next_piece(rest);
-    const PromptTokens piece = rest.first(count);
-    rest = rest.subspan(count);
-    if (!rest.empty()) session.expect(rest.first(session.next_piece(rest)));
-    LAMINA_TRY(session.prompt(piece));
-    observer.prompt_read(answer.prompt_tokens_read - rest.size(), answer.prompt_tokens_read);
-  }
-  return Done{};
-}
-
-inline Status Generator::decode(Session& session, AnswerWriter& writer) {
-  for (;;) {
-    const auto fed = writer.next(session.logits(), session.position(), session.context());
-    if (!fed) return fed.error();
-    if (fed->empty()) return Done{};
-    LAMINA_TRY(session.prompt(*fed));
-  }
-}
-
 inline Result<Answer> Generator::generate(Session& session, const Question& question,
                                           AnswerObserver& observer) {
-  Answer read;
-  const auto prompt_begin = std::chrono::steady_clock::now();
-  LAMINA_TRY(read_prompt(session, question.prompt, read, observer));
-  read.prompt_seconds = seconds_since(prompt_begin);
-  const auto decode_begin = std::chrono::steady_clock::now();
-  AnswerWriter writer(model_, options_, sampler_, question, observer);
-  LAMINA_TRY(decode(session, writer));
-  Answer answer = std::move(writer.answer());
-  answer.prompt_tokens_read = read.prompt_tokens_read;
-  answer.prompt_seconds = read.prompt_seconds;
-  answer.decode_seconds = seconds_since(decode_begin);
-  return answer;
+  AnswerRun run(model_, options_, sampler_, session, question, observer);
+  LAMINA_TRY(run.begin());
+  for (;;) {
+    const auto more = run.step();
+    if (!more) return more.error();
+    if (!*more) return std::move(run.answer());
+  }
 }
 
 }  // namespace lamina

@@ -105,6 +105,17 @@ class Session {
   /// Logits of the last token fed, [vocab]; empty before the first, and after a pass that failed.
   [[nodiscard]] std::span<const float> logits() const noexcept { return logits_; }
 
+  /// Another sequence of the session's engine that has read what the session has, with memory of its own: to
+  /// go several ways from here, with `run`. Must not outlive a session in the caller's memory.
+  ///
+  /// Errors   as `Engine::branch`
+  [[nodiscard]] Result<Sequence> branch() const noexcept { return engine_.branch(sequence_); }
+  /// Runs a pass of branches; `logits()` is empty then. Errors: as `Engine::run`
+  [[nodiscard]] Result<PassResult> run(std::span<const Feed> feeds) noexcept {
+    logits_ = {};
+    return engine_.run(feeds);
+  }
+
   /// Forgets all tokens; keeps memory.
   void reset() noexcept {
     sequence_.reset();

@@ -3,6 +3,7 @@
 // else's business: a session (`Generator`), or an engine with many answers (`Scheduler`).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -88,6 +89,11 @@ class AnswerWriter {
   [[nodiscard]] Result<std::span<const TokenId>> next(std::span<const float> logits, std::uint32_t position,
                                                       std::uint32_t context) {
     if (!observer_->goes_on()) return ended(StopReason::interrupted);
+    if (answer_.tokens.empty() && !options_->thoughts_count) {
+      const std::uint32_t room = context - position;
+      const std::uint32_t most = options_->max_tokens > 0 ? options_->max_tokens : room;
+      steering_.keep_room(room, std::min(most, room / 2));
+    }
     const auto allowed = steering_.allowed();
     if (!allowed) return allowed.error();
     sampler_->allow_only(*allowed);
@@ -210,8 +216,9 @@ class AnswerWriter {
       return ends_turn ? StopReason::end_of_turn : StopReason::stop_token;
     }
     if (reader_ && reader_->stopped()) return StopReason::stop_text;
-    if (options_->max_tokens > 0 && answer_.tokens.size() >= options_->max_tokens)
-      return StopReason::max_tokens;
+    const std::size_t counted =
+        options_->thoughts_count ? answer_.tokens.size() : std::size_t{steering_.answer_tokens()};
+    if (options_->max_tokens > 0 && counted >= options_->max_tokens) return StopReason::max_tokens;
     return std::nullopt;
   }
 

@@ -3,6 +3,7 @@
 // budget for these. Source: tokenizer-and-chat.md §8.1 (the channel of thoughts).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,15 @@ class Steering {
     if (constraint_ != nullptr) constraint_->reset();
   }
 
+  /// Keeps room for the answer: thoughts end when `room` tokens, from here on, have come less `kept`.
+  void keep_room(std::uint32_t room, std::uint32_t kept) noexcept {
+    if (tokenizer_ == nullptr) return;
+    // The channel's name and its end are no thoughts, but take room.
+    constexpr std::uint32_t around = longest_name + 4;
+    const std::uint32_t most = room > kept + around ? room - kept - around : 0;
+    budget_ = std::min(budget_.value_or(most), most);
+  }
+
   /// The tokens that may come next; null for all. Valid until the next call.
   ///
   /// Errors   bad_argument (the constraint leaves no way on), those of the constraint
@@ -58,12 +68,16 @@ class Steering {
 
   /// Tells that a token came.
   void accept(TokenId id) {
-    if (tokenizer_ == nullptr) return;
+    if (tokenizer_ == nullptr) {
+      ++answer_tokens_;
+      return;
+    }
     if (place_ == Place::head || place_ == Place::thought) {
       take_thought(id);
     } else if (id == opener() && (place_ == Place::begin || constraint_ == nullptr)) {
       place_ = Place::head;
     } else {
+      ++answer_tokens_;
       place_ = Place::answer;
       if (constraint_ != nullptr && !tokenizer_->is_stop(id)) static_cast<void>(constraint_->accept(id));
     }
@@ -88,8 +102,12 @@ class Steering {
     return ids;
   }
 
+  /// Tokens so far that belong to no thought.
+  [[nodiscard]] std::uint32_t answer_tokens() const noexcept { return answer_tokens_; }
+
  private:
   enum class Place : std::uint8_t { begin, head, thought, answer };
+  static constexpr std::uint32_t longest_name = 8;  ///< of a channel, in tokens
 
   [[nodiscard]] TokenId opener() const noexcept { return tokenizer_->special().channel_open; }
 
@@ -102,8 +120,8 @@ class Steering {
     at_line_begin_ = text.ends_with('\n');
     if (place_ == Place::thought) {
       ++thought_tokens_;
-    } else if (text.find('\n') != text.npos) {  // the channel's name ends
-      place_ = Place::thought;
+    } else if (++name_tokens_ == longest_name || text.find('\n') != text.npos) {
+      place_ = Place::thought;  // the channel's name ends, or is none
     }
   }
 
@@ -112,6 +130,8 @@ class Steering {
   std::optional<std::uint32_t> budget_;
   Place place_ = Place::answer;
   std::uint32_t thought_tokens_ = 0;
+  std::uint32_t name_tokens_ = 0;
+  std::uint32_t answer_tokens_ = 0;
   bool at_line_begin_ = true;
   TokenMask begin_;
 };

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a conversation is planned.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <lamina/chat/answer.hpp>
+#include <lamina/chat/value.hpp>
+#include <lamina/core/executor.hpp>
+#include <lamina/engine/options.hpp>
+
+namespace lamina {
+
+/// How a conversation is planned.
+struct ChatOptions {
+  std::uint32_t context = 8192;  ///< tokens it can hold, prompt and answers; the model's most if that is less
+  std::uint32_t chunk = 512;     ///< prompt tokens per pass over the weights
+  Precision precision = Precision::fast;
+  CacheFormat cache = CacheFormat::bf16;
+  Executor* executor = nullptr;  ///< null: the calling thread does everything
+  GenerationOptions generation{};
+  std::string system{};        ///< instruction for the whole conversation; empty: none
+  bool thinking = false;       ///< let the model think before it answers
+  std::vector<Value> tools{};  ///< functions that it may call
+  /// Bytes of snapshots at turn ends, from which an answer is drawn again, a question put in other words, a
+  /// turn taken back or another branch gone on with, all without reading anything twice. 0: none.
+  std::size_t snapshot_bytes = std::size_t{512} << 20;
+  /// As of `SessionOptions`; 0: `context` for each of `candidates`.
+  std::uint32_t cache_tokens = 0;
+  std::uint32_t candidates = 1;  ///< answers of `Chat::propose` that are drawn side by side
+
+  /// The session of a model for at most `max_context` tokens.
+  [[nodiscard]] constexpr SessionOptions session(std::uint32_t max_context) const noexcept {
+    SessionOptions plan;
+    plan.context = std::min(context, max_context);
+    plan.chunk = chunk;
+    plan.logits_rows = std::max(1U, std::min(candidates, chunk));
+    plan.precision = precision;
+    plan.cache = cache;
+    plan.executor = executor;
+    plan.cache_tokens = cache_tokens;
+    if (cache_tokens == 0 && plan.logits_rows > 1) plan.cache_tokens = plan.context * plan.logits_rows;
+    return plan;
+  }
+};
+
+}  // namespace lamina
