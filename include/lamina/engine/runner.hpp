@@ -57,6 +57,9 @@ class Runner {
   /// Is told which tokens a later pass will feed: what lies on disk for them begins to be read. A hint.
   virtual void expect(std::span<const TokenId> tokens) const noexcept = 0;
 
+  /// Writes the embedding of a token as passes use it, scaled: out [hidden]. Requires token < vocabulary.
+  virtual void embed(TokenId token, float* out) const noexcept = 0;
+
  protected:
   ~Runner() = default;
 };

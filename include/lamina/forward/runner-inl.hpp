@@ -77,6 +77,10 @@ class ModelRunner final : public Runner {
     for (const TokenId token : tokens) rows_.expect(token);
   }
 
+  void embed(TokenId token, float* out) const noexcept override {
+    linear_->embed_row(model_->weights.global.embedding, token, 0, V::dims.hidden, embedding_scale_, out);
+  }
+
   Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept override {
     Pass pass = start(feeds);
     embed(pass);

@@ -4,6 +4,7 @@
 
 #include <lamina/engine/open_options.hpp>
 #include <lamina/huggingface/directory.hpp>
+#include <lamina/huggingface/drafter.hpp>
 #include <lamina/huggingface/tokenizer_json.hpp>
 
 namespace lamina {
@@ -12,6 +13,7 @@ namespace lamina {
 inline constexpr DirectoryReader huggingface{
     &open_model, [](std::span<const std::byte> tokenizer_json, std::string_view source) {
       return read_tokenizer_json(tokenizer_json, source);
-    }};
+    },
+    &open_drafter};
 
 }  // namespace lamina
