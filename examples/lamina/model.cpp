@@ -12,6 +12,7 @@
 #include <lamina/packing/read_ahead.hpp>
 #include <lamina/weights/gguf/file.hpp>
 
+#include "drafting.hpp"
 #include "interrupt.hpp"
 #include "machine.hpp"
 #include "plan.hpp"
@@ -121,8 +122,8 @@ std::uint64_t planned_bytes(const lamina::ModelEntry& entry, const lamina::Sessi
 
 /// Control groups end a process that takes more memory than they grant: say so before.
 lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::SessionOptions& options,
-                           std::uint32_t sequences) {
-  const std::uint64_t needed = planned_bytes(entry, options, sequences);
+                           std::uint32_t sequences, std::uint64_t drafter = 0) {
+  const std::uint64_t needed = planned_bytes(entry, options, sequences) + drafter;
   const std::uint64_t granted = grantable_memory_bytes();
   if (needed <= granted) return lamina::Done{};
   return Error{ErrorCode::out_of_memory,
@@ -136,10 +137,10 @@ lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::Sessio
 /// Refuses what needs more memory than `--budget` or the container grants, before it is loaded.
 lamina::Status check_memory(const lamina::ModelEntry& entry, const lamina::WeightFile& file,
                             const CommonOptions& common, const lamina::SessionOptions& options,
-                            std::uint32_t sequences) {
-  LAMINA_TRY(check_grant(entry, options, sequences));
+                            std::uint32_t sequences, std::uint64_t drafter = 0) {
+  LAMINA_TRY(check_grant(entry, options, sequences, drafter));
   if (!common.budget) return lamina::Done{};
-  const Planner planner(file.description, &file, lamina::Format::f32, &entry);
+  const Planner planner(file.description, &file, lamina::Format::f32, &entry, drafter);
   return check_budget(planner, options, std::max(sequences, 1U), *common.budget);
 }
 
@@ -216,11 +217,21 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
       if (!check_grant(**entry, options, needs.sequences)) plan_pages(pages);
     }
   }
+  std::uint64_t drafter = 0;
+  if (needs.drafts) {
+    auto opened = open_drafter(common, file.weights.description, options.executor);
+    if (!opened) return opened.error();
+    engine.drafter = std::move(*opened);
+  }
+  if (engine.drafter) {
+    options.logits_rows = std::max(options.logits_rows, std::min(options.chunk, common.draft_max + 1));
+    drafter = drafter_bytes(*engine.drafter, options.engine());
+  }
   if (needs.branches) {
     options.cache_tokens = options.context < UINT32_MAX / 2 ? 2 * options.context : 0;
-    if (!check_memory(**entry, file.weights, common, options, 0)) options.cache_tokens = 0;
+    if (!check_memory(**entry, file.weights, common, options, 0, drafter)) options.cache_tokens = 0;
   }
-  LAMINA_TRY(check_memory(**entry, file.weights, common, options, needs.sequences));
+  LAMINA_TRY(check_memory(**entry, file.weights, common, options, needs.sequences, drafter));
   const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
   show_reading(**entry, file.weights, *packed, common);

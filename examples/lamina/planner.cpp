@@ -86,7 +86,8 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
 
 MemoryNeeds Planner::memory(const lamina::SessionOptions& options, std::uint32_t sequences) const {
   const auto planned = plan(options);
-  MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes * sequences, -1, {}};
+  MemoryNeeds needs{
+      planned->weights.bytes, row_table_bytes(), planned->kv_bytes * sequences, -1, drafter_, {}};
   if (entry_ != nullptr) {
     needs.session = plan_sequences(*entry_, options, sequences);
     needs.workspace = static_cast<std::int64_t>(needs.session.total_bytes - needs.session.cache);

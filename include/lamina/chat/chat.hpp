@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@
 #include <lamina/chat/prompt.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
+#include <lamina/engine/drafting/drafter.hpp>
+#include <lamina/engine/drafting/read_ahead.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/options.hpp>
 #include <lamina/engine/session.hpp>
@@ -44,7 +47,9 @@ struct ChatOptions {
   /// Bytes of snapshots at turn ends, from which an answer is drawn again, a question put in other words, a
   /// turn taken back or another branch gone on with, all without reading anything twice. 0: none.
   std::size_t snapshot_bytes = std::size_t{512} << 20;
-  std::uint32_t cache_tokens = 0;  ///< as of `SessionOptions`
+  std::uint32_t cache_tokens = 0;    ///< as of `SessionOptions`
+  std::optional<Drafter> drafter{};  ///< of the model: answers come faster where its drafts are right
+  DraftOptions drafts{};
 };
 
 /// A conversation: what was said, a session that has read it, and a sampler.
@@ -273,6 +278,7 @@ inline Result<Chat> Chat::create(const Model& model, const ChatOptions& options)
   plan.cache = options.cache;
   plan.executor = options.executor;
   plan.cache_tokens = options.cache_tokens;
+  if (options.drafter) plan.logits_rows = std::min(options.drafts.most + 1, plan.chunk);
   auto session = Session::create(model, plan);
   if (!session) return session.error();
   return create(model, std::move(*session), options);
@@ -290,6 +296,11 @@ inline Result<Chat> Chat::create(const Model& model, Session session, const Chat
     }
     auto generator = Generator::create(model, options.generation);
     if (!generator) return generator.error();
+    if (options.drafter) {
+      auto ahead = ReadAhead::create(*options.drafter, session.engine(), options.drafts);
+      if (!ahead) return ahead.error();
+      generator->read_ahead(std::move(*ahead));
+    }
     std::unique_ptr<std::atomic<bool>> stopped(new (std::nothrow) std::atomic<bool>(false));
     std::unique_ptr<PrefixStore> store(new (std::nothrow) PrefixStore(
         options.snapshot_bytes, model.entry().page_bytes(session.options().cache)));

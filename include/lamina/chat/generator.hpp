@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
 #include <lamina/engine/check_options.hpp>
+#include <lamina/engine/drafting/read_ahead.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/session.hpp>
 #include <lamina/sampling/sampler.hpp>
@@ -47,6 +50,10 @@ class Generator {
 
   [[nodiscard]] const SamplingOptions& sampling() const noexcept { return sampler_.options(); }
 
+  /// Reads ahead from now on, with a reader for the engine of the session that answers are drawn in. Answers
+  /// are the same as without.
+  void read_ahead(ReadAhead reader) noexcept { ahead_.emplace(std::move(reader)); }
+
  private:
   Generator(const Model& model, const GenerationOptions& options, Sampler sampler)
       : model_(model), options_(options), sampler_(std::move(sampler)) {}
@@ -58,10 +65,12 @@ class Generator {
   [[nodiscard]] Status read_prompt(Session& session, const PromptTokens& prompt, Answer& answer,
                                    AnswerObserver& observer);
   [[nodiscard]] static Status decode(Session& session, AnswerWriter& writer);
+  [[nodiscard]] static Status decode_ahead(Session& session, AnswerWriter& writer, ReadAhead& ahead);
 
   Model model_;
   GenerationOptions options_;
   Sampler sampler_;
+  std::optional<ReadAhead> ahead_;
 };
 
 // --- Implementation ---
@@ -98,6 +107,27 @@ inline Status Generator::decode(Session& session, AnswerWriter& writer) {
   }
 }
 
+inline Status Generator::decode_ahead(Session& session, AnswerWriter& writer, ReadAhead& ahead) {
+  ahead.reset_counts();
+  ahead.forget();
+  ahead.know_hidden(session.hidden());
+  std::span<const float> logits = session.logits();
+  Sequence& sequence = session.sequence();
+  Status status = Done{};
+  for (;;) {
+    const auto fed = writer.next(logits, ahead.position(sequence), sequence.context());
+    if (!fed) status = fed.error();
+    if (!fed || fed->empty()) break;
+    const auto next = ahead.feed(session.engine(), sequence, *fed, writer.drafts_wanted(), &writer);
+    if (!next) status = next.error();
+    if (!next) break;
+    logits = *next;
+  }
+  Status settled = ahead.settle(sequence);
+  if (!status) return status;
+  return settled;
+}
+
 inline Result<Answer> Generator::generate(Session& session, const Question& question,
                                           AnswerObserver& observer) {
   Answer read;
@@ -106,8 +136,9 @@ inline Result<Answer> Generator::generate(Session& session, const Question& ques
   read.prompt_seconds = seconds_since(prompt_begin);
   const auto decode_begin = std::chrono::steady_clock::now();
   AnswerWriter writer(model_, options_, sampler_, question, observer);
-  LAMINA_TRY(decode(session, writer));
+  LAMINA_TRY(ahead_ ? decode_ahead(session, writer, *ahead_) : decode(session, writer));
   Answer answer = std::move(writer.answer());
+  if (ahead_) answer.drafts = ahead_->counts();
   answer.prompt_tokens_read = read.prompt_tokens_read;
   answer.prompt_seconds = read.prompt_seconds;
   answer.decode_seconds = seconds_since(decode_begin);

@@ -12,8 +12,8 @@
 
 namespace lamina {
 
-/// Entry of drafter `V` on a CPU that none of its code is for: says so when weights are bound. `lowest` is the
-/// level that the CPU should have at least.
+/// Entry of drafter `V` on a CPU that none of its code is for: says so when weights are bound. `lowest` is
+/// the level that the CPU should have at least.
 template <class V, CpuLevel lowest>
 struct RefusingDrafter {
   static const ModelDescription& describe() noexcept {

@@ -32,10 +32,9 @@ namespace lamina::detail {
   if (!type) return type.error();
   if (drafts) {
     if (*type != "gemma4_assistant" && *type != "gemma4_unified_assistant") {
-      return unsupported_field(root, "model_type", "directory holds no drafter",
-                               "gemma4_assistant or gemma4_unified_assistant",
-                               type->empty() ? "nothing" : *type,
-                               "name the directory of the model's -assistant");
+      return unsupported_field(
+          root, "model_type", "directory holds no drafter", "gemma4_assistant or gemma4_unified_assistant",
+          type->empty() ? "nothing" : *type, "name the directory of the model's -assistant");
     }
     auto inner = root.object("text_config");
     if (inner && inner->node() == nullptr)

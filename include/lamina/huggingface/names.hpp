@@ -89,8 +89,8 @@ template <std::size_t N>
 
 }  // namespace detail
 
-/// Canonical name of a Hugging Face tensor of a text model or a drafter; empty for all others (media towers, unknown
-/// ones).
+/// Canonical name of a Hugging Face tensor of a text model or a drafter; empty for all others (media towers,
+/// unknown ones).
 ///
 /// The prefix may be `model.language_model.` (official files), `language_model.model.` (MLX-style) or
 /// `model.` (text only).

@@ -284,7 +284,7 @@ struct GlobalWeights {
 /// Slots outside the layers; `per_layer` is P, `layers` is L, `global_head_dim` is d of the global layers (0:
 /// none).
 constexpr std::array<Slot<GlobalWeights>, 10> global_slots(const Dims& dims, int per_layer, int layers,
-                                                          int global_head_dim) {
+                                                           int global_head_dim) {
   const Presence per_layer_presence = per_layer > 0 ? Presence::required : Presence::optional;
   return {{
       {&GlobalWeights::embedding, "token_embd.weight", dims.vocab, dims.hidden},

@@ -34,8 +34,8 @@ class DraftEngine {
       return Error{ErrorCode::bad_argument,           "drafter", "the engine was moved from", "", "",
                    "use the one that it was moved to"};
     }
-    LAMINA_TRY(check_drafter(drafter.file().description, engine.model().file().description,
-                             drafter.file().path));
+    LAMINA_TRY(
+        check_drafter(drafter.file().description, engine.model().file().description, drafter.file().path));
     const EngineOptions options = plan(engine.options(), sequences);
     auto block = Block::take(drafter.entry().runner_bytes(options), {}, "drafter");
     if (!block) return block.error();
@@ -59,7 +59,9 @@ class DraftEngine {
   }
 
   /// Runs one step for every row, at most as many as planned. Errors: as `DraftRunner::run`.
-  [[nodiscard]] Result<DraftedRows> run(std::span<const DraftRow> rows) noexcept { return runner_->run(rows); }
+  [[nodiscard]] Result<DraftedRows> run(std::span<const DraftRow> rows) noexcept {
+    return runner_->run(rows);
+  }
 
   [[nodiscard]] const Drafter& drafter() const noexcept { return drafter_; }
   [[nodiscard]] std::uint32_t sequences() const noexcept { return sequences_; }

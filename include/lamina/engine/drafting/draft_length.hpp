@@ -12,10 +12,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace lamina {
+#include <lamina/engine/drafting/draft_counts.hpp>
 
-/// Drafts of one round at most.
-inline constexpr std::uint32_t most_drafts = 15;
+namespace lamina {
 
 /// What passes and steps cost, measured; in seconds.
 class DraftCosts {

@@ -65,18 +65,22 @@ using DrafterEntries = std::span<const DrafterEntry* const>;
 /// Threads   any number, at the same time
 class Drafter {
  public:
-  /// Opens the drafter at `path` for `target`: a GGUF file, with `options.directories` also a Hugging Face
-  /// directory. Of the options, `pack`, `executor` and `directories` are used.
+  /// Opens the drafter at `path` for a model like `target`: a GGUF file, with `options.directories` also a
+  /// Hugging Face directory. Of the options, `pack`, `executor` and `directories` are used.
   ///
   /// Errors   io, bad_file, unsupported (no drafter), mismatch (that of another model; no compiled-in type
   ///          fits), out_of_memory
   [[nodiscard]] static Result<Drafter> open(const std::string& path, DrafterEntries entries,
                                             const Model& target, const OpenOptions& options = {}) {
+    return open(path, entries, target.file().description, options);
+  }
+  [[nodiscard]] static Result<Drafter> open(const std::string& path, DrafterEntries entries,
+                                            const ModelDescription& target, const OpenOptions& options = {}) {
     return guard_memory(path, [&]() -> Result<Drafter> {
       const bool reads_all = options.directories != nullptr && options.directories->open_drafter != nullptr;
       auto file = reads_all ? options.directories->open_drafter(path) : open_drafter_gguf(path);
       if (!file) return file.error();
-      LAMINA_TRY(check_drafter(file->description, target.file().description, path));
+      LAMINA_TRY(check_drafter(file->description, target, path));
       std::vector<Candidate> candidates;
       for (const DrafterEntry* entry : entries) candidates.push_back({entry->name, &entry->describe()});
       const auto index = recognise(file->description, candidates, file->path);

@@ -70,7 +70,7 @@ class DrafterCore {
 
 /// Everything an application needs to know about a compiled-in type of drafter.
 struct DrafterEntry : PackTarget {
-  std::size_t (*model_bytes)() noexcept;                              ///< what `bind` takes; exact
+  std::size_t (*model_bytes)() noexcept;                               ///< what `bind` takes; exact
   std::size_t (*runner_bytes)(const EngineOptions& options) noexcept;  ///< what `make_runner` takes; exact
 
   /// Binds and checks all weights; vectors are widened into `arena`. `file` must outlive the result.

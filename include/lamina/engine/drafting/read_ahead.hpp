@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drafts what comes next, lets the model read it all in one pass, and gives out logits as if every token had
-// been fed alone. Source: mtp-assistant.md §5 (rounds), §6 variant B (drafts are guesses; the sampler decides).
+// been fed alone. Source: mtp-assistant.md §5 (rounds), §6 variant B (drafts are guesses; the sampler
+// decides).
 #pragma once
 
 #include <algorithm>
@@ -16,26 +17,15 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/engine/drafting/draft_counts.hpp>
 #include <lamina/engine/drafting/draft_engine.hpp>
+#include <lamina/engine/drafting/draft_guide.hpp>
 #include <lamina/engine/drafting/draft_length.hpp>
 #include <lamina/engine/engine.hpp>
 #include <lamina/engine/sequence.hpp>
 #include <lamina/sampling/token_mask.hpp>
 
 namespace lamina {
-
-/// Says which tokens may be drafted; what may not be drawn is not worth a row.
-class DraftGuide {
- public:
-  /// The tokens that may follow what was fed and the drafts that `follow` was told of; null: all. A mask is
-  /// valid until the next call.
-  [[nodiscard]] virtual const TokenMask* allowed() = 0;
-  /// A draft was added. False: nothing may be drafted behind it.
-  [[nodiscard]] virtual bool follow(TokenId draft) = 0;
-
- protected:
-  ~DraftGuide() = default;
-};
 
 /// Puts other tokens in the place of drafts: right and wrong ones at a known rate, in tests and benches.
 struct DraftSubstitute {
@@ -51,14 +41,6 @@ struct DraftOptions {
   DraftSubstitute substitute{};
 };
 
-/// What drafting has done.
-struct DraftCounts {
-  std::uint64_t drafted = 0;
-  std::uint64_t accepted = 0;
-  std::uint64_t passes = 0;                              ///< that read what was to be fed, with drafts or not
-  std::array<std::uint64_t, most_drafts + 1> lengths{};  ///< passes with so many drafts
-};
-
 /// Feeds one sequence, reading ahead. What is returned has the bits that feeding without it has, for a pass
 /// has the same bits for a row whatever the others.
 ///
@@ -68,8 +50,8 @@ struct DraftCounts {
 /// Threads   one at a time
 class ReadAhead {
  public:
-  /// For sequences of `engine`, which needs room for logits of a row more than drafts (`logits_rows`, `rows`):
-  /// fewer are drafted else.
+  /// For sequences of `engine`, which needs room for logits of a row more than drafts (`logits_rows`,
+  /// `rows`): fewer are drafted else.
   ///
   /// Errors   bad_argument (options), out_of_memory, mismatch (as `DraftEngine::create`)
   [[nodiscard]] static Result<ReadAhead> create(const Drafter& drafter, const Engine& engine,
@@ -106,9 +88,8 @@ class ReadAhead {
   /// nobody else changed.
   [[nodiscard]] Status settle(Sequence& sequence) noexcept {
     const std::uint32_t fed = position(sequence);
-    if (unread() == 0) return Done{};
     finish_round(false);
-    return sequence.rewind(fed);
+    return fed < sequence.position() ? sequence.rewind(fed) : Status(Done{});
   }
 
   /// The sequence has read other things than what was fed.
@@ -178,11 +159,11 @@ class ReadAhead {
   DraftCounts counts_;
   std::vector<float> hidden_;  ///< [hidden] of the last token fed
   bool knows_hidden_ = false;
-  std::vector<TokenId> drafts_;         ///< of the last pass
-  std::uint32_t at_ = 0;                ///< drafts that were fed since: the row whose logits were given out last
-  bool open_ = false;                   ///< how they fare is not noted yet
-  double round_seconds_ = 0;            ///< of steps and pass
-  std::vector<TokenId> fed_;            ///< what the pass reads
+  std::vector<TokenId> drafts_;  ///< of the last pass
+  std::uint32_t at_ = 0;         ///< drafts that were fed since: the row whose logits were given out last
+  bool open_ = false;            ///< how they fare is not noted yet
+  double round_seconds_ = 0;     ///< of steps and pass
+  std::vector<TokenId> fed_;     ///< what the pass reads
   std::span<const float> rows_logits_;  ///< [drafts + 1, vocab] of the last pass
   std::span<const float> rows_hidden_;  ///< [drafts + 1, hidden]
 };

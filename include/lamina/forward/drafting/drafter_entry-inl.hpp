@@ -47,8 +47,9 @@ class DrafterCoreOf final : public DrafterCore {
 /// The entry of drafter `V` for this translation unit's target.
 template <Variant V>
 struct DrafterEntryOf {
-  static_assert(V::dims.target_hidden > 0,
-                "lamina: Drafter: target_hidden must be > 0; set it to the width of the model that it drafts for");
+  static_assert(
+      V::dims.target_hidden > 0,
+      "lamina: Drafter: target_hidden must be > 0; set it to the width of the model that it drafts for");
   static_assert(V::dims.clusters == 0 || V::dims.vocab % (V::dims.clusters > 0 ? V::dims.clusters : 1) == 0,
                 "lamina: Drafter: clusters must divide vocab; all clusters have the same number of tokens");
   static constexpr auto clusters = static_cast<std::uint32_t>(V::dims.clusters);
@@ -93,10 +94,8 @@ struct DrafterEntryOf {
     return static_cast<const DrafterCore*>(core);
   }
 
-  static constexpr DrafterEntry entry{{V::name, &describe, &kernels, &ModelWeights<V>::visit_matrices},
-                                      &model_bytes,
-                                      &runner_bytes,
-                                      &bind};
+  static constexpr DrafterEntry entry{
+      {V::name, &describe, &kernels, &ModelWeights<V>::visit_matrices}, &model_bytes, &runner_bytes, &bind};
 };
 
 /// The entry of drafter `V`, for `Drafter::open` and for lists of compiled-in drafters.

@@ -43,8 +43,8 @@ template <Variant V>
 class DrafterRunner final : public DraftRunner {
  public:
   static constexpr auto layers = static_cast<std::uint32_t>(layer_count<V>);
-  static constexpr auto width = static_cast<std::uint32_t>(V::dims.hidden);           ///< d
-  static constexpr auto target = static_cast<std::uint32_t>(V::dims.target_hidden);   ///< T
+  static constexpr auto width = static_cast<std::uint32_t>(V::dims.hidden);          ///< d
+  static constexpr auto target = static_cast<std::uint32_t>(V::dims.target_hidden);  ///< T
   static constexpr auto clusters = static_cast<std::uint32_t>(V::dims.clusters);
   static constexpr auto vocab = static_cast<std::uint32_t>(V::dims.vocab);
 

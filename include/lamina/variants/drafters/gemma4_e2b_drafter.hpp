@@ -11,11 +11,8 @@ namespace lamina {
 
 struct Gemma4E2bDrafter {
   static constexpr std::string_view name = "gemma4-e2b-drafter";
-  static constexpr Dims dims{.hidden = 256,
-                             .vocab = 262'144,
-                             .max_context = 131'072,
-                             .target_hidden = 1536,
-                             .clusters = 2048};
+  static constexpr Dims dims{
+      .hidden = 256, .vocab = 262'144, .max_context = 131'072, .target_hidden = 1536, .clusters = 2048};
 
   using Local = LocalAttention<AttnShape{.heads = 4, .kv_heads = 1, .head_dim = 256, .window = 512}>;
   using Global = GlobalAttention<AttnShape{.heads = 4, .kv_heads = 1, .head_dim = 512}>;

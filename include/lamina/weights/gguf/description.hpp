@@ -243,8 +243,7 @@ class GgufDescriber {
                       text("at most %d", max_vocab), text("%llu", static_cast<unsigned long long>(rows)));
     }
     model_.vocab = static_cast<std::int32_t>(rows);
-    LAMINA_TRY(
-        require_size(key("vocab_size"), metadata_.integer_or(key("vocab_size"), {1, max_vocab}, 0)));
+    LAMINA_TRY(require_size(key("vocab_size"), metadata_.integer_or(key("vocab_size"), {1, max_vocab}, 0)));
     LAMINA_TRY(require_size("tokenizer.ggml.tokens", metadata_.strings_count("tokenizer.ggml.tokens")));
     for (const char* key : {"tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
       LAMINA_TRY(require_size(key, metadata_.numbers_count(key)));
