@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Models compiled once per CPU level, for programs that run on CPUs unknown when they are built.
 #
-#   lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [ENCODERS <type>...] [KERNELS <header>...]
-#                     [SOURCES <source>...] [LEVELS <level>...])
+#   lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [ENCODERS <type>...] [DRAFTERS <type>...]
+#                     [KERNELS <header>...] [SOURCES <source>...] [LEVELS <level>...])
 #
 # makes the static library <name>, which defines what `lamina::dispatched<type>()` (lamina/dispatch/dispatched.hpp)
-# chooses from, and for ENCODERS `lamina::dispatched_encoder<type>()` (lamina/dispatch/dispatched_encoder.hpp). HEADERS define the types, KERNELS the code of own kinds of layers. SOURCES are
+# chooses from, for ENCODERS `lamina::dispatched_encoder<type>()` (lamina/dispatch/dispatched_encoder.hpp), and for DRAFTERS
+# `lamina::dispatched_drafter<type>()` (lamina/dispatch/dispatched_drafter.hpp). HEADERS define the types, KERNELS the code of own kinds of layers. SOURCES are
 # compiled once per level, too; of them only what is called lamina_entry_... can be seen outside, and LAMINA_LEVEL is `_sse4`
 # and so on, to make each name differ. LEVELS (default: all that Highway 1.0.3 and
 # the CPUs since 2009 have): sse4 avx2 avx2_vnni avx512 avx512_vnni avx512_bf16, or baseline: the flags of the program.
@@ -91,10 +92,10 @@ endfunction()
 
 function(lamina_add_models name)
   lamina_level_table()
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "VARIANTS;ENCODERS;HEADERS;KERNELS;SOURCES;LEVELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "VARIANTS;ENCODERS;DRAFTERS;HEADERS;KERNELS;SOURCES;LEVELS")
   if(NOT arg_VARIANTS OR NOT arg_HEADERS OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "lamina_add_models(<name> VARIANTS <type>... HEADERS <header>... [ENCODERS <type>...] "
-      "[KERNELS <header>...] [SOURCES <source>...] [LEVELS <level>...]): VARIANTS and HEADERS are needed; not understood: '${arg_UNPARSED_ARGUMENTS}'")
+      "[DRAFTERS <type>...] [KERNELS <header>...] [SOURCES <source>...] [LEVELS <level>...]): VARIANTS and HEADERS are needed; not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
   lamina_dispatch_obstacle(obstacle)
   if(obstacle)
@@ -132,7 +133,7 @@ function(lamina_add_models name)
 
   set(choosers)
   set(units)
-  foreach(lamina_type IN LISTS arg_VARIANTS arg_ENCODERS)
+  foreach(lamina_type IN LISTS arg_VARIANTS arg_ENCODERS arg_DRAFTERS)
     if(lamina_type IN_LIST arg_ENCODERS)
       set(lamina_entry_header lamina/towers/encoder_entry-inl.hpp)
       set(lamina_entry_type EncoderEntry)
@@ -140,6 +141,13 @@ function(lamina_add_models name)
       set(lamina_chooser dispatched_encoder)
       set(lamina_refusal RefusingEncoder)
       set(lamina_refusal_header refusing_encoder)
+    elseif(lamina_type IN_LIST arg_DRAFTERS)
+      set(lamina_entry_header lamina/forward/drafting/drafter_entry-inl.hpp)
+      set(lamina_entry_type DrafterEntry)
+      set(lamina_make_entry make_drafter_entry)
+      set(lamina_chooser dispatched_drafter)
+      set(lamina_refusal RefusingDrafter)
+      set(lamina_refusal_header dispatched_drafter)
     else()
       set(lamina_entry_header lamina/forward/model_entry-inl.hpp)
       set(lamina_entry_type ModelEntry)

@@ -4,10 +4,12 @@
 # Targets: lamina_kernels          the kernels that models share: matrix products and attention
 #          lamina_models_<group>   one translation unit per variant header; where speed does not matter, a few share one
 #          lamina_encoders_<group> the same for encoder types
+#          lamina_drafters_<group> the same for types of drafters
 # Functions: lamina_link_models(<target> gemma|demo|small ...) links the models of these groups and their registry,
 #            which offers `std::span<const lamina::ModelEntry* const> lamina_registry()`;
 #            lamina_link_encoders(<target> gemma|demo|small ...) does the same for encoders of pictures and sounds:
-#            `std::span<const lamina::EncoderEntry* const> lamina_encoders()`.
+#            `std::span<const lamina::EncoderEntry* const> lamina_encoders()`; lamina_link_drafters(<target> gemma|small ...)
+#            for drafters: `std::span<const lamina::DrafterEntry* const> lamina_drafters()`.
 
 # The qualified name of the type that a variant header defines: the struct that has `Layers`, in the namespace that is
 # open there. Empty for a header that only gives another model a second name: the same structure is compiled once.
@@ -46,7 +48,7 @@ target_link_libraries(lamina_kernels PUBLIC lamina)
 lamina_compile_as(lamina_kernels fixed)
 lamina_without_exceptions(lamina_kernels)
 
-# Makes the target of one group of headers, lamina_<what>_<group>: <what> is models or encoders.
+# Makes the target of one group of headers, lamina_<what>_<group>: <what> is models, encoders or drafters.
 function(lamina_add_group what group)
   string(REGEX REPLACE "s$" "" one "${what}")
   set(stems)
@@ -72,7 +74,7 @@ function(lamina_add_group what group)
   lamina_without_exceptions(${target})
   # Models in one translation unit share most of what is instantiated: half the time for two, a fifth for seven. But
   # the compiler inlines less in large units, so models that are measured stay alone.
-  if(group STREQUAL "small" OR LAMINA_BUILD_TESTS)
+  if(group STREQUAL "small" OR what STREQUAL "drafters" OR LAMINA_BUILD_TESTS)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 7)
   endif()
   set(lamina_${group}_${what} "${stems}" PARENT_SCOPE)
@@ -85,13 +87,18 @@ file(GLOB lamina_small_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/mo
 file(GLOB lamina_gemma_encoder_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/lamina/variants/encoders/*.hpp")
 file(GLOB lamina_demo_encoder_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/models/encoders/*.hpp")
 file(GLOB lamina_small_encoder_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/models/encoders/*.hpp")
+file(GLOB lamina_gemma_drafter_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/lamina/variants/drafters/*.hpp")
+file(GLOB lamina_small_drafter_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/models/drafters/*.hpp")
 if(LAMINA_SANITIZE)
-  # One model per kind of layer: E4B has the kinds of E2B, and no test reads data of the other assistant.
-  list(FILTER lamina_small_headers EXCLUDE REGEX "/(assistant_31b|tiny_e4b)[.]hpp$")
+  # One model per kind of layer: E4B has the kinds of E2B.
+  list(FILTER lamina_small_headers EXCLUDE REGEX "/tiny_e4b[.]hpp$")
 endif()
 foreach(lamina_group IN ITEMS gemma demo small)
   lamina_add_group(models ${lamina_group} ${lamina_${lamina_group}_headers})
   lamina_add_group(encoders ${lamina_group} ${lamina_${lamina_group}_encoder_headers})
+endforeach()
+foreach(lamina_group IN ITEMS gemma small)
+  lamina_add_group(drafters ${lamina_group} ${lamina_${lamina_group}_drafter_headers})
 endforeach()
 
 # --- Dispatch: the same models once per CPU level ---
@@ -107,20 +114,27 @@ endif()
 if(lamina_dispatches)
   set(types ${lamina_gemma_model_types} ${lamina_demo_model_types})
   set(encoders ${lamina_gemma_encoder_types} ${lamina_demo_encoder_types})
-  set(headers ${lamina_gemma_headers} ${lamina_demo_headers} ${lamina_gemma_encoder_headers} ${lamina_demo_encoder_headers})
+  set(drafters ${lamina_gemma_drafter_types})
+  set(headers ${lamina_gemma_headers} ${lamina_demo_headers} ${lamina_gemma_encoder_headers} ${lamina_demo_encoder_headers}
+    ${lamina_gemma_drafter_headers})
   if(LAMINA_SMALL_MODELS)
     list(APPEND types ${lamina_small_model_types})
     list(APPEND encoders ${lamina_small_encoder_types})
-    list(APPEND headers ${lamina_small_headers} ${lamina_small_encoder_headers})
+    list(APPEND drafters ${lamina_small_drafter_types})
+    list(APPEND headers ${lamina_small_headers} ${lamina_small_encoder_headers} ${lamina_small_drafter_headers})
   endif()
-  lamina_add_models(lamina_dispatched VARIANTS ${types} ENCODERS ${encoders} HEADERS ${headers} LEVELS ${lamina_program_levels}
+  lamina_add_models(lamina_dispatched VARIANTS ${types} ENCODERS ${encoders} DRAFTERS ${drafters} HEADERS ${headers} LEVELS ${lamina_program_levels}
     SOURCES "${PROJECT_SOURCE_DIR}/examples/lamina/levels/probe.cpp")
   # The choosers are small: one translation unit.
   set_target_properties(lamina_dispatched PROPERTIES EXCLUDE_FROM_ALL ON UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
   lamina_compile_as(lamina_dispatched dispatched)
   lamina_without_exceptions(lamina_dispatched)
-  # As above: small models share translation units, and so do all encoders: their kernels are functions of their own.
+  # As above: small models share translation units, and so do all encoders, whose kernels are functions of their own, and
+  # all drafters, of which a step is a fiftieth of a pass.
   set(lamina_shared)
+  foreach(type IN LISTS drafters)
+    list(APPEND lamina_shared "${type}=drafters")
+  endforeach()
   foreach(type IN LISTS encoders)
     list(APPEND lamina_shared "${type}=encoders")
   endforeach()
@@ -143,7 +157,7 @@ if(lamina_dispatches)
   endforeach()
 endif()
 
-# Links the types of groups to a target, with a registry of them. <what> is models or encoders, <chooser> the function
+# Links the types of groups to a target, with a registry of them. <what> is models, encoders or drafters, <chooser> the function
 # that chooses among the levels of a type.
 function(lamina_link_group what chooser target)
   string(REGEX REPLACE "s$" "" one "${what}")
@@ -158,8 +172,8 @@ function(lamina_link_group what chooser target)
   foreach(group IN LISTS ARGN)
     if(lamina_dispatches)
       set(headers lamina_${group}_headers)
-      if(what STREQUAL "encoders")
-        set(headers lamina_${group}_encoder_headers)
+      if(NOT what STREQUAL "models")
+        set(headers lamina_${group}_${one}_headers)
       endif()
       foreach(header IN LISTS ${headers})
         string(APPEND registry_declarations "#include \"${header}\"\n")
@@ -194,4 +208,12 @@ function(lamina_link_encoders target)
   set(registry_prefix lamina_encoder_entry)
   set(registry_function lamina_encoders)
   lamina_link_group(encoders dispatched_encoder ${target} ${ARGN})
+endfunction()
+
+function(lamina_link_drafters target)
+  set(registry_entry lamina::DrafterEntry)
+  set(registry_include lamina/engine/drafting/drafter_entry.hpp)
+  set(registry_prefix lamina_drafter_entry)
+  set(registry_function lamina_drafters)
+  lamina_link_group(drafters dispatched_drafter ${target} ${ARGN})
 endfunction()

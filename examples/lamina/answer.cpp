@@ -13,6 +13,7 @@
 #include <lamina/json/schema/compiler.hpp>
 #include <lamina/masks/constraint.hpp>
 
+#include "drafting.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
 #include "schema_text.hpp"
@@ -146,6 +147,7 @@ Json answer_json(const lamina::Answer& answer, double load_seconds, const lamina
                         {"prompt_tokens_read", answer.prompt_tokens_read},
                         {"prompt_tokens_per_s", per_second(answer.prompt_tokens_read, answer.prompt_seconds)},
                         {"decode_tokens_per_s", per_second(answer.tokens.size(), answer.decode_seconds)}};
+  if (answer.drafts) document["draft"] = drafts_json(*answer.drafts);
   return document;
 }
 

@@ -11,6 +11,7 @@
 
 #include "bench_parallel.hpp"
 #include "commands.hpp"
+#include "drafting.hpp"
 #include "interrupt.hpp"
 #include "machine.hpp"
 #include "model.hpp"
@@ -35,6 +36,14 @@ struct BenchFlags {
   std::string parallel;  ///< numbers of sequences; empty: one, in a session
   bool mix = false;
   std::uint32_t mix_rows = 16;
+  std::string acceptance;  ///< shares of drafts that are right, by a stand-in; empty: the drafter's own
+  bool fixed_length = false;
+};
+
+/// How many of so many drafts are right.
+struct Acceptance {
+  std::uint32_t right = 0;
+  std::uint32_t of = 1;  ///< 0: as the drafter has it
 };
 
 /// Ceilings of this machine.
@@ -93,6 +102,58 @@ class Bench {
     std::mt19937 random(1);
     const std::uint32_t vocab = engine.session->vocab();
     for (std::uint32_t i = 0; i < most_tokens; ++i) tokens_.push_back(static_cast<TokenId>(random() % vocab));
+  }
+
+  /// What comes after `depth` tokens when the likeliest is taken each time: then a drafter has something to
+  /// guess.
+  [[nodiscard]] lamina::Status write_greedy(std::uint32_t depth) {
+    session().reset();
+    const std::span<TokenId> text = std::span(tokens_).subspan(depth, flags_.generate);
+    LAMINA_TRY(session().prompt(std::span<const TokenId>(tokens_).first(std::max(depth, 1U))));
+    for (std::size_t i = depth > 0 ? 0 : 1; i < text.size() && !interrupted(); ++i) {
+      const auto logits = session().logits();
+      text[i] = static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+      if (const auto next = session().step(text[i]); !next) return next.error();
+    }
+    return lamina::Done{};
+  }
+
+  /// As `decode`, reading ahead; what drafting did is added to `counts`. Drafts are those of the drafter, or
+  /// right and wrong ones in their place at a rate; a step costs what it costs either way.
+  [[nodiscard]] lamina::Result<std::vector<double>> decode_ahead(std::uint32_t depth,
+                                                                 const Acceptance& acceptance,
+                                                                 lamina::DraftCounts& counts) {
+    struct StandIn {
+      const std::vector<TokenId>& text;
+      Acceptance acceptance;
+      static TokenId choose(void* context, std::uint32_t position, TokenId) {
+        const auto& self = *static_cast<const StandIn*>(context);
+        const TokenId right = self.text[std::min<std::size_t>(position, self.text.size() - 1)];
+        // The same draft is right or wrong whenever it is made.
+        const bool is_right = std::mt19937(position)() % self.acceptance.of < self.acceptance.right;
+        return is_right ? right : right ^ 1U;
+      }
+    };
+    StandIn stand_in{tokens_, acceptance};
+    lamina::DraftOptions options = draft_options(flags_.common);
+    options.measures = !flags_.fixed_length;
+    if (acceptance.of > 0) options.substitute = {&StandIn::choose, &stand_in};
+    auto ahead = lamina::ReadAhead::create(*engine_.drafter, session().engine(), options);
+    if (!ahead) return ahead.error();
+    auto speeds = repeat(depth, flags_.generate, [&](std::span<const TokenId> tokens) -> lamina::Status {
+      ahead->forget();
+      ahead->know_hidden(session().hidden());
+      ahead->reset_counts();
+      lamina::Sequence& sequence = session().sequence();
+      for (std::size_t i = 0; i < tokens.size() && !interrupted(); ++i) {
+        const auto most = static_cast<std::uint32_t>(tokens.size() - i - 1);
+        const auto logits = ahead->feed(session().engine(), sequence, tokens.subspan(i, 1), most);
+        if (!logits) return logits.error();
+      }
+      return ahead->settle(sequence);
+    });
+    counts = ahead->counts();
+    return speeds;
   }
 
   /// Tokens per second of each repetition of one test, after `depth` tokens.
@@ -202,7 +263,43 @@ void print_row(const Json& row) {
        format_bytes(number("bytes_per_token")).c_str(), 100 * number("share_of_bandwidth"),
        100 * number("share_of_peak"));
   print_experts(row);
+  if (const auto draft = row.find("draft"); draft != row.end()) {
+    putf("   %.2fx, %s of %s drafts in %s passes", draft->value("speedup", 0.0),
+         (*draft)["accepted"].dump().c_str(), (*draft)["drafted"].dump().c_str(),
+         (*draft)["passes"].dump().c_str());
+  }
   put("\n");
+}
+
+/// Reads "3/4,1/2,0"; of nothing, one that is as the drafter has it. Errors: bad_argument.
+lamina::Result<std::vector<Acceptance>> parse_acceptances(std::string_view text) {
+  std::vector<Acceptance> list;
+  if (text.empty()) list.push_back({0, 0});
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    const std::string_view one = text.substr(0, comma);
+    const std::size_t slash = std::min(one.find('/'), one.size());
+    Acceptance acceptance;
+    const bool reads = read_number(one.substr(0, slash), 0U, 1000U, acceptance.right) &&
+                       (slash == one.size() || read_number(one.substr(slash + 1), 1U, 1000U, acceptance.of));
+    if (!reads || acceptance.right > acceptance.of) {
+      return lamina::Error{lamina::ErrorCode::bad_argument,
+                           "--draft-acceptance",
+                           "no share of drafts",
+                           "shares from 0 to 1, such as 3/4",
+                           one,
+                           ""};
+    }
+    list.push_back(acceptance);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return list;
+}
+
+std::string name_of(const Acceptance& acceptance) {
+  if (acceptance.of == 0) return "decode, drafts";
+  const std::string of = acceptance.of == 1 ? "" : "/" + std::to_string(acceptance.of);
+  return "decode, " + std::to_string(acceptance.right) + of + " drafts right";
 }
 
 /// `--parallel`: one row for each number of sequences.
@@ -311,10 +408,18 @@ int bench(const BenchFlags& flags) {
   if (const auto status = check_length(needed, static_cast<std::uint32_t>(context), file->weights); !status) {
     return fail(status.error(), json);
   }
-  const SessionNeeds needs{.context = static_cast<std::uint32_t>(context)};
+  const auto acceptances = parse_acceptances(flags.acceptance);
+  if (!acceptances)
+    return fail_usage(describe(acceptances.error()).view(), "for example --draft-acceptance 3/4,1/2,1/10,0",
+                      json);
+  const SessionNeeds needs{.context = static_cast<std::uint32_t>(context), .drafts = true};
   auto started = start(std::move(*file), flags.common, needs);
   if (!started) return fail(started.error(), json);
   Engine& engine = *started;
+
+  if (!flags.acceptance.empty() && !engine.drafter) {
+    return fail_usage("--draft-acceptance: there is no drafter", "name it with --draft FILE", json);
+  }
 
   const std::uint32_t threads = engine.pool != nullptr ? engine.pool->width() : 1;
   if (const std::string warning = target_warning(); !warning.empty() && !flags.common.quiet) {
@@ -351,12 +456,27 @@ int bench(const BenchFlags& flags) {
       add(std::move(row));
     }
     if (flags.generate > 0 && !interrupted()) {
+      const TokenCost cost = decode_cost(planner, options, depth + flags.generate / 2);
+      if (engine.drafter) {
+        if (const auto status = tests.write_greedy(depth); !status) return fail(status.error(), json);
+      }
       const auto speeds = tests.decode(depth);
       if (!speeds) return fail(speeds.error(), json);
-      Json row = row_json("decode", flags.generate, depth, threads, *speeds,
-                          decode_cost(planner, options, depth + flags.generate / 2), ceilings);
-      tests.add_experts(row);
-      add(std::move(row));
+      Json decoded = row_json("decode", flags.generate, depth, threads, *speeds, cost, ceilings);
+      tests.add_experts(decoded);
+      add(std::move(decoded));
+      for (const Acceptance& acceptance : engine.drafter ? *acceptances : std::vector<Acceptance>()) {
+        if (interrupted()) break;
+        lamina::DraftCounts counts;
+        const auto ahead = tests.decode_ahead(depth, acceptance, counts);
+        if (!ahead) return fail(ahead.error(), json);
+        Json row = row_json(name_of(acceptance), flags.generate, depth, threads, *ahead, cost, ceilings);
+        row["draft"] = drafts_json(counts);
+        if (!row["tokens_per_s"].is_null() && !speeds->empty())
+          row["draft"]["speedup"] =
+              row["tokens_per_s"]["median"].get<double>() / speed_json(*speeds)["median"].get<double>();
+        add(std::move(row));
+      }
     }
     for (Json& row : kind_rows(planner, options, depth, threads, ceilings)) add(std::move(row));
   }
@@ -371,6 +491,12 @@ void add_bench(Program& program) {
   auto flags = std::make_shared<BenchFlags>();
   add_common_flags(*command, flags->common);
   add_memory_flags(*command, flags->common);
+  add_draft_flags(*command, flags->common);
+  command->add_option("--draft-acceptance", flags->acceptance,
+                      "Put right and wrong drafts in the place of the drafter's, which runs all the same: so "
+                      "many are right, such as 3/4,1/2,1/10,0");
+  command->add_flag("--draft-fixed", flags->fixed_length,
+                    "Always --draft-max drafts, instead of as many as pay");
   add_number(*command, "--prompt", flags->prompt, 0U, 1U << 24,
              "Tokens of the prefill test, 0: no such test (default 512)");
   add_number(*command, "--generate", flags->generate, 0U, 1U << 24,

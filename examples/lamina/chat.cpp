@@ -18,6 +18,7 @@
 
 #include "answer.hpp"
 #include "commands.hpp"
+#include "drafting.hpp"
 #include "interrupt.hpp"
 #include "lines.hpp"
 #include "media.hpp"
@@ -287,8 +288,8 @@ int chat(const ChatFlags& flags) {
   if (!file) return fail(file.error(), json);
   if (!file->tokenizer) return fail(file->tokenizer.error(), json);
   const int largest = std::max(flags.media.image_tokens, lamina::default_image_budget);
-  auto engine =
-      start(std::move(*file), flags.common, {.block = static_cast<std::uint32_t>(largest), .branches = true});
+  auto engine = start(std::move(*file), flags.common,
+                      {.block = static_cast<std::uint32_t>(largest), .branches = true, .drafts = true});
   if (!engine) return fail(engine.error(), json);
   lamina::ChatOptions options;
   auto generation = generation_options(*engine->model, flags.common, flags.generation);
@@ -296,6 +297,8 @@ int chat(const ChatFlags& flags) {
   options.generation = std::move(*generation);
   options.system = flags.generation.system;
   options.thinking = flags.generation.think;
+  options.drafter = engine->drafter;
+  options.drafts = draft_options(flags.common);
   auto chat = lamina::Chat::create(*engine->model, std::move(*engine->session), options);
   if (!chat) return fail(chat.error(), json);
   note_demo(flags.common);
@@ -313,6 +316,7 @@ void add_chat(Program& program) {
   auto flags = std::make_shared<ChatFlags>();
   add_common_flags(*command, flags->common);
   add_memory_flags(*command, flags->common);
+  add_draft_flags(*command, flags->common);
   add_generation_flags(*command, flags->generation);
   add_media_flags(*command, flags->media);
   command->add_flag("--state", flags->state,

@@ -12,6 +12,7 @@
 #include <lamina/packing/read_ahead.hpp>
 #include <lamina/weights/gguf/file.hpp>
 
+#include "drafting.hpp"
 #include "interrupt.hpp"
 #include "machine.hpp"
 #include "plan.hpp"
@@ -126,8 +127,8 @@ std::uint64_t planned_bytes(const lamina::ModelEntry& entry, const lamina::Sessi
 
 /// Control groups end a process that takes more memory than they grant: say so before.
 lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::SessionOptions& options,
-                           std::uint32_t sequences) {
-  const std::uint64_t needed = planned_bytes(entry, options, sequences);
+                           std::uint32_t sequences, std::uint64_t drafter = 0) {
+  const std::uint64_t needed = planned_bytes(entry, options, sequences) + drafter;
   const std::uint64_t granted = grantable_memory_bytes();
   if (needed <= granted) return lamina::Done{};
   return Error{ErrorCode::out_of_memory,
@@ -142,11 +143,11 @@ lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::Sessio
 /// before it is loaded.
 lamina::Status fit_memory(const lamina::ModelEntry& entry, const lamina::WeightFile& file,
                           const CommonOptions& common, lamina::SessionOptions& options,
-                          std::uint32_t sequences) {
-  const Planner planner(file.description, &file, lamina::Format::f32, &entry);
+                          std::uint32_t sequences, std::uint64_t drafter = 0) {
+  const Planner planner(file.description, &file, lamina::Format::f32, &entry, drafter);
   const std::uint32_t planned = std::max(sequences, 1U);
   LAMINA_TRY(plan_experts(planner, common.expert_slots, planned, common.budget, options));
-  LAMINA_TRY(check_grant(entry, options, sequences));
+  LAMINA_TRY(check_grant(entry, options, sequences, drafter));
   return common.budget ? check_budget(planner, options, planned, *common.budget) : lamina::Done{};
 }
 
@@ -223,11 +224,21 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
       if (!fit_memory(**entry, file.weights, common, options, needs.sequences)) plan_pages(pages);
     }
   }
+  std::uint64_t drafter = 0;
+  if (needs.drafts) {
+    auto opened = open_drafter(common, file.weights.description, options.executor);
+    if (!opened) return opened.error();
+    engine.drafter = std::move(*opened);
+  }
+  if (engine.drafter) {
+    options.logits_rows = std::max(options.logits_rows, std::min(options.chunk, common.draft_max + 1));
+    drafter = drafter_bytes(*engine.drafter, options.engine());
+  }
   if (needs.branches) {
     options.cache_tokens = options.context < UINT32_MAX / 2 ? 2 * options.context : 0;
-    if (!fit_memory(**entry, file.weights, common, options, 0)) options.cache_tokens = 0;
+    if (!fit_memory(**entry, file.weights, common, options, 0, drafter)) options.cache_tokens = 0;
   }
-  LAMINA_TRY(fit_memory(**entry, file.weights, common, options, needs.sequences));
+  LAMINA_TRY(fit_memory(**entry, file.weights, common, options, needs.sequences, drafter));
   const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
   show_reading(**entry, file.weights, *packed, common, experts_of(options));

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include <lamina/core/error.hpp>
+#include <lamina/engine/drafting/drafter.hpp>
 #include <lamina/engine/engine.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/packing/pack_weights.hpp>
@@ -50,6 +51,7 @@ struct OpenFile {
 struct Engine {
   std::unique_ptr<lamina::ThreadPool> pool;
   std::optional<lamina::Model> model;
+  std::optional<lamina::Drafter> drafter;  ///< if the command drafts and there is one
   std::optional<lamina::Session> session;  ///< of one sequence, or
   std::optional<lamina::Engine> engine;    ///< for many
   double load_seconds = 0;
@@ -65,6 +67,7 @@ struct SessionNeeds {
   bool branches = false;  ///< room in pages for what went another way, where there is memory for it
   std::uint32_t sequences = 0;  ///< of `context` tokens each, in one engine; 0: one, in a session
   std::size_t kept_bytes = 0;   ///< of pages beside those of `sequences`, where there is memory for them
+  bool drafts = false;          ///< with the drafter that the flags name, or that lies beside the model
 };
 
 /// The session options that the flags ask for, on a model like `description`.

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <lamina/engine/drafting/draft_counts.hpp>
 #include <lamina/media/picture/size.hpp>
 
 #include "machine.hpp"
@@ -93,6 +94,19 @@ void add_memory_flags(CLI::App& command, CommonOptions& options) {
       "Experts of each layer to hold in memory (26B-A4B); others are read from the file when they are needed "
       "(default: as many as --budget has room for, else all of them, mapped)")
       ->group(group);
+}
+
+void add_draft_flags(CLI::App& command, CommonOptions& options) {
+  const std::string group = "Drafts";
+  command
+      .add_option("--draft", options.draft,
+                  "Drafter of the model: GGUF file or Hugging Face directory; answers come faster where it "
+                  "guesses right, and are the same (default: what lies beside the model, see the README)")
+      ->group(group);
+  add_number(command, "--draft-max", options.draft_max, 0U, lamina::most_drafts,
+             "Tokens drafted for a pass at most; how many pay is measured (default 8)")
+      ->group(group);
+  command.add_flag("--no-draft", options.no_draft, "No drafts, whatever lies beside the model")->group(group);
 }
 
 void add_generation_flags(CLI::App& command, GenerationOptions& options) {

@@ -36,6 +36,9 @@ struct CommonOptions {
   std::uint64_t row_cache = lamina::EngineOptions::default_row_cache_bytes;
   std::uint32_t expert_slots = 0;  ///< 0: all where they lie, or as many as the budget has room for
   bool no_pack = false;
+  std::string draft;            ///< drafter; empty: what lies beside the model
+  std::uint32_t draft_max = 8;  ///< drafts in a pass at most
+  bool no_draft = false;
   bool json = false;
   bool quiet = false;
 
@@ -93,6 +96,8 @@ struct MediaOptions {
 void add_common_flags(CLI::App& command, CommonOptions& options);
 /// Flags of sub-commands that run or plan models.
 void add_memory_flags(CLI::App& command, CommonOptions& options);
+/// Flags of sub-commands that can read ahead with a drafter.
+void add_draft_flags(CLI::App& command, CommonOptions& options);
 void add_generation_flags(CLI::App& command, GenerationOptions& options);
 void add_media_flags(CLI::App& command, MediaOptions& options);
 /// Those of them that say how media are prepared.

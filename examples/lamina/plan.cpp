@@ -14,6 +14,7 @@
 #include <lamina/weights/check_tensors.hpp>
 
 #include "commands.hpp"
+#include "drafting.hpp"
 #include "machine.hpp"
 #include "model.hpp"
 #include "numbers.hpp"
@@ -106,6 +107,7 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
                 {"expert_slots", experts.each == 0 ? 0 : options.expert_cache_bytes / experts.each},
                 {"cache_bytes", memory.cache},
                 {"workspace_bytes", memory.workspace < 0 ? Json() : Json(memory.workspace)},
+                {"drafter_bytes", memory.drafter},
                 {"total_bytes", memory.total()},
                 {"cache_bytes_per_more_token", plan->kv_growth_bytes},
                 {"bytes_per_token", bytes_per_token(*plan, count)},
@@ -174,6 +176,9 @@ void print_plan(const Json& document) {
     }
     put("\n");
   }
+  if (document["drafter_bytes"].get<double>() > 0) {
+    putf("drafter    %12s   beside the model; --no-draft leaves it out\n", bytes("drafter_bytes").c_str());
+  }
   putf("total      %12s   of memory", bytes("total_bytes").c_str());
   if (document["expert_slots"] != 0) {
     putf(", with %s of the %s experts of each layer", document["expert_slots"].dump().c_str(),
@@ -214,10 +219,16 @@ lamina::Status check_weights(const lamina::WeightFile& file, const CommonOptions
 /// Plans and prints; `file` null for `--variant`.
 int show(const PlanFlags& flags, const lamina::ModelDescription& description, const lamina::WeightFile* file,
          const lamina::ModelEntry* entry, lamina::Format format, const std::string& name) {
-  const Planner planner(description, file, format, entry);
   PlannedThreads threads(flags.common.thread_count());
   lamina::SessionOptions options = session_options(flags.common, description);
+  CommonOptions as_it_lies = flags.common;
+  as_it_lies.no_pack = true;
+  const auto drafter = open_drafter(as_it_lies, description, nullptr);
+  if (!drafter) return fail(drafter.error(), flags.common.json);
+  if (*drafter) options.logits_rows = std::min(options.chunk, flags.common.draft_max + 1);
   options.executor = &threads;
+  const Planner planner(description, file, format, entry,
+                        *drafter ? drafter_bytes(**drafter, options.engine()) : 0);
   if (options.context > static_cast<std::uint32_t>(description.max_context)) {
     return fail(Error{ErrorCode::bad_argument, "context", "tokens of context outside the model's range",
                       lamina::text("1 to %d", description.max_context), lamina::text("%u", options.context),
@@ -309,6 +320,7 @@ void add_plan(Program& program) {
   auto flags = std::make_shared<PlanFlags>();
   add_common_flags(*command, flags->common);
   add_memory_flags(*command, flags->common);
+  add_draft_flags(*command, flags->common);
   command->add_option("file", flags->file, "GGUF file or Hugging Face directory (as -m)");
   command->add_option("--variant", flags->variant,
                       "A compiled-in model instead of a file: e2b, e4b, 12b, 26b-a4b, 31b");
@@ -325,6 +337,7 @@ void add_plan(Program& program) {
         return fail_usage("a file is named twice", "give it once, with or without -m", flags->common.json);
       }
       if (flags->file.empty()) flags->file = flags->common.model;
+      flags->common.model = flags->file;
       return plan(*flags);
     };
   });

@@ -115,7 +115,8 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
 
 MemoryNeeds Planner::memory(const lamina::SessionOptions& options, std::uint32_t sequences) const {
   const auto planned = plan(options);
-  MemoryNeeds needs{planned->weights.bytes, row_table_bytes(), planned->kv_bytes * sequences, -1, {}};
+  MemoryNeeds needs{
+      planned->weights.bytes, row_table_bytes(), planned->kv_bytes * sequences, -1, drafter_, {}};
   if (options.expert_cache_bytes > 0) needs.on_disk += experts().stored;
   if (entry_ != nullptr) {
     needs.session = plan_sequences(*entry_, options, sequences);

@@ -5,6 +5,7 @@
 #include <span>
 
 #include <lamina/encoders/encoder_entry.hpp>
+#include <lamina/engine/drafting/drafter_entry.hpp>
 #include <lamina/engine/model_entry.hpp>
 
 /// All compiled-in models (generated; see cmake/registry.cpp.in).
@@ -12,6 +13,9 @@ extern std::span<const lamina::ModelEntry* const> lamina_registry();
 
 /// All compiled-in towers for pictures and sounds (generated likewise).
 extern std::span<const lamina::EncoderEntry* const> lamina_encoders();
+
+/// All compiled-in drafters (generated likewise).
+extern std::span<const lamina::DrafterEntry* const> lamina_drafters();
 
 /// The demo model's towers, placed by demo/demo.S.
 extern "C" const unsigned char lamina_demo_projector_begin[];

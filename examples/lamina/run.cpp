@@ -10,6 +10,7 @@
 
 #include "answer.hpp"
 #include "commands.hpp"
+#include "drafting.hpp"
 #include "interrupt.hpp"
 #include "lines.hpp"
 #include "media.hpp"
@@ -97,12 +98,19 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
   const std::uint32_t context = context_for(flags.common, file->weights.description.max_context);
   if (const auto status = check_length(prompt->encoded.ids.size(), context, file->weights); !status)
     return fail(status.error(), json);
-  auto engine = start(std::move(*file), flags.common, {.block = largest_block(prompt->encoded.owners)});
+  auto engine =
+      start(std::move(*file), flags.common, {.block = largest_block(prompt->encoded.owners), .drafts = true});
   if (!engine) return fail(engine.error(), json);
   const auto options = generation_options(*engine->model, flags.common, flags.generation);
   if (!options) return fail(options.error(), json);
   auto generator = lamina::Generator::create(*engine->model, *options);
   if (!generator) return fail(generator.error(), json);
+  if (engine->drafter) {
+    auto ahead =
+        lamina::ReadAhead::create(*engine->drafter, engine->session->engine(), draft_options(flags.common));
+    if (!ahead) return fail(ahead.error(), json);
+    generator->read_ahead(std::move(*ahead));
+  }
 
   note_demo(flags.common);
   AnswerView view(flags.common, engine->session->options().chunk);
@@ -147,6 +155,7 @@ void add_run(Program& program) {
   auto flags = std::make_shared<RunFlags>();
   add_common_flags(*command, flags->common);
   add_memory_flags(*command, flags->common);
+  add_draft_flags(*command, flags->common);
   add_generation_flags(*command, flags->generation);
   add_media_flags(*command, flags->media);
   command->add_option("text", flags->text, "What to say to the model (default: all of stdin)")

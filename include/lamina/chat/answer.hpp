@@ -13,6 +13,7 @@
 #include <lamina/chat/call_parser.hpp>
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/engine/drafting/draft_counts.hpp>
 #include <lamina/masks/token_constraint.hpp>
 #include <lamina/sampling/log_probabilities.hpp>
 #include <lamina/sampling/sampler.hpp>
@@ -83,6 +84,7 @@ struct Answer {
   std::optional<std::uint64_t> seed;  ///< of the draws, if there were any: it repeats the answer
   double prompt_seconds = 0;
   double decode_seconds = 0;
+  std::optional<DraftCounts> drafts;  ///< what drafting did, where it did
 };
 
 /// Is told about an answer while it comes. Called by the thread that generates.

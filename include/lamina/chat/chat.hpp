@@ -25,6 +25,7 @@
 #include <lamina/chat/turns/read_history.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
+#include <lamina/engine/drafting/read_ahead.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/options.hpp>
 #include <lamina/engine/session.hpp>
@@ -269,10 +270,16 @@ inline Result<Chat> Chat::create(const Model& model, Session session, const Chat
     }
     auto generator = Generator::create(model, options.generation);
     if (!generator) return generator.error();
+    if (options.drafter) {
+      auto ahead = ReadAhead::create(*options.drafter, session.engine(), options.drafts);
+      if (!ahead) return ahead.error();
+      generator->read_ahead(std::move(*ahead));
+    }
     auto history = ReadHistory::create(model, std::move(session), options.snapshot_bytes);
     if (!history) return history.error();
     Chat chat(std::make_unique<detail::ChatState>(model, std::move(*history), std::move(*generator),
                                                   options.system));
+    chat.state_->candidates = std::max(1U, options.candidates);
     chat.state_->conversation.tools = options.tools;
     chat.state_->conversation.enable_thinking = options.thinking;
     chat.reset();

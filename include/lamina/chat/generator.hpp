@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <lamina/chat/answer.hpp>
@@ -10,6 +11,7 @@
 #include <lamina/chat/generation/answer_writer.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
+#include <lamina/engine/drafting/read_ahead.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/engine/session.hpp>
 #include <lamina/masks/token_constraint.hpp>
@@ -46,7 +48,7 @@ class Generator {
   /// An answer to be taken step by step; its `begin` comes first. The generator must stay where it is
   /// meanwhile, and gives no other answer.
   [[nodiscard]] AnswerRun start(Session& session, const Question& question, AnswerObserver& observer) {
-    return {model_, options_, sampler_, session, question, observer};
+    return {model_, options_, sampler_, session, question, observer, ahead_ ? &*ahead_ : nullptr};
   }
 
   /// The form of the answers that follow, as `GenerationOptions::constraint`; null: none.
@@ -57,6 +59,16 @@ class Generator {
   [[nodiscard]] const SamplingOptions& sampling() const noexcept { return sampler_.options(); }
   [[nodiscard]] const GenerationOptions& options() const noexcept { return options_; }
 
+  /// Reads ahead from now on, with a reader for the engine of the session that answers are drawn in. Answers
+  /// are the same as without.
+  void read_ahead(ReadAhead reader) noexcept { ahead_.emplace(std::move(reader)); }
+  /// Takes back what an answer that was not taken to its end has read ahead in `session`.
+  ///
+  /// Errors   as `ReadAhead::settle`
+  [[nodiscard]] Status settle(Session& session) noexcept {
+    return ahead_ ? ahead_->settle(session.sequence()) : Status(Done{});
+  }
+
  private:
   Generator(const Model& model, const GenerationOptions& options, Sampler sampler)
       : model_(model), options_(options), sampler_(std::move(sampler)) {}
@@ -66,13 +78,14 @@ class Generator {
   Model model_;
   GenerationOptions options_;
   Sampler sampler_;
+  std::optional<ReadAhead> ahead_;
 };
 
 // --- Implementation ---
 
 inline Result<Answer> Generator::generate(Session& session, const Question& question,
                                           AnswerObserver& observer) {
-  AnswerRun run(model_, options_, sampler_, session, question, observer);
+  AnswerRun run = start(session, question, observer);
   LAMINA_TRY(run.begin());
   for (;;) {
     const auto more = run.step();

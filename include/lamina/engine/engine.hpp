@@ -153,6 +153,13 @@ class Engine {
     return *this;
   }
 
+  /// What a drafter reads of a sequence and of its engine (engine/drafting).
+  [[nodiscard]] static const SequenceCache* cache_of(const Sequence& sequence) noexcept {
+    return sequence.cache_;
+  }
+  /// Null when moved from. It stays where it is when an engine moves.
+  [[nodiscard]] const Runner* runner() const noexcept { return state_ != nullptr ? state_->runner : nullptr; }
+
   [[nodiscard]] const Model& model() const noexcept { return model_; }
   [[nodiscard]] const EngineOptions& options() const noexcept { return options_; }
   [[nodiscard]] std::size_t memory_bytes() const noexcept { return memory_bytes_; }

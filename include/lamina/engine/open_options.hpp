@@ -94,6 +94,7 @@ struct DirectoryReader {
   Result<WeightFile> (*open)(const std::string& path);
   Result<VocabularyData> (*read_vocabulary)(std::span<const std::byte> tokenizer_json,
                                             std::string_view source);
+  Result<WeightFile> (*open_drafter)(const std::string& path) = nullptr;
 };
 
 /// How a model is opened.

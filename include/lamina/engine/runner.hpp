@@ -60,6 +60,8 @@ class Runner {
 
   /// What passes have asked of experts on disk.
   [[nodiscard]] virtual ExpertReads expert_reads() const noexcept = 0;
+  /// Writes the embedding of a token as passes use it, scaled: out [hidden]. Requires token < vocabulary.
+  virtual void embed(TokenId token, float* out) const noexcept = 0;
 
  protected:
   ~Runner() = default;

@@ -52,7 +52,8 @@ class Session {
         block_(std::move(other.block_)),
         engine_(std::move(other.engine_)),
         sequence_(std::move(other.sequence_)),
-        logits_(std::exchange(other.logits_, {})) {}
+        logits_(std::exchange(other.logits_, {})),
+        hidden_(std::exchange(other.hidden_, {})) {}
   Session& operator=(Session&& other) noexcept {
     if (this == &other) return *this;
     // The sequence gives its pages back to the engine, and both lie in the block.
@@ -61,6 +62,7 @@ class Session {
     block_ = std::move(other.block_);
     options_ = other.options_;
     logits_ = std::exchange(other.logits_, {});
+    hidden_ = std::exchange(other.hidden_, {});
     return *this;
   }
   Session(const Session&) = delete;
@@ -112,14 +114,24 @@ class Session {
   [[nodiscard]] Result<Sequence> branch() const noexcept { return engine_.branch(sequence_); }
   /// Runs a pass of branches; `logits()` is empty then. Errors: as `Engine::run`
   [[nodiscard]] Result<PassResult> run(std::span<const Feed> feeds) noexcept {
-    logits_ = {};
+    forget_rows();
     return engine_.run(feeds);
   }
+  /// Hidden state of the same token after the final norm, [hidden]; what `ReadAhead::know_hidden` takes.
+  [[nodiscard]] std::span<const float> hidden() const noexcept { return hidden_; }
 
   /// Forgets all tokens; keeps memory.
   void reset() noexcept {
     sequence_.reset();
-    logits_ = {};
+    forget_rows();
+  }
+
+  /// The engine behind the session.
+  [[nodiscard]] Engine& engine() noexcept { return engine_; }
+  /// Its sequence, for who feeds it without the session (`ReadAhead`): `logits()` is empty from then on.
+  [[nodiscard]] Sequence& sequence() noexcept {
+    forget_rows();
+    return sequence_;
   }
 
   // As of `Sequence`; `logits()` is empty after each that changes what was read.
@@ -172,15 +184,17 @@ class Session {
                                                  const SessionOptions& options) noexcept;
   [[nodiscard]] Result<std::span<const float>> feed(const PromptTokens& tokens, Want want) noexcept;
   [[nodiscard]] Status changed(Status status) noexcept {
-    if (status) logits_ = {};
+    if (status) forget_rows();
     return status;
   }
+  void forget_rows() noexcept { logits_ = hidden_ = {}; }
 
   SessionOptions options_;
   Block block_;  ///< of the engine and the sequence, and of a model that is this session's alone
   Engine engine_;
   Sequence sequence_;
   std::span<const float> logits_;
+  std::span<const float> hidden_;
 };
 
 // --- Implementation ---
@@ -217,11 +231,14 @@ inline Result<Session> Session::create_in(Block block, std::span<std::byte> memo
 
 inline Result<std::span<const float>> Session::feed(const PromptTokens& tokens, Want want) noexcept {
   const Feed feed{&sequence_, tokens, want};
-  logits_ = {};
+  forget_rows();
   const auto pass = engine_.run({&feed, 1});
   if (!pass) return pass.error();
   const std::span<const float> rows = pass->logits(0);
-  if (!rows.empty()) logits_ = rows.last(vocab());
+  if (!rows.empty()) {
+    logits_ = rows.last(vocab());
+    hidden_ = pass->hidden(0).last(engine_.model().hidden());
+  }
   return rows;
 }
 

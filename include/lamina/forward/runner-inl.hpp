@@ -73,6 +73,9 @@ class ModelRunner final : public Runner {
   }
 
   [[nodiscard]] ExpertReads expert_reads() const noexcept override { return experts_.reads(); }
+  void embed(TokenId token, float* out) const noexcept override {
+    linear_->embed_row(model_->weights.global.embedding, token, 0, V::dims.hidden, embedding_scale_, out);
+  }
 
   Result<PassRows> run(std::span<const RunnerFeed> feeds) noexcept override {
     Pass pass = start(feeds);

@@ -56,16 +56,22 @@ struct HuggingFaceConfig {
 [[nodiscard]] Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
                                                     std::span<const TensorView> tensors = {});
 
+/// As above, of a drafter (mtp-assistant.md §2.1).
+[[nodiscard]] Result<HuggingFaceConfig> read_drafter_config(std::span<const std::byte> json,
+                                                            std::string_view source,
+                                                            std::span<const TensorView> tensors = {});
+
 namespace detail {
 
 /// Reads the fields of one configuration, part by part.
 class ConfigReader {
  public:
-  ConfigReader(const nlohmann::json& root, std::string_view source, std::span<const TensorView> tensors)
-      : root_(&root, source), text_(root_), source_(source), tensors_(tensors) {}
+  ConfigReader(const nlohmann::json& root, std::string_view source, std::span<const TensorView> tensors,
+               bool drafts = false)
+      : root_(&root, source), text_(root_), source_(source), tensors_(tensors), drafts_(drafts) {}
 
   [[nodiscard]] Result<HuggingFaceConfig> read() {
-    const auto inner = find_text_config(root_, source_);
+    const auto inner = find_text_config(root_, source_, drafts_);
     if (!inner) return inner.error();
     text_ = inner->node() == root_.node() ? *inner : inner->with_outer(root_.node());
     LAMINA_TRY(refuse_contradictions(root_, text_));
@@ -73,6 +79,7 @@ class ConfigReader {
     ModelDescription& model = config_.description;
     LAMINA_TRY(text_.required("num_hidden_layers", {1, max_layers}, model.layer_count));
     LAMINA_TRY(text_.required("hidden_size", {1, max_width}, model.hidden));
+    if (drafts_) LAMINA_TRY(read_drafting());
     LAMINA_TRY(read_vocab());
     LAMINA_TRY(text_.required("max_position_embeddings", {1, max_positions}, model.max_context));
     LAMINA_TRY(read_scalars());
@@ -96,6 +103,17 @@ class ConfigReader {
  private:
   [[nodiscard]] std::size_t layers() const noexcept {
     return static_cast<std::size_t>(config_.description.layer_count);
+  }
+
+  /// What only drafters state, at top level.
+  [[nodiscard]] Status read_drafting() {
+    ModelDescription& model = config_.description;
+    LAMINA_TRY(root_.required("backbone_hidden_size", {1, max_width}, model.target_hidden));
+    const auto ordered = root_.boolean_or("use_ordered_embeddings", false);
+    if (!ordered) return ordered.error();
+    if (!*ordered) return Done{};
+    LAMINA_TRY(root_.required("num_centroids", {1, max_vocab}, model.clusters));
+    return root_.required("centroid_intermediate_top_k", {1, model.clusters}, model.selected_clusters);
   }
 
   [[nodiscard]] Status read_vocab() {
@@ -167,7 +185,9 @@ class ConfigReader {
     };
     if (std::any_of(model.layers.begin(), model.layers.begin() + model.layer_count, is_local))
       LAMINA_TRY(text_.required("sliding_window", {1, max_positions}, window));
-    const auto shared = text_.integer("num_kv_shared_layers", {0, model.layer_count - 1});
+    // A drafter shares the keys and values of its target in all layers.
+    const auto shared =
+        text_.integer("num_kv_shared_layers", {0, drafts_ ? model.layer_count : model.layer_count - 1});
     if (!shared) return shared.error();
     const auto k_eq_v = text_.boolean_or("attention_k_eq_v", false);
     if (!k_eq_v) return k_eq_v.error();
@@ -179,7 +199,7 @@ class ConfigReader {
     if (!local_dim) return local_dim.error();
     const auto global_dim = text_.integer("global_head_dim", {1, max_head_dim});
     if (!global_dim) return global_dim.error();
-    first_shared_ = layers() - static_cast<std::size_t>(shared->value_or(0));
+    first_shared_ = drafts_ ? 0 : layers() - static_cast<std::size_t>(shared->value_or(0));
     for (std::size_t i = 0; i < layers(); ++i) {
       LayerDescription& layer = model.layers[i];
       const bool global = layer.attention == AttentionClass::global;
@@ -341,6 +361,7 @@ class ConfigReader {
   JsonObject text_;
   std::string_view source_;
   std::span<const TensorView> tensors_;
+  bool drafts_;
   HuggingFaceConfig config_;
   std::size_t first_shared_ = 0;
   bool has_global_head_dim_ = false;
@@ -351,13 +372,29 @@ class ConfigReader {
 
 }  // namespace detail
 
-inline Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
-                                             std::span<const TensorView> tensors) {
+namespace detail {
+
+[[nodiscard]] inline Result<HuggingFaceConfig> read_config_of(std::span<const std::byte> json,
+                                                              std::string_view source,
+                                                              std::span<const TensorView> tensors,
+                                                              bool drafts) {
   return guard_memory(source, [&]() -> Result<HuggingFaceConfig> {
     const auto root = parse_json(json, source);
     if (!root) return root.error();
-    return detail::ConfigReader(*root, source, tensors).read();
+    return ConfigReader(*root, source, tensors, drafts).read();
   });
+}
+
+}  // namespace detail
+
+inline Result<HuggingFaceConfig> read_config(std::span<const std::byte> json, std::string_view source,
+                                             std::span<const TensorView> tensors) {
+  return detail::read_config_of(json, source, tensors, false);
+}
+
+inline Result<HuggingFaceConfig> read_drafter_config(std::span<const std::byte> json, std::string_view source,
+                                                     std::span<const TensorView> tensors) {
+  return detail::read_config_of(json, source, tensors, true);
 }
 
 }  // namespace lamina

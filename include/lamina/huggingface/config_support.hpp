@@ -22,13 +22,25 @@ namespace lamina::detail {
 }
 
 /// The object that holds the text model's fields: text-only exports have them at top level, all others under
-/// `text_config`. Errors: unsupported (another model type), bad_file.
-[[nodiscard]] inline Result<JsonObject> find_text_config(const JsonObject& root, std::string_view source) {
+/// `text_config`. `drafts` asks for a drafter's. Errors: unsupported (another model type), bad_file.
+[[nodiscard]] inline Result<JsonObject> find_text_config(const JsonObject& root, std::string_view source,
+                                                         bool drafts = false) {
   if (!root.node()->is_object()) {
     return bad_file(place(source), "configuration is no object", "an object", root.node()->type_name());
   }
   const auto type = root.string_or_empty("model_type");
   if (!type) return type.error();
+  if (drafts) {
+    if (*type != "gemma4_assistant" && *type != "gemma4_unified_assistant") {
+      return unsupported_field(
+          root, "model_type", "directory holds no drafter", "gemma4_assistant or gemma4_unified_assistant",
+          type->empty() ? "nothing" : *type, "name the directory of the model's -assistant");
+    }
+    auto inner = root.object("text_config");
+    if (inner && inner->node() == nullptr)
+      return bad_file(root.where("text_config"), "field is missing", "an object", "nothing");
+    return inner;
+  }
   if (*type == "gemma4_text" || *type == "gemma4_unified_text") return root;
   if (type->find("assistant") != std::string_view::npos) {
     return unsupported_field(root, "model_type",

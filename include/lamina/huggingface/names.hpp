@@ -28,6 +28,14 @@ inline constexpr std::array<NamePair, 5> global_names{{
     {"per_layer_projection_norm.weight", "per_layer_proj_norm.weight"},
 }};
 
+/// Of drafters; these have no prefix.
+inline constexpr std::array<NamePair, 4> drafter_names{{
+    {"pre_projection.weight", "nextn.pre_projection.weight"},
+    {"post_projection.weight", "nextn.post_projection.weight"},
+    {"masked_embedding.centroids.weight", "masked_embd_centroids.weight"},
+    {"masked_embedding.token_ordering", "masked_embd_ordering"},
+}};
+
 inline constexpr std::array<NamePair, 25> layer_names{{
     {"input_layernorm.weight", "attn_norm.weight"},
     {"self_attn.q_proj.weight", "attn_q.weight"},
@@ -81,8 +89,8 @@ template <std::size_t N>
 
 }  // namespace detail
 
-/// Canonical name of a Hugging Face tensor of the text model; empty for all others (media towers, unknown
-/// ones).
+/// Canonical name of a Hugging Face tensor of a text model or a drafter; empty for all others (media towers,
+/// unknown ones).
 ///
 /// The prefix may be `model.language_model.` (official files), `language_model.model.` (MLX-style) or
 /// `model.` (text only).
@@ -95,7 +103,7 @@ template <std::size_t N>
     is_text = true;
     break;
   }
-  if (!is_text) return {};
+  if (!is_text) return std::string(detail::look_up(detail::drafter_names, name));
   if (!name.starts_with("layers.")) return std::string(detail::look_up(detail::global_names, name));
   name.remove_prefix(std::string_view("layers.").size());
   int index = 0;

@@ -39,6 +39,7 @@ struct IndexFault {
 struct TensorChoice {
   std::string (*canonical_name)(std::string_view name);  ///< empty for those that are left out
   std::size_t most_dimensions;
+  bool takes_integers = false;  ///< 64-bit integers are rows of two 32-bit ones, the low half first
 };
 inline constexpr TensorChoice text_tensors{&canonical_name, 3};
 
@@ -182,6 +183,14 @@ inline void compare_names(std::vector<std::string> expected, const std::vector<S
       return file_error(ErrorCode::unsupported, place(source, entry.name),
                         "quantised Hugging Face checkpoints are not supported", "BF16, F16 or F32 weights",
                         entry.dtype, "use the GGUF of this model, or the -unquantized one");
+    }
+    if (choice.takes_integers && entry.dtype == "I64" && entry.shape.size() <= 2) {
+      tensor.format = Format::i32;
+      tensor.dims[0] = 2;
+      std::copy(entry.shape.rbegin(), entry.shape.rend(), tensor.dims.begin() + 1);
+      tensor.bytes = shard.bytes_of(entry);
+      out.tensors.push_back(std::move(tensor));
+      continue;
     }
     const FormatInfo* info = safetensors_format(entry.dtype);
     if (info == nullptr || entry.shape.size() > choice.most_dimensions) {

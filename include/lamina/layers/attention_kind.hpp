@@ -84,7 +84,9 @@ template <AttentionKind Kind>
     static_assert(detail::VisibleRules<Kind>::hold);
     return Kind::visible(position);
   } else {
-    return causal_keys(position, static_cast<std::uint32_t>(Kind::shape.window));
+    KeyRange keys = causal_keys(position, static_cast<std::uint32_t>(Kind::shape.window));
+    if constexpr (!sees_itself_of<Kind>()) keys.end = position;
+    return keys;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -59,7 +60,7 @@ class MachineConstraint final : public TokenConstraint {
   [[nodiscard]] std::size_t accept(std::string_view text) override {
     const std::size_t taken = masks::take_bytes(
         state_, text, [&](auto& state, std::uint8_t byte) { return machine_.step(state, byte); });
-    if (taken == text.size() && machine_.arena().bytes() > room_) {
+    if (!trial_ && taken == text.size() && machine_.arena().bytes() > room_) {
       machine_.compact(state_);
       room_ = std::max(least_room, 2 * machine_.arena().bytes());
     }
@@ -76,18 +77,34 @@ class MachineConstraint final : public TokenConstraint {
         [&](const auto& state) { return machine_.accepts(state); });
   }
   void reset() override {
+    trial_.reset();
     state_ = machine_.start();
     machine_.compact(state_);
+  }
+  [[nodiscard]] bool begin_trial() override {
+    trial_.emplace(Trial{state_, machine_.arena().mark()});
+    return true;
+  }
+  void end_trial() noexcept override {
+    if (!trial_) return;
+    state_ = trial_->state;
+    machine_.arena().reset(trial_->mark);
+    trial_.reset();
   }
 
  private:
   static constexpr std::size_t least_room = std::size_t{1} << 18;
+  struct Trial {
+    typename Machine::State state;
+    masks::Arena::Mark mark;
+  };
 
   std::shared_ptr<const Source> source_;
   const TokenIndex* index_;
   Machine machine_;
   masks::Masker<Machine> masker_;
   typename Machine::State state_;
+  std::optional<Trial> trial_;
   std::size_t room_ = least_room;
 };
 

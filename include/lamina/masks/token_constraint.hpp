@@ -35,6 +35,11 @@ class TokenConstraint {
   /// Goes back to the beginning.
   virtual void reset() = 0;
 
+  /// What is accepted from now on may be taken back. False if it may not: nothing is to be accepted on trial.
+  [[nodiscard]] virtual bool begin_trial() { return false; }
+  /// Takes back what was accepted since `begin_trial`.
+  virtual void end_trial() noexcept {}
+
  protected:
   TokenConstraint() = default;
   TokenConstraint(const TokenConstraint&) = default;

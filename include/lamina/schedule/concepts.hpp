@@ -99,6 +99,8 @@ struct FfnRules {
 ///   rotary_pairs   rotated pairs of a head (all, head_dim / 2)
 ///   rope_axes      axes of positions, each with its part of a head and `rotary_pairs` of its own (1)
 ///   head_slot      elements of a head with the zeros behind it (head_dim); of encoders only
+///   sees_itself    a row sees its own position (true); not so in drafters
+///   is_external    its keys and values are another model's (false)
 ///   sees_block     a row sees its whole block, `PassRow::block_begin` to `block_end`, and nothing else
 ///   (false) visible        `KeyRange visible(position)`: the keys a row sees (the last `window` up to
 ///   itself) clamps_inputs  matrices have input ranges, see `Linear` (false); feed-forward kinds may state

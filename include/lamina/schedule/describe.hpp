@@ -17,7 +17,8 @@ constexpr LayerDescription describe_kind() {
   LayerDescription layer;
   layer.attention = shape.window > 0 ? AttentionClass::local : AttentionClass::global;
   layer.owns_kv = Kind::attention::owns_kv;
-  layer.key_is_value = shape.key_is_value;
+  // A drafter's file does not say how the keys and values that it reads are stored.
+  layer.key_is_value = shape.key_is_value && !is_external_of<typename Kind::attention>();
   layer.heads = shape.heads;
   layer.kv_heads = shape.kv_heads;
   layer.head_dim = shape.head_dim;
@@ -43,6 +44,7 @@ constexpr ModelDescription describe() {
   model.vocab = V::dims.vocab;
   model.max_context = V::dims.max_context;
   model.per_layer_input = per_layer_width<V>();
+  model.target_hidden = V::dims.target_hidden;
   model.layer_count = layer_count<V>;
   if constexpr (requires { V::final_softcap; }) model.final_softcap = V::final_softcap;
   [&]<class... Kinds>(TypeList<Kinds...>) {

@@ -37,6 +37,7 @@ struct ModelDescription {
   std::int32_t hidden = 0;
   std::int32_t vocab = 0;
   std::int32_t per_layer_input = 0;  ///< width of the per-layer embedding, 0: none
+  std::int32_t target_hidden = 0;    ///< of a drafter: width of the model that it drafts for; 0: no drafter
   std::int32_t layer_count = 0;
   std::array<LayerDescription, max_layers> layers{};
 
@@ -45,12 +46,14 @@ struct ModelDescription {
   float norm_epsilon = 1e-6F;
   float rope_base_local = 10'000.0F;
   float rope_base_global = 1'000'000.0F;
-  float final_softcap = 30.0F;  ///< 0: off
+  float final_softcap = 30.0F;         ///< 0: off
+  std::int32_t clusters = 0;           ///< of a drafter: clusters of its vocabulary; 0: none
+  std::int32_t selected_clusters = 0;  ///< of these, those whose tokens get logits
 
   /// True when the structure (everything but the run-time scalars) is the same.
   [[nodiscard]] constexpr bool same_structure(const ModelDescription& other) const noexcept {
     if (hidden != other.hidden || vocab != other.vocab || per_layer_input != other.per_layer_input ||
-        layer_count != other.layer_count) {
+        target_hidden != other.target_hidden || layer_count != other.layer_count) {
       return false;
     }
     for (int i = 0; i < layer_count; ++i) {

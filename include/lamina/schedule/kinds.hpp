@@ -93,6 +93,27 @@ constexpr bool sees_block_of() {
   }
 }
 
+/// Whether a row of a kind sees its own position: what it states as `sees_itself`, else true.
+template <class Kind>
+constexpr bool sees_itself_of() {
+  if constexpr (requires { Kind::sees_itself; }) {
+    return Kind::sees_itself;
+  } else {
+    return true;
+  }
+}
+
+/// Whether the keys and values that a kind reads are another model's: what it states as `is_external`, else
+/// false.
+template <class Kind>
+constexpr bool is_external_of() {
+  if constexpr (requires { Kind::is_external; }) {
+    return Kind::is_external;
+  } else {
+    return false;
+  }
+}
+
 /// Elements that a head takes while attention works on it: what the kind states as `head_slot`, else its
 /// head_dim. Those beyond head_dim are zeros: vectors divide a slot where they do not divide the head.
 template <class Kind>
@@ -153,6 +174,15 @@ struct SharedKv {
   /// The rows see what the owner's see, where that is a rule of its own.
   static constexpr auto visible(std::uint32_t position) requires requires { Owner::visible(position); }
   { return Owner::visible(position); }
+};
+
+/// Attention of a drafter, that reads the keys and values of the model it drafts for: those of its last layer
+/// whose attention is `Owner` (mtp-assistant.md §2.2; of `Owner`, the query heads are the drafter's own). The
+/// token at a row's position is not among them yet (§3.3).
+template <class Owner>
+struct ExternalKv : SharedKv<Owner> {
+  static constexpr bool is_external = true;
+  static constexpr bool sees_itself = false;
 };
 
 // --- Feed-forward kinds ---

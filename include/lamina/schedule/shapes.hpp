@@ -31,6 +31,8 @@ struct Dims {
   int hidden;                 ///< width of the residual stream
   int vocab;                  ///< vocabulary entries
   int max_context = 131'072;  ///< tokens the model was trained for
+  int target_hidden = 0;      ///< of a drafter: width of the model that it drafts for (mtp-assistant.md §3)
+  int clusters = 0;           ///< of a drafter: clusters of the vocabulary, if files may have them (§3.4)
 };
 
 namespace detail {

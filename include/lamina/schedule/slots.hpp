@@ -274,12 +274,17 @@ struct GlobalWeights {
   WeightMatrix per_layer_embedding;  ///< [V, L·P]
   Linear per_layer_projection;       ///< [L·P, D]
   WeightMatrix per_layer_norm;       ///< [P]
+
+  // Of a drafter; T width of the model that it drafts for, C clusters.
+  Linear pre_projection;   ///< [D, 2 T] token and hidden state to the stream
+  Linear post_projection;  ///< [T, D] normed stream to hidden state
+  Linear centroids;        ///< [C, D]; absent: every token gets a logit
 };
 
 /// Slots outside the layers; `per_layer` is P, `layers` is L, `global_head_dim` is d of the global layers (0:
 /// none).
-constexpr std::array<Slot<GlobalWeights>, 7> global_slots(const Dims& dims, int per_layer, int layers,
-                                                          int global_head_dim) {
+constexpr std::array<Slot<GlobalWeights>, 10> global_slots(const Dims& dims, int per_layer, int layers,
+                                                           int global_head_dim) {
   const Presence per_layer_presence = per_layer > 0 ? Presence::required : Presence::optional;
   return {{
       {&GlobalWeights::embedding, "token_embd.weight", dims.vocab, dims.hidden},
@@ -294,6 +299,10 @@ constexpr std::array<Slot<GlobalWeights>, 7> global_slots(const Dims& dims, int 
        1, SlotUse::matrix, per_layer_presence},
       {&GlobalWeights::per_layer_norm, "per_layer_proj_norm.weight", 1, per_layer, 1, SlotUse::vector,
        per_layer_presence},
+      {&GlobalWeights::pre_projection, "nextn.pre_projection.weight", dims.hidden, 2 * dims.target_hidden},
+      {&GlobalWeights::post_projection, "nextn.post_projection.weight", dims.target_hidden, dims.hidden},
+      {&GlobalWeights::centroids, "masked_embd_centroids.weight", dims.clusters, dims.hidden, 1,
+       SlotUse::matrix, Presence::optional},
   }};
 }
 

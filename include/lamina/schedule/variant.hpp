@@ -130,6 +130,15 @@ struct OwnerRules {
   static constexpr bool hold = true;
 };
 
+template <class Attention, int Layer, int FirstOwner>
+constexpr bool owner_rules_hold() {
+  if constexpr (is_external_of<Attention>()) {
+    return true;  // what a drafter reads is in no layer of its own schedule
+  } else {
+    return OwnerRules<Attention, Layer, FirstOwner>::hold;
+  }
+}
+
 /// All layers must read the same per-layer embedding: the table holds `layers * width` values per token.
 template <class First, class Other>
 struct PerLayerRules {
@@ -146,7 +155,7 @@ struct ScheduleRules {
   template <class... Kinds, std::size_t... Index>
   static constexpr bool check(TypeList<Kinds...>, std::index_sequence<Index...>) {
     using First = typename decltype(+hana::at_c<0>(typename T::Types{}))::type::per_layer;
-    return (OwnerRules<typename Kinds::attention, T::first_of_kind[Index], T::first_owner(Index)>::hold &&
+    return (owner_rules_hold<typename Kinds::attention, T::first_of_kind[Index], T::first_owner(Index)>() &&
             ...) &&
            (PerLayerRules<First, typename Kinds::per_layer>::hold && ...);
   }

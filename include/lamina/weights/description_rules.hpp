@@ -53,7 +53,7 @@ inline constexpr std::int32_t max_positions = 1 << 30;  ///< context and window
       return bad_file(where, "more experts per token than experts", text("at most %d", layer.experts),
                       text("%d", layer.active_experts));
     }
-    if (layer.owns_kv) continue;
+    if (layer.owns_kv || model.target_hidden > 0) continue;  // a drafter's owners are in its target
     const LayerDescription* owner = nullptr;
     for (int j = 0; j < i; ++j) {
       const LayerDescription& earlier = model.layers[static_cast<std::size_t>(j)];

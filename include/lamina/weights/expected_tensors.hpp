@@ -41,7 +41,7 @@ template <class Slots, class Visitor>
 /// those outside the layers, then layer by layer. Unused keys and values of shared layers are not visited.
 template <class Visitor>
 [[nodiscard]] Status for_each_slot_list(const ModelDescription& model, Visitor&& visit) {
-  const Dims dims{model.hidden, model.vocab, model.max_context};
+  const Dims dims{model.hidden, model.vocab, model.max_context, model.target_hidden, model.clusters};
   LAMINA_TRY(visit("", global_slots(dims, model.per_layer_input, model.layer_count, global_head_dim(model))));
   for (int index = 0; index < model.layer_count; ++index) {
     const LayerDescription& layer = model.layers[static_cast<std::size_t>(index)];

@@ -80,6 +80,7 @@ inline constexpr std::array<LayerField, 11> layer_fields{{
   model("hidden", expected.hidden, found.hidden);
   model("vocab", expected.vocab, found.vocab);
   model("per_layer_input", expected.per_layer_input, found.per_layer_input);
+  model("target_hidden", expected.target_hidden, found.target_hidden);
   model("layers", expected.layer_count, found.layer_count);
   const int common = expected.layer_count < found.layer_count ? expected.layer_count : found.layer_count;
   for (const detail::LayerField& field : detail::layer_fields) {

@@ -19,6 +19,7 @@
 #include <lamina/chat/generation/stop_texts.hpp>
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/error.hpp>
+#include <lamina/engine/drafting/draft_guide.hpp>
 #include <lamina/engine/model.hpp>
 #include <lamina/pass/soft_rows.hpp>
 #include <lamina/sampling/sampler.hpp>
@@ -55,7 +56,7 @@ struct Question {
 /// Draws the tokens of one answer and shows them.
 ///
 /// Threads   one at a time
-class AnswerWriter {
+class AnswerWriter final : public DraftGuide {
  public:
   /// All but the question must outlive the writer; of the question, its prompt is read here only. Penalties
   /// and draws follow from the question and the seed alone, not from what `sampler` was used for before.
@@ -88,6 +89,7 @@ class AnswerWriter {
   /// Errors   bad_argument (the constraint leaves no way on), not_finite, those of the constraint
   [[nodiscard]] Result<std::span<const TokenId>> next(std::span<const float> logits, std::uint32_t position,
                                                       std::uint32_t context) {
+    steering_.stop_trial();
     if (!observer_->goes_on()) return ended(StopReason::interrupted);
     if (answer_.tokens.empty() && !options_->thoughts_count) {
       const std::uint32_t room = context - position;
@@ -115,6 +117,21 @@ class AnswerWriter {
     }
     return std::span<const TokenId>(fed_);
   }
+  /// Tokens that are worth drafting behind what `next` returned: no more than the answer may have. Whoever
+  /// drafts has the writer as its guide from then on, until `next` is called again.
+  [[nodiscard]] std::uint32_t drafts_wanted() noexcept {
+    steering_.stop_trial();
+    // With log-probabilities or without, a token that is drawn last is not fed.
+    const std::size_t drawn = answer_.tokens.size();
+    if (options_->max_tokens == 0) return UINT32_MAX;
+    return options_->max_tokens > drawn ? static_cast<std::uint32_t>(options_->max_tokens - drawn - 1) : 0;
+  }
+  [[nodiscard]] const TokenMask* allowed() override {
+    const auto mask = steering_.try_allowed();
+    return mask ? *mask : nullptr;
+  }
+  [[nodiscard]] bool follow(TokenId draft) override { return steering_.try_follow(draft); }
+
   /// Ends the answer as it is.
   void interrupt() { static_cast<void>(ended(StopReason::interrupted)); }
 

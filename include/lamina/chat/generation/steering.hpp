@@ -83,6 +83,30 @@ class Steering {
     }
   }
 
+  /// As `allowed`, behind the tokens that `try_follow` was told of.
+  [[nodiscard]] Result<const TokenMask*> try_allowed() { return allowed(); }
+  /// Goes on behind a token that may yet be refused. False: what could follow it is not known, or must come
+  /// anyway.
+  [[nodiscard]] bool try_follow(TokenId id) {
+    if (tokenizer_ == nullptr) return true;
+    if (!trial_) {
+      if (constraint_ != nullptr && !constraint_->begin_trial()) return false;
+      trial_ = Trial{place_, thought_tokens_, at_line_begin_};
+    }
+    accept(id);
+    if (place_ == Place::thought && budget_ && thought_tokens_ >= *budget_) return false;
+    return constraint_ == nullptr || place_ != Place::answer || constraint_->forced(1).empty();
+  }
+  /// Goes back to where the first `try_follow` began.
+  void stop_trial() noexcept {
+    if (!trial_) return;
+    if (constraint_ != nullptr) constraint_->end_trial();
+    place_ = trial_->place;
+    thought_tokens_ = trial_->thought_tokens;
+    at_line_begin_ = trial_->at_line_begin;
+    trial_.reset();
+  }
+
   /// At most `most` tokens that must come now; tell `accept` of each. Those of the constraint only if it
   /// `jumps`. Errors: those of the tokenizer.
   [[nodiscard]] Result<std::vector<TokenId>> forced(std::size_t most, bool jumps) {
@@ -109,6 +133,12 @@ class Steering {
   enum class Place : std::uint8_t { begin, head, thought, answer };
   static constexpr std::uint32_t longest_name = 8;  ///< of a channel, in tokens
 
+  struct Trial {
+    Place place;
+    std::uint32_t thought_tokens;
+    bool at_line_begin;
+  };
+
   [[nodiscard]] TokenId opener() const noexcept { return tokenizer_->special().channel_open; }
 
   void take_thought(TokenId id) {
@@ -133,6 +163,7 @@ class Steering {
   std::uint32_t name_tokens_ = 0;
   std::uint32_t answer_tokens_ = 0;
   bool at_line_begin_ = true;
+  std::optional<Trial> trial_;
   TokenMask begin_;
 };
 

@@ -46,7 +46,7 @@ class Candidates {
     const double seconds = seconds_since(begin);
     std::vector<Answer> answers;
     const bool alone = state_.generator.options().constraint != nullptr;
-    const std::size_t width = alone ? 1 : session.options().logits_rows;
+    const std::size_t width = alone ? 1 : std::min(state_.candidates, session.options().logits_rows);
     while (answers.size() < count) {
       const std::size_t group = std::min(width, count - answers.size());
       for (std::size_t i = 0; i < group; ++i) LAMINA_TRY(start(question, logits, answers.size() + i));

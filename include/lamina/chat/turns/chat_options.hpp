@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <lamina/chat/answer.hpp>
 #include <lamina/chat/value.hpp>
 #include <lamina/core/executor.hpp>
+#include <lamina/engine/drafting/drafter.hpp>
+#include <lamina/engine/drafting/read_ahead.hpp>
 #include <lamina/engine/options.hpp>
 
 namespace lamina {
@@ -31,19 +34,22 @@ struct ChatOptions {
   std::size_t snapshot_bytes = std::size_t{512} << 20;
   /// As of `SessionOptions`; 0: `context` for each of `candidates`.
   std::uint32_t cache_tokens = 0;
-  std::uint32_t candidates = 1;  ///< answers of `Chat::propose` that are drawn side by side
+  std::uint32_t candidates = 1;      ///< answers of `Chat::propose` that are drawn side by side
+  std::optional<Drafter> drafter{};  ///< of the model: answers come faster where its drafts are right
+  DraftOptions drafts{};
 
   /// The session of a model for at most `max_context` tokens.
-  [[nodiscard]] constexpr SessionOptions session(std::uint32_t max_context) const noexcept {
+  [[nodiscard]] SessionOptions session(std::uint32_t max_context) const noexcept {
     SessionOptions plan;
     plan.context = std::min(context, max_context);
     plan.chunk = chunk;
-    plan.logits_rows = std::max(1U, std::min(candidates, chunk));
+    const std::uint32_t side_by_side = std::max(1U, std::min(candidates, chunk));
+    plan.logits_rows = drafter ? std::max(side_by_side, std::min(drafts.most + 1, chunk)) : side_by_side;
     plan.precision = precision;
     plan.cache = cache;
     plan.executor = executor;
     plan.cache_tokens = cache_tokens;
-    if (cache_tokens == 0 && plan.logits_rows > 1) plan.cache_tokens = plan.context * plan.logits_rows;
+    if (cache_tokens == 0 && side_by_side > 1) plan.cache_tokens = plan.context * side_by_side;
     return plan;
   }
 };

@@ -45,6 +45,7 @@ struct ChatState {
   std::string system;
   Conversation conversation;
   std::atomic<bool> stopped{false};
+  std::uint32_t candidates = 1;  ///< of a question that are drawn side by side
   std::uint64_t turns = 0;  ///< begun so far; who takes an answer step by step sees that another one began
   std::optional<Turn> proposed;   ///< what `proposals` answer
   std::vector<Answer> proposals;  ///< none of which was taken yet
@@ -69,6 +70,7 @@ struct ChatState {
     proposed.reset();
     proposals.clear();
     stopped.store(false, std::memory_order_relaxed);
+    LAMINA_TRY(generator.settle(history.session()));
     auto turn = render(std::move(asked));
     // Thoughts leave the history and text may be cut into other tokens: then what the session has read is no
     // beginning of the prompt, and it goes back to where it is.

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,7 +85,7 @@ class CallConstraint final : public TokenConstraint {
       place_ = Place::body;
       ++calls_;
       state_ = machine_.start();
-      machine_.compact(state_);
+      if (!trial_) machine_.compact(state_);
       return true;
     }
     if (index_->stops().has(id)) return may_end();
@@ -119,7 +120,22 @@ class CallConstraint final : public TokenConstraint {
           return masks::CallMachine::is_complete(state) || machine_.quote(quoted);
         });
   }
+  [[nodiscard]] bool begin_trial() override {
+    if (rules_.text != nullptr && !rules_.text->begin_trial()) return false;
+    trial_.emplace(Trial{state_, machine_.arena().mark(), place_, calls_});
+    return true;
+  }
+  void end_trial() noexcept override {
+    if (rules_.text != nullptr) rules_.text->end_trial();
+    if (!trial_) return;
+    machine_.arena().reset(trial_->mark);
+    state_ = trial_->state;
+    place_ = trial_->place;
+    calls_ = trial_->calls;
+    trial_.reset();
+  }
   void reset() override {
+    trial_.reset();
     place_ = Place::begin;
     calls_ = 0;
     if (rules_.text != nullptr) rules_.text->reset();
@@ -133,6 +149,12 @@ class CallConstraint final : public TokenConstraint {
     closed,  ///< behind a call
   };
   static constexpr std::size_t least_room = std::size_t{1} << 18;
+  struct Trial {
+    masks::CallState state;
+    masks::Arena::Mark mark;
+    Place place;
+    std::uint32_t calls;
+  };
 
   CallConstraint(std::shared_ptr<const masks::SchemaGraph> graph, const TokenIndex& index, CallRules rules)
       : graph_(std::move(graph)),
@@ -182,7 +204,7 @@ class CallConstraint final : public TokenConstraint {
     }
     if (!taken) {
       state_ = before;
-    } else if (machine_.arena().bytes() > room_) {
+    } else if (!trial_ && machine_.arena().bytes() > room_) {
       machine_.compact(state_);
       room_ = std::max(least_room, 2 * machine_.arena().bytes());
     }
@@ -198,6 +220,7 @@ class CallConstraint final : public TokenConstraint {
   Place place_ = Place::begin;
   std::uint32_t calls_ = 0;
   std::size_t room_ = least_room;
+  std::optional<Trial> trial_;
   TokenMask mask_;
   TokenMask everything_;
 };

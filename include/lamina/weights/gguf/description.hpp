@@ -76,19 +76,41 @@ namespace detail {
 /// Reads the keys of one model, part by part.
 class GgufDescriber {
  public:
-  GgufDescriber(const GgufMetadata& metadata, std::span<const TensorView> tensors)
-      : metadata_(metadata), tensors_(tensors) {}
+  /// `prefix` is that of the keys.
+  GgufDescriber(const GgufMetadata& metadata, std::span<const TensorView> tensors,
+                std::string_view prefix = "gemma4")
+      : metadata_(metadata), tensors_(tensors), prefix_(prefix) {}
 
   [[nodiscard]] Result<ModelDescription> describe() {
     LAMINA_TRY(require_gemma4(metadata_));
+    return read_all();
+  }
+
+ protected:
+  [[nodiscard]] FixedText<160> key(std::string_view name) const noexcept {
+    FixedText<160> whole(prefix_);
+    whole.append(".");
+    whole.append(name);
+    return whole;
+  }
+
+  [[nodiscard]] Status read(std::string_view key, std::int32_t most, std::int32_t& out) const {
+    const auto value = metadata_.integer(key, {1, most});
+    if (!value) return value.error();
+    out = static_cast<std::int32_t>(*value);
+    return Done{};
+  }
+
+  /// All but what only drafters have.
+  [[nodiscard]] Result<ModelDescription> read_all() {
     if (tensors_.empty()) {
       return file_error(ErrorCode::unsupported, place(metadata_.source()), "file holds no tensors", "a model",
                         "metadata only", "a file with only a vocabulary serves to tokenize, not to run");
     }
-    LAMINA_TRY(read("gemma4.block_count", max_layers, model_.layer_count));
-    LAMINA_TRY(read("gemma4.context_length", max_positions, model_.max_context));
-    LAMINA_TRY(read("gemma4.embedding_length", max_width, model_.hidden));
-    const auto per_layer = metadata_.integer_or("gemma4.embedding_length_per_layer_input", {0, max_width}, 0);
+    LAMINA_TRY(read(key("block_count"), max_layers, model_.layer_count));
+    LAMINA_TRY(read(key("context_length"), max_positions, model_.max_context));
+    LAMINA_TRY(read(key("embedding_length"), max_width, model_.hidden));
+    const auto per_layer = metadata_.integer_or(key("embedding_length_per_layer_input"), {0, max_width}, 0);
     if (!per_layer) return per_layer.error();
     model_.per_layer_input = static_cast<std::int32_t>(*per_layer);
     LAMINA_TRY(read_attention());
@@ -100,15 +122,14 @@ class GgufDescriber {
     return model_;
   }
 
+  const GgufMetadata& metadata_;
+  std::span<const TensorView> tensors_;
+  ModelDescription model_;
+
  private:
   using PerLayer = std::array<std::int32_t, max_layers>;
 
-  [[nodiscard]] Status read(std::string_view key, std::int32_t most, std::int32_t& out) const {
-    const auto value = metadata_.integer(key, {1, most});
-    if (!value) return value.error();
-    out = static_cast<std::int32_t>(*value);
-    return Done{};
-  }
+  [[nodiscard]] bool is_drafter() const noexcept { return model_.target_hidden > 0; }
 
   [[nodiscard]] Status read_per_layer(std::string_view key, std::int64_t low, std::int64_t high,
                                       PerLayer& out) const {
@@ -137,24 +158,25 @@ class GgufDescriber {
 
   [[nodiscard]] Status read_attention() {
     PerLayer heads{}, kv_heads{}, sliding{};
-    LAMINA_TRY(read_per_layer("gemma4.attention.head_count", 1, max_heads, heads));
+    LAMINA_TRY(read_per_layer(key("attention.head_count"), 1, max_heads, heads));
     kv_heads = heads;
-    if (metadata_.find("gemma4.attention.head_count_kv") != nullptr) {
-      LAMINA_TRY(read_per_layer("gemma4.attention.head_count_kv", 1, max_heads, kv_heads));
+    if (metadata_.find(key("attention.head_count_kv")) != nullptr) {
+      LAMINA_TRY(read_per_layer(key("attention.head_count_kv"), 1, max_heads, kv_heads));
     }
-    LAMINA_TRY(read_per_layer("gemma4.attention.sliding_window_pattern", 0, 1, sliding));
+    LAMINA_TRY(read_per_layer(key("attention.sliding_window_pattern"), 0, 1, sliding));
     std::int32_t global_dim = 0, local_dim = 0, window = 0;
-    LAMINA_TRY(read("gemma4.attention.key_length", max_head_dim, global_dim));
-    LAMINA_TRY(read_equal("gemma4.attention.key_length", "gemma4.attention.value_length", global_dim));
-    LAMINA_TRY(read("gemma4.attention.key_length_swa", max_head_dim, local_dim));
-    LAMINA_TRY(read_equal("gemma4.attention.key_length_swa", "gemma4.attention.value_length_swa", local_dim));
-    LAMINA_TRY(check_rotation("gemma4.rope.dimension_count", global_dim));
-    LAMINA_TRY(check_rotation("gemma4.rope.dimension_count_swa", local_dim));
-    LAMINA_TRY(read("gemma4.attention.sliding_window", max_positions, window));
+    LAMINA_TRY(read(key("attention.key_length"), max_head_dim, global_dim));
+    LAMINA_TRY(read_equal(key("attention.key_length"), key("attention.value_length"), global_dim));
+    LAMINA_TRY(read(key("attention.key_length_swa"), max_head_dim, local_dim));
+    LAMINA_TRY(read_equal(key("attention.key_length_swa"), key("attention.value_length_swa"), local_dim));
+    LAMINA_TRY(check_rotation(key("rope.dimension_count"), global_dim));
+    LAMINA_TRY(check_rotation(key("rope.dimension_count_swa"), local_dim));
+    LAMINA_TRY(read(key("attention.sliding_window"), max_positions, window));
     const auto shared =
-        metadata_.integer_or("gemma4.attention.shared_kv_layers", {0, model_.layer_count - 1}, 0);
+        metadata_.integer_or(key("attention.shared_kv_layers"),
+                             {0, is_drafter() ? model_.layer_count : model_.layer_count - 1}, 0);
     if (!shared) return shared.error();
-    const auto first_shared = static_cast<std::size_t>(model_.layer_count - *shared);
+    const auto first_shared = static_cast<std::size_t>(is_drafter() ? 0 : model_.layer_count - *shared);
     for (std::size_t i = 0; i < static_cast<std::size_t>(model_.layer_count); ++i) {
       LayerDescription& layer = model_.layers[i];
       const bool is_local = sliding[i] != 0;
@@ -174,13 +196,13 @@ class GgufDescriber {
 
   [[nodiscard]] Status read_feed_forward() {
     PerLayer widths{};
-    LAMINA_TRY(read_per_layer("gemma4.feed_forward_length", 1, max_width, widths));
-    const auto experts = metadata_.integer_or("gemma4.expert_count", {0, max_experts}, 0);
+    LAMINA_TRY(read_per_layer(key("feed_forward_length"), 1, max_width, widths));
+    const auto experts = metadata_.integer_or(key("expert_count"), {0, max_experts}, 0);
     if (!experts) return experts.error();
     std::int32_t active = 0, expert_width = 0;
     if (*experts > 0) {
-      LAMINA_TRY(read("gemma4.expert_used_count", static_cast<std::int32_t>(*experts), active));
-      LAMINA_TRY(read("gemma4.expert_feed_forward_length", max_width, expert_width));
+      LAMINA_TRY(read(key("expert_used_count"), static_cast<std::int32_t>(*experts), active));
+      LAMINA_TRY(read(key("expert_feed_forward_length"), max_width, expert_width));
     }
     for (std::size_t i = 0; i < static_cast<std::size_t>(model_.layer_count); ++i) {
       LayerDescription& layer = model_.layers[i];
@@ -193,13 +215,13 @@ class GgufDescriber {
   }
 
   [[nodiscard]] Status read_scalars() {
-    const auto epsilon = metadata_.real("gemma4.attention.layer_norm_rms_epsilon");
+    const auto epsilon = metadata_.real(key("attention.layer_norm_rms_epsilon"));
     if (!epsilon) return epsilon.error();
-    const auto base = metadata_.real("gemma4.rope.freq_base");
+    const auto base = metadata_.real(key("rope.freq_base"));
     if (!base) return base.error();
-    const auto local_base = metadata_.real_or("gemma4.rope.freq_base_swa", 10'000.0F);
+    const auto local_base = metadata_.real_or(key("rope.freq_base_swa"), 10'000.0F);
     if (!local_base) return local_base.error();
-    const auto cap = metadata_.real_or("gemma4.final_logit_softcapping", 30.0F);
+    const auto cap = metadata_.real_or(key("final_logit_softcapping"), is_drafter() ? 0.0F : 30.0F);
     if (!cap) return cap.error();
     model_.norm_epsilon = *epsilon;
     model_.rope_base_global = *base;
@@ -221,8 +243,7 @@ class GgufDescriber {
                       text("at most %d", max_vocab), text("%llu", static_cast<unsigned long long>(rows)));
     }
     model_.vocab = static_cast<std::int32_t>(rows);
-    LAMINA_TRY(
-        require_size("gemma4.vocab_size", metadata_.integer_or("gemma4.vocab_size", {1, max_vocab}, 0)));
+    LAMINA_TRY(require_size(key("vocab_size"), metadata_.integer_or(key("vocab_size"), {1, max_vocab}, 0)));
     LAMINA_TRY(require_size("tokenizer.ggml.tokens", metadata_.strings_count("tokenizer.ggml.tokens")));
     for (const char* key : {"tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
       LAMINA_TRY(require_size(key, metadata_.numbers_count(key)));
@@ -238,9 +259,7 @@ class GgufDescriber {
                     text("%d", model_.vocab), text("%lld", static_cast<long long>(*size)));
   }
 
-  const GgufMetadata& metadata_;
-  std::span<const TensorView> tensors_;
-  ModelDescription model_;
+  std::string_view prefix_;
 };
 
 }  // namespace detail
