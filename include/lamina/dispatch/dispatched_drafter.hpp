@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include <lamina/dispatch/cpu_level.hpp>
+#include <lamina/simd/cpu_level.hpp>
 #include <lamina/dispatch/dispatched.hpp>
 #include <lamina/dispatch/refusing_entry.hpp>
 #include <lamina/engine/drafting/drafter_entry.hpp>
