@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `synth VARIANT FORMAT OUT.gguf [--seed N]`: writes a full-size model with seeded random weights, streamed
-// through one buffer. Blocks are made in their encoding, with scales that keep activations finite; nothing is
-// quantised.
+// `synth VARIANT FORMAT OUT.gguf [--seed N]`: writes a full-size model or drafter with seeded random weights,
+// streamed through one buffer. Blocks are made in their encoding, with scales that keep activations finite;
+// nothing is quantised.
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -21,6 +21,11 @@
 
 #include <lamina/schedule.hpp>
 #include <lamina/testing/random_blocks.hpp>
+#include <lamina/variants/drafters/gemma4_12b_drafter.hpp>
+#include <lamina/variants/drafters/gemma4_26b_a4b_drafter.hpp>
+#include <lamina/variants/drafters/gemma4_31b_drafter.hpp>
+#include <lamina/variants/drafters/gemma4_e2b_drafter.hpp>
+#include <lamina/variants/drafters/gemma4_e4b_drafter.hpp>
 #include <lamina/variants/gemma4_12b.hpp>
 #include <lamina/variants/gemma4_26b_a4b.hpp>
 #include <lamina/variants/gemma4_31b.hpp>
@@ -49,14 +54,22 @@ constexpr KnownVariant known() {
   std::string_view name = V::name;
   if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
   return {name, []() -> const ModelDescription& {
-            static constexpr ModelDescription description = lamina::describe<V>();
+            static constexpr ModelDescription description = [] {
+              ModelDescription model = lamina::describe<V>();
+              model.clusters = V::dims.clusters;  // of drafters that have them, as in published files
+              model.selected_clusters = std::min(32, model.clusters);
+              return model;
+            }();
             return description;
           }};
 }
 
-constexpr std::array variants{known<lamina::Gemma4E2b>(),  known<lamina::Gemma4E4b>(),
-                              known<lamina::Gemma4_12b>(), known<lamina::Gemma4_26bA4b>(),
-                              known<lamina::Gemma4_31b>(), known<lamina::models::Demo>()};
+constexpr std::array variants{known<lamina::Gemma4E2b>(),         known<lamina::Gemma4E4b>(),
+                              known<lamina::Gemma4_12b>(),        known<lamina::Gemma4_26bA4b>(),
+                              known<lamina::Gemma4_31b>(),        known<lamina::models::Demo>(),
+                              known<lamina::Gemma4E2bDrafter>(),  known<lamina::Gemma4E4bDrafter>(),
+                              known<lamina::Gemma4_12bDrafter>(), known<lamina::Gemma4_26bA4bDrafter>(),
+                              known<lamina::Gemma4_31bDrafter>()};
 
 struct Request {
   const KnownVariant* variant = nullptr;
@@ -123,6 +136,14 @@ std::vector<float> rope_divisors(std::size_t count) {
   return divisors;
 }
 
+/// Every number below `count` once, neighbours far from each other, as a vocabulary's clusters have them.
+std::vector<std::uint32_t> scattered(std::size_t count) {
+  constexpr std::uint64_t step = 7919;  // a prime that divides no vocabulary's size
+  std::vector<std::uint32_t> numbers(count);
+  for (std::size_t i = 0; i < count; ++i) numbers[i] = static_cast<std::uint32_t>(i * step % count);
+  return numbers;
+}
+
 std::vector<float> random_vector(const Numbers& numbers, std::size_t count,
                                  lamina::testing::RandomNumbers& random) {
   std::vector<float> values(count);
@@ -139,7 +160,10 @@ class TensorStream {
 
   [[nodiscard]] lamina::Status write(const SynthTensor& tensor) {
     const auto count = static_cast<std::size_t>(tensor.tensor.dims[0]);
-    if (tensor.numbers.deviation == 0.0F) {
+    if (tensor.tensor.format == Format::i32) {
+      const std::vector<std::uint32_t> numbers = scattered(count);
+      LAMINA_TRY(writer_.write(std::as_bytes(std::span(numbers))));
+    } else if (tensor.numbers.deviation == 0.0F) {
       LAMINA_TRY(write_floats(rope_divisors(count)));
     } else if (tensor.numbers.mean != 0.0F) {
       LAMINA_TRY(write_floats(random_vector(tensor.numbers, count, random_)));
@@ -192,12 +216,30 @@ int fail(const lamina::Error& error) {
   return 1;
 }
 
+/// Writes the file, unless only sizes are wanted.
+int finish(const Request& request, const std::vector<SynthTensor>& tensors) {
+  if (request.sizes_only) return 0;
+  const auto start = std::chrono::steady_clock::now();
+  if (const auto status = write_file(request, tensors); !status) return fail(status.error());
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  std::printf("wrote %s in %.1f s\n", request.out.c_str(), seconds.count());
+  return 0;
+}
+
 int synth(const Request& request) {
   const ModelDescription& model = request.variant->describe();
   const bench::PublishedMix mix{request.format, model.layer_count, model.layers[0].experts > 0};
   const auto tensors = bench::synth_tensors(model, mix);
   if (!tensors) return fail(tensors.error());
 
+  if (model.target_hidden > 0) {
+    std::uint64_t bytes = 0;
+    for (const SynthTensor& tensor : *tensors) bytes += tensor.tensor.bytes();
+    std::printf("%.*s %s: %zu tensors, %.1f MB\n", static_cast<int>(request.variant->name.size()),
+                request.variant->name.data(), lamina::info_of(request.format).name.data(), tensors->size(),
+                static_cast<double>(bytes) / 1e6);
+    return finish(request, *tensors);
+  }
   const auto plan = std::make_unique<lamina::ModelPlan>();
   lamina::make_plan(model, {}, mix, *plan);
   std::printf("%.*s %s: %zu tensors, %.3f billion weights, %.1f MB, %.1f MB read per decoded token\n",
@@ -206,12 +248,7 @@ int synth(const Request& request) {
               static_cast<double>(plan->weights.parameters) / 1e9,
               static_cast<double>(plan->weights.bytes) / 1e6,
               static_cast<double>(plan->weights.active_bytes) / 1e6);
-  if (request.sizes_only) return 0;
-  const auto start = std::chrono::steady_clock::now();
-  if (const auto status = write_file(request, *tensors); !status) return fail(status.error());
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  std::printf("wrote %s in %.1f s\n", request.out.c_str(), seconds.count());
-  return 0;
+  return finish(request, *tensors);
 }
 
 }  // namespace

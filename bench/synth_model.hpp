@@ -195,6 +195,10 @@ template <class FormatOf>
                        detail::numbers_of(model, place, tensor)});
     return lamina::Done{};
   }));
+  if (model.clusters > 0) {
+    tensors.push_back(
+        {{"masked_embd_ordering", Format::i32, {static_cast<std::uint64_t>(model.vocab)}}, {0.0F, 1.0F}});
+  }
   return tensors;
 }
 
@@ -202,7 +206,10 @@ template <class FormatOf>
 [[nodiscard]] inline GgufEntries synth_entries(const lamina::ModelDescription& model, Format format,
                                                std::string_view name, std::uint64_t seed) {
   GgufEntries entries;
-  entries.string("general.architecture", "gemma4");
+  const bool drafts = model.target_hidden > 0;
+  const std::string architecture = drafts ? "gemma4-assistant" : "gemma4";
+  const auto key = [&](std::string_view name) { return architecture + "." + std::string(name); };
+  entries.string("general.architecture", architecture);
   entries.string("general.type", "model");
   entries.string("general.name",
                  "Synthetic " + std::string(name) + " (random weights, seed " + std::to_string(seed) + ")");
@@ -223,30 +230,38 @@ template <class FormatOf>
     shared += layer.owns_kv ? 0 : 1;
   }
   const lamina::LayerDescription& first = model.layers[0];
-  entries.u32("gemma4.block_count", model.layer_count);
-  entries.u32("gemma4.context_length", model.max_context);
-  entries.u32("gemma4.embedding_length", model.hidden);
-  entries.list("gemma4.feed_forward_length", widths);
-  entries.u32("gemma4.attention.head_count", first.heads);
-  entries.list("gemma4.attention.head_count_kv", kv_heads);
-  entries.u32("gemma4.attention.key_length", global.head_dim);
-  entries.u32("gemma4.attention.value_length", global.head_dim);
-  entries.u32("gemma4.attention.key_length_swa", local.head_dim);
-  entries.u32("gemma4.attention.value_length_swa", local.head_dim);
-  entries.u32("gemma4.attention.sliding_window", local.window);
-  entries.booleans("gemma4.attention.sliding_window_pattern", is_local);
-  entries.u32("gemma4.attention.shared_kv_layers", shared);
-  entries.f32("gemma4.attention.layer_norm_rms_epsilon", model.norm_epsilon);
-  entries.f32("gemma4.rope.freq_base", model.rope_base_global);
-  entries.f32("gemma4.rope.freq_base_swa", model.rope_base_local);
-  entries.u32("gemma4.rope.dimension_count", global.head_dim);
-  entries.u32("gemma4.rope.dimension_count_swa", local.head_dim);
-  entries.u32("gemma4.embedding_length_per_layer_input", model.per_layer_input);
-  entries.f32("gemma4.final_logit_softcapping", model.final_softcap);
+  entries.u32(key("block_count"), model.layer_count);
+  entries.u32(key("context_length"), model.max_context);
+  entries.u32(key("embedding_length"), model.hidden);
+  entries.list(key("feed_forward_length"), widths);
+  entries.u32(key("attention.head_count"), first.heads);
+  entries.list(key("attention.head_count_kv"), kv_heads);
+  entries.u32(key("attention.key_length"), global.head_dim);
+  entries.u32(key("attention.value_length"), global.head_dim);
+  entries.u32(key("attention.key_length_swa"), local.head_dim);
+  entries.u32(key("attention.value_length_swa"), local.head_dim);
+  entries.u32(key("attention.sliding_window"), local.window);
+  entries.booleans(key("attention.sliding_window_pattern"), is_local);
+  entries.u32(key("attention.shared_kv_layers"), shared);
+  entries.f32(key("attention.layer_norm_rms_epsilon"), model.norm_epsilon);
+  entries.f32(key("rope.freq_base"), model.rope_base_global);
+  entries.f32(key("rope.freq_base_swa"), model.rope_base_local);
+  entries.u32(key("rope.dimension_count"), global.head_dim);
+  entries.u32(key("rope.dimension_count_swa"), local.head_dim);
+  entries.u32(key("embedding_length_per_layer_input"), model.per_layer_input);
+  if (drafts) {
+    entries.u32(key("embedding_length_out"), model.target_hidden);
+    entries.u32(key("nextn_predict_layers"), model.layer_count);
+    entries.boolean(key("use_ordered_embeddings"), model.clusters > 0);
+    entries.u32(key("n_centroids"), model.clusters);
+    entries.u32(key("centroid_top_k"), model.selected_clusters);
+    return entries;  // the vocabulary is the target's
+  }
+  entries.f32(key("final_logit_softcapping"), model.final_softcap);
   if (first.experts > 0) {
-    entries.u32("gemma4.expert_count", first.experts);
-    entries.u32("gemma4.expert_used_count", first.active_experts);
-    entries.u32("gemma4.expert_feed_forward_length", first.expert_width);
+    entries.u32(key("expert_count"), first.experts);
+    entries.u32(key("expert_used_count"), first.active_experts);
+    entries.u32(key("expert_feed_forward_length"), first.expert_width);
   }
 
   const SynthVocabulary vocabulary = VocabularyBuilder(static_cast<std::size_t>(model.vocab), seed).build();

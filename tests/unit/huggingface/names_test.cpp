@@ -72,6 +72,10 @@ TEST_CASE("names: they translate to slots, all of them, and to nothing else") {
   add(global, lamina::global_slots(dims, 4, 2, 8));
   for (const auto& pair : lamina::detail::layer_names) CHECK(layer.erase(pair.canonical) == 1);
   for (const auto& pair : lamina::detail::global_names) CHECK(global.erase(pair.canonical) == 1);
+  for (const auto& pair : lamina::detail::drafter_names) {
+    CHECK(canonical_name(pair.hugging_face) == pair.canonical);
+    global.erase(pair.canonical);  // the order of the vocabulary is in no list: it is integers
+  }
   // What is left has no name there: experts come fused, factors are synthesised, the head has a name of its
   // own.
   CHECK(layer == std::set<std::string_view>{"ffn_gate_exps.weight", "ffn_up_exps.weight"});

@@ -102,7 +102,11 @@ class DraftLength {
         best = k;
       }
     }
-    if (best > 0) return account_ >= 0 ? best : 0;
+    if (best > 0) {
+      // What a plain pass costs must stay known, the better the less is gained by drafts.
+      const bool is_stale = since_plain_ >= (best_rate * plain < small_gain ? 16U : 64U);
+      return account_ >= 0 && !is_stale ? best : 0;
+    }
     // Nothing is gained by what is known: now and then a look whether that is still so.
     const double loss = costs.pass(2) + costs.step() - plain;
     return account_ * plain >= loss ? 1 : 0;
@@ -114,17 +118,20 @@ class DraftLength {
                   bool is_cut = false) noexcept {
     if (drafted == 0) {
       ++plain_;
+      since_plain_ = 0;
       account_ = std::min(most_account, account_ + income);
       return;
     }
+    ++since_plain_;
     for (std::uint32_t j = 1; j <= std::min(drafted, most_drafts); ++j) {
       if (j > accepted + 1 || (j == accepted + 1 && is_cut)) break;
       Odds& odds = odds_[j];
       odds.right = decay * odds.right + (j <= accepted ? 1 : 0);
       odds.tried = decay * odds.tried + 1;
     }
-    // In passes, so that it keeps its worth while these get longer.
-    const double plain = costs.pass(1);
+    // In passes, so that it keeps its worth while these get longer; a hundredth dearer, as what a plain one
+    // costs is only known so well.
+    const double plain = 0.99 * costs.pass(1);
     const double cost = std::min(seconds / plain, 2.0 + drafted) - (1.0 + accepted);
     account_ = std::min(most_account, account_ - cost + income);
   }
@@ -145,12 +152,14 @@ class DraftLength {
   static constexpr double decay = 0.95;            ///< what was 14 tries ago counts half
   static constexpr double prior_weight = 2;
   static constexpr double least_gain = 1.02;  ///< times the plain rate; less is within what is measured
-  static constexpr double income = 0.005;     ///< passes that may be lost, for every pass
+  static constexpr double small_gain = 1.25;
+  static constexpr double income = 0.005;  ///< passes that may be lost, for every pass
   static constexpr double most_account = 4;
 
   std::array<Odds, most_drafts + 1> odds_{};  ///< [j]
-  double account_ = 0.75;                     ///< passes that drafting may still lose
+  double account_ = 0.6;                      ///< passes that drafting may still lose
   std::uint32_t plain_ = 0;
+  std::uint32_t since_plain_ = 0;  ///< rounds with drafts since a pass without
 };
 
 }  // namespace lamina
