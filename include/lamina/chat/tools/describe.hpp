@@ -82,7 +82,7 @@ template <class Type>
 }
 
 /// The schema of a struct: every member that is not optional is required. That there are no others is not
-/// said, since models read what is; `compile_calls` takes it so, and so does `decode_arguments`.
+/// said, since models read what is; `compile_calls` takes it so, and so does `decode_struct`.
 template <HasFields Struct>
 [[nodiscard]] Value object_schema() {
   Value schema = Value::object();
