@@ -95,7 +95,8 @@ TEST_CASE("tools: the declaration follows from the struct") {
     text.replace(at, 5, "'");
   CHECK(text ==
         "declaration:weather{description:'The weather.',parameters:{properties:{"
-        "around:{items:{properties:{latitude:{type:'NUMBER'},longitude:{type:'NUMBER'}},required:['latitude',"
+        "around:{items:{additionalProperties:false,properties:{latitude:{type:'NUMBER'},longitude:{type:'"
+        "NUMBER'}},required:['latitude',"
         "'longitude'],type:'OBJECT'},type:'ARRAY'},"
         "city:{description:'where',type:'STRING'},days:{description:'how many days ahead',type:'INTEGER'},"
         "detail:{description:'how much',enum:['much','little'],type:'STRING'},"
@@ -125,8 +126,7 @@ TEST_CASE("tools: arguments become the struct") {
 
 TEST_CASE("tools: what does not fit is refused by name") {
   const auto refuse = [](const Value& arguments, std::string_view where, std::string_view what) {
-    expect_error(lamina::decode_struct<Weather>(arguments, "weather"), ErrorCode::bad_argument, where,
-                 what);
+    expect_error(lamina::decode_struct<Weather>(arguments, "weather"), ErrorCode::bad_argument, where, what);
   };
   const std::string_view misfit = "does not fit";
   refuse(with("city", Value::integer("1")), "weather.city", misfit);
@@ -149,8 +149,7 @@ TEST_CASE("tools: what does not fit is refused by name") {
   refuse(with("around", around), "weather.around[0]", "is missing");
   Value number = Value::object();
   number.append("number", Value::real(18446744073709551616.0));
-  expect_error(lamina::decode_struct<Foreign>(number), ErrorCode::bad_argument, "value.number",
-               misfit);
+  expect_error(lamina::decode_struct<Foreign>(number), ErrorCode::bad_argument, "value.number", misfit);
 }
 
 TEST_CASE("tools: results and errors of callables, and arguments that never reach them") {
@@ -172,8 +171,7 @@ TEST_CASE("tools: results and errors of callables, and arguments that never reac
 
   const auto plain = lamina::tool("time", "", [] { return "noon"; });
   CHECK(must(plain.call({})).text == "noon");
-  expect_error(plain.call(arguments_of_weather()), ErrorCode::bad_argument, "time",
-               "no member of this name");
+  expect_error(plain.call(arguments_of_weather()), ErrorCode::bad_argument, "time", "no member of this name");
   const auto act = lamina::tool("ring", "", []() -> lamina::Status { return lamina::Done{}; });
   CHECK(must(act.call(Value::object())).text == "done");
 }
