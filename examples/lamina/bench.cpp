@@ -118,11 +118,11 @@ class Bench {
     return lamina::Done{};
   }
 
-  /// As `decode`, reading ahead; what drafting did is added to `counts`. Drafts are those of the drafter, or
-  /// right and wrong ones in their place at a rate; a step costs what it costs either way.
+  /// As `decode`, reading ahead; `draft` tells what drafting did and what passes and steps took. Drafts are
+  /// those of the drafter, or right and wrong ones in their place at a rate; a step costs what it costs
+  /// either way.
   [[nodiscard]] lamina::Result<std::vector<double>> decode_ahead(std::uint32_t depth,
-                                                                 const Acceptance& acceptance,
-                                                                 lamina::DraftCounts& counts) {
+                                                                 const Acceptance& acceptance, Json& draft) {
     struct StandIn {
       const std::vector<TokenId>& text;
       Acceptance acceptance;
@@ -152,7 +152,12 @@ class Bench {
       }
       return ahead->settle(sequence);
     });
-    counts = ahead->counts();
+    draft = drafts_json(ahead->counts());
+    draft["step_s"] = ahead->costs().step();
+    for (std::uint32_t rows = 1; rows <= ahead->costs().most_known(); ++rows) {
+      // By rows; null where no pass had so many.
+      draft["pass_s"].push_back(ahead->costs().knows_pass(rows) ? Json(ahead->costs().pass(rows)) : Json());
+    }
     return speeds;
   }
 
@@ -467,11 +472,11 @@ int bench(const BenchFlags& flags) {
       add(std::move(decoded));
       for (const Acceptance& acceptance : engine.drafter ? *acceptances : std::vector<Acceptance>()) {
         if (interrupted()) break;
-        lamina::DraftCounts counts;
-        const auto ahead = tests.decode_ahead(depth, acceptance, counts);
+        Json draft;
+        const auto ahead = tests.decode_ahead(depth, acceptance, draft);
         if (!ahead) return fail(ahead.error(), json);
         Json row = row_json(name_of(acceptance), flags.generate, depth, threads, *ahead, cost, ceilings);
-        row["draft"] = drafts_json(counts);
+        row["draft"] = std::move(draft);
         if (!row["tokens_per_s"].is_null() && !speeds->empty())
           row["draft"]["speedup"] =
               row["tokens_per_s"]["median"].get<double>() / speed_json(*speeds)["median"].get<double>();
