@@ -104,6 +104,7 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
                 {"weights_on_disk_bytes", memory.on_disk},
                 {"experts", experts.count},
                 {"expert_slots", experts.each == 0 ? 0 : options.expert_cache_bytes / experts.each},
+                {"tokenizer_bytes", memory.tokenizer},
                 {"cache_bytes", memory.cache},
                 {"workspace_bytes", memory.workspace < 0 ? Json() : Json(memory.workspace)},
                 {"total_bytes", memory.total()},
@@ -155,6 +156,7 @@ void print_plan(const Json& document) {
   if (document["weights_on_disk_bytes"].get<double>() > 0) {
     putf("   of them %s read from disk", bytes("weights_on_disk_bytes").c_str());
   }
+  if (document["tokenizer_bytes"] != 0) putf("\ntokenizer  %12s", bytes("tokenizer_bytes").c_str());
   putf("\ncache      %12s   %s for each more token\n", bytes("cache_bytes").c_str(),
        bytes("cache_bytes_per_more_token").c_str());
   if (document["workspace_bytes"].is_null()) {

@@ -21,12 +21,14 @@ namespace program {
 /// row stay on disk.
 struct MemoryNeeds {
   std::int64_t weights = 0;
-  std::int64_t on_disk = 0;  ///< part of `weights` that is not held in memory
+  std::int64_t on_disk = 0;    ///< part of `weights` that is not held in memory
+  std::int64_t tokenizer = 0;  ///< about; 0 where its tables are used as they lie
+  std::int64_t towers = 0;     ///< for pictures and sounds, where they are to be used
   std::int64_t cache = 0;
-  std::int64_t workspace = 0;  ///< -1: unknown, no compiled-in model fits
-  lamina::MemoryPlan session;  ///< what `cache` and `workspace` are made of, if a model fits
+  std::int64_t workspace = -1;  ///< -1: unknown, no compiled-in model fits
+  lamina::MemoryPlan session;   ///< what `cache` and `workspace` are made of, if a model fits
   [[nodiscard]] std::int64_t total() const noexcept {
-    return weights - on_disk + cache + (workspace > 0 ? workspace : 0);
+    return weights - on_disk + tokenizer + towers + cache + (workspace > 0 ? workspace : 0);
   }
 };
 
@@ -42,9 +44,10 @@ struct ExpertSizes {
 class Planner {
  public:
   /// `file` null: every matrix in `format`. `entry` null: no workspace known. All must outlive the planner.
+  /// `tower_bytes`: of the towers that it goes with.
   Planner(const lamina::ModelDescription& description, const lamina::WeightFile* file, lamina::Format format,
-          const lamina::ModelEntry* entry)
-      : description_(&description), file_(file), format_(format), entry_(entry) {}
+          const lamina::ModelEntry* entry, std::uint64_t tower_bytes = 0)
+      : description_(&description), file_(file), format_(format), entry_(entry), tower_bytes_(tower_bytes) {}
 
   /// Encoding of one weight.
   [[nodiscard]] lamina::Format format_of(const lamina::WeightFact& weight) const;
@@ -72,6 +75,7 @@ class Planner {
   const lamina::WeightFile* file_;
   lamina::Format format_;
   const lamina::ModelEntry* entry_;
+  std::uint64_t tower_bytes_;
 };
 
 /// Refuses what needs more memory than `budget` bytes. Errors: out_of_memory, with the numbers and what to

@@ -97,7 +97,8 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
   const std::uint32_t context = context_for(flags.common, file->weights.description.max_context);
   if (const auto status = check_length(prompt->encoded.ids.size(), context, file->weights); !status)
     return fail(status.error(), json);
-  auto engine = start(std::move(*file), flags.common, {.block = largest_block(prompt->encoded.owners)});
+  auto engine = start(std::move(*file), flags.common,
+                      {.block = largest_block(prompt->encoded.owners), .tower_bytes = towers.bytes()});
   if (!engine) return fail(engine.error(), json);
   const auto options = generation_options(*engine->model, flags.common, flags.generation);
   if (!options) return fail(options.error(), json);
