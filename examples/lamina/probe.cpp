@@ -4,7 +4,7 @@
 
 #if defined(LAMINA_DISPATCHES)
 
-#include <lamina/dispatch/cpu_level.hpp>
+#include <lamina/simd/cpu_level.hpp>
 
 // LAMINA_DISPATCHES is a list, the slowest level first: LEVEL(sse4) LEVEL(avx2) ...
 #define LEVEL(name)                                                         \

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include <lamina/core/config.hpp>
-#include <lamina/dispatch/cpu_level.hpp>
+#include <lamina/simd/cpu_level.hpp>
 #include <lamina/linear/linear.hpp>
 
 #include "registry.hpp"

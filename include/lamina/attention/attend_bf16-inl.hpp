@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of attention over bf16 rows with queries and probabilities rounded to bf16, where the target
-// multiplies these natively. Source: text-decoder.md §2.4.
+// Products of attention over bf16 and int8 rows with queries and probabilities rounded to bf16, where the
+// target multiplies these natively. Source: text-decoder.md §2.4. Codes of int8 are exact in bf16; their
+// factors join scores and probabilities.
 //
 // A score is one sum over pairs of columns in order; a result is one sum over pairs of positions 2i and 2i +
 // 1 in order (`compat::AddBf16Products`). Lanes are keys in the one, columns in the other: no sum over lanes,
@@ -33,7 +34,7 @@ inline constexpr std::size_t bf16_columns = 2 * compat::lanes32;
 
 template <class Layout>
 inline constexpr bool has_bf16_products =
-    Layout::format == CacheFormat::bf16&& Layout::head_dim % bf16_columns == 0;
+    Layout::format != CacheFormat::f32&& Layout::head_dim % bf16_columns == 0;
 
 /// Calls `step(height, vector)` for register tiles of query vectors: of 12 with two vectors of keys or values
 /// each, 24 sums in 32 registers; `height` is a constant.
@@ -95,27 +96,48 @@ class FetchedAhead {
   const std::byte* next_;
 };
 
+/// Pairs of bf16 numbers of codes of int8, exactly: `lower` and `upper` of every lane.
+HWY_INLINE compat::VecI32 pairs_of_codes(compat::VecI32 lower, compat::VecI32 upper) noexcept {
+  const compat::TagI32 d;
+  const compat::TagF32 df;
+  const hn::Repartition<std::uint32_t, compat::TagI32> du;
+  const auto low = hn::ShiftRight<16>(hn::BitCast(du, hn::ConvertTo(df, lower)));
+  return hn::Or(hn::BitCast(d, low), hn::BitCast(d, hn::ConvertTo(df, upper)));
+}
+
+/// Columns 2i and 2i + 1 of a row, from `column` on, as a pair of bf16 numbers in lane i < `count`.
+template <CacheFormat Format>
+HWY_INLINE compat::VecI32 load_pairs(const std::byte* row, std::size_t column, std::size_t count) noexcept {
+  const compat::TagI32 d;
+  if constexpr (Format == CacheFormat::bf16) {
+    return hn::MaskedLoad(hn::FirstN(d, count), d, reinterpret_cast<const std::int32_t*>(row + column * 2));
+  } else {
+    const hn::Rebind<std::int16_t, compat::TagI32> d16;
+    const auto* from = reinterpret_cast<const std::int16_t*>(row + column);
+    const auto codes = hn::PromoteTo(d, hn::MaskedLoad(hn::FirstN(d16, count), d16, from));
+    return pairs_of_codes(hn::ShiftRight<24>(hn::ShiftLeft<24>(codes)), hn::ShiftRight<8>(codes));
+  }
+}
+
 // --- Scores ---
 
-/// Turns `count` columns, an even number, of the rows of a panel's keys into its columns.
+/// Turns `count` columns from `column` on, even numbers, of the rows of a panel's keys into its columns.
 ///
 /// Shapes    rows [attend_panel_keys] rows, `stride` bytes apart · panel [count / 2, attend_panel_keys] pairs
 /// Effects   asks for `lines` lines for every 16 by 16 pairs
-HWY_INLINE void turn_columns(const std::byte* rows, std::size_t stride, std::size_t count,
+template <CacheFormat Format>
+HWY_INLINE void turn_columns(const std::byte* rows, std::size_t stride, std::size_t column, std::size_t count,
                              std::int32_t* panel, FetchedAhead& ahead, std::size_t lines) noexcept {
   const compat::TagI32 d;
   constexpr std::size_t lanes = compat::lanes32;
   for (std::size_t pair = 0; pair < count / 2; pair += lanes) {
     const std::size_t width = std::min(lanes, count / 2 - pair);
-    const auto present = hn::FirstN(d, width);
     for (std::size_t key = 0; key < attend_panel_keys; key += lanes) {
       compat::VecI32 v[lanes];
       ahead.lines(lines);
       HWY_UNROLL(16)
-      for (std::size_t i = 0; i < lanes; ++i) {
-        const std::byte* from = rows + (key + i) * stride + pair * sizeof(std::int32_t);
-        v[i] = hn::MaskedLoad(present, d, reinterpret_cast<const std::int32_t*>(from));
-      }
+      for (std::size_t i = 0; i < lanes; ++i)
+        v[i] = load_pairs<Format>(rows + (key + i) * stride, column + 2 * pair, width);
       compat::Transpose(v);
       std::int32_t* to = panel + pair * attend_panel_keys + key;
       HWY_UNROLL(16)
@@ -150,45 +172,103 @@ HWY_INLINE void turn_keys(const KvBlock& block, std::uint32_t key, std::int32_t*
   const std::size_t lines = RowsAfterKeys<Layout>::turned / (few_vectors ? 2 : 1);
   const std::byte* keys = block.keys + key * Layout::key_row_bytes;
   if constexpr (!Layout::key_is_value) {
-    turn_columns(keys, Layout::key_row_bytes, Layout::head_dim, panel, ahead, lines);
+    turn_columns<Layout::format>(keys, Layout::key_row_bytes, 0, Layout::head_dim, panel, ahead, lines);
   } else {
     constexpr std::size_t pairs = Layout::shared_pairs;
     constexpr std::size_t half = Layout::head_dim / 2;
     constexpr std::size_t still = half - pairs;
     const std::byte* values = block.values + key * Layout::value_row_bytes;
-    const auto at = [](std::size_t column) { return column * sizeof(std::uint16_t); };
-    turn_columns(values + at(pairs), Layout::value_row_bytes, still, panel, ahead, lines);
-    turn_columns(values + at(half + pairs), Layout::value_row_bytes, still,
-                 panel + still / 2 * attend_panel_keys, ahead, lines);
-    turn_columns(keys, Layout::key_row_bytes, 2 * pairs, panel + still * attend_panel_keys, ahead, lines);
+    const auto turn = [&](const std::byte* rows, std::size_t stride, std::size_t column, std::size_t count,
+                          std::size_t place) HWY_ATTR {
+      turn_columns<Layout::format>(rows, stride, column, count, panel + place / 2 * attend_panel_keys, ahead,
+                                   lines);
+    };
+    turn(values, Layout::value_row_bytes, pairs, still, 0);
+    turn(values, Layout::value_row_bytes, half + pairs, still, still);
+    turn(keys, Layout::key_row_bytes, 0, 2 * pairs, 2 * still);
   }
 }
 
-/// Writes the scores of Q query vectors with a panel's keys.
+/// Multiplies a tile's sums [Q, 2] by the factors of their keys [attend_panel_keys].
+template <std::size_t Q>
+HWY_INLINE void scale_tile(compat::VecF32 (&sum)[Q][2], const float* factors) noexcept {
+  const compat::TagF32 d;
+  const auto first = hn::LoadU(d, factors);
+  const auto second = hn::LoadU(d, factors + compat::lanes32);
+  HWY_UNROLL(12)
+  for (std::size_t q = 0; q < Q; ++q) {
+    sum[q][0] = hn::Mul(sum[q][0], first);
+    sum[q][1] = hn::Mul(sum[q][1], second);
+  }
+}
+
+/// Writes the scores of Q query vectors with a panel's keys, `key` of its block the first. Where keys are
+/// values, their two rows have two factors; otherwise `weigh_block` multiplies by the one they have.
 ///
 /// Shapes    panel [dim / 2, attend_panel_keys] pairs · queries [Q, dim] · scores [Q, kv_block]
 /// Effects   with `fetch`, asks for `RowsAfterKeys`
 template <class Layout, std::uint32_t Q>
-HWY_NOINLINE void score_panel(const std::int32_t* panel, const std::uint16_t* queries, float* scores,
-                              FetchedAhead& ahead, bool fetch) noexcept {
+HWY_NOINLINE void score_panel(const KvBlock& block, std::uint32_t key, const std::int32_t* panel,
+                              const std::uint16_t* queries, float* scores, FetchedAhead& ahead,
+                              bool fetch) noexcept {
   constexpr std::size_t dim = Layout::head_dim;
   const compat::TagF32 df;
   const compat::TagI32 di;
   constexpr std::size_t lanes = compat::lanes32;
   static_assert(attend_panel_keys == 2 * lanes);
   compat::VecF32 sum[Q][2];
-  HWY_UNROLL(12)
-  for (std::size_t q = 0; q < Q; ++q) sum[q][0] = sum[q][1] = hn::Zero(df);
-  for (std::size_t column = 0; column < dim; column += 2, panel += attend_panel_keys) {
-    if (fetch) ahead.lines(RowsAfterKeys<Layout>::multiplied);
-    const auto first = hn::LoadU(di, panel);
-    const auto second = hn::LoadU(di, panel + lanes);
-    add_pair(sum, first, second, queries + column, dim);
+  const auto add_columns = [&](std::size_t column, std::size_t end) HWY_ATTR {
+    HWY_UNROLL(12)
+    for (std::size_t q = 0; q < Q; ++q) sum[q][0] = sum[q][1] = hn::Zero(df);
+    for (; column < end; column += 2, panel += attend_panel_keys) {
+      if (fetch) ahead.lines(RowsAfterKeys<Layout>::multiplied);
+      const auto first = hn::LoadU(di, panel);
+      const auto second = hn::LoadU(di, panel + lanes);
+      add_pair(sum, first, second, queries + column, dim);
+    }
+  };
+  scores += key;
+  if constexpr (Layout::scaled && Layout::key_is_value) {
+    constexpr std::size_t still = dim - 2 * Layout::shared_pairs;
+    add_columns(0, still);
+    scale_tile(sum, block.value_scales + key);
+    store_tile(sum, scores, kv_block);
+    add_columns(still, dim);
+    scale_tile(sum, block.key_scales + key);
+    HWY_UNROLL(12)
+    for (std::size_t q = 0; q < Q; ++q) {
+      sum[q][0] = hn::Add(sum[q][0], hn::LoadU(df, scores + q * kv_block));
+      sum[q][1] = hn::Add(sum[q][1], hn::LoadU(df, scores + q * kv_block + lanes));
+    }
+  } else {
+    add_columns(0, dim);
   }
   store_tile(sum, scores, kv_block);
 }
 
 // --- Values ---
+
+/// Pairs of the numbers of two rows, of two vectors of columns: of bf16 in the order of `InterleaveLower` and
+/// `InterleaveUpper`, of int8 in order.
+template <CacheFormat Format>
+HWY_INLINE void pair_rows(const std::byte* even, const std::byte* odd, compat::VecI32 (&pairs)[2]) noexcept {
+  const compat::TagI32 d;
+  if constexpr (Format == CacheFormat::bf16) {
+    const hn::Repartition<std::int16_t, compat::TagI32> d16;
+    const auto first = hn::LoadU(d16, reinterpret_cast<const std::int16_t*>(even));
+    const auto second = hn::LoadU(d16, reinterpret_cast<const std::int16_t*>(odd));
+    pairs[0] = hn::BitCast(d, hn::InterleaveLower(d16, first, second));
+    pairs[1] = hn::BitCast(d, hn::InterleaveUpper(d16, first, second));
+  } else {
+    const hn::Rebind<std::int8_t, compat::TagI32> d8;
+    const auto load = [&](const std::byte* from) HWY_ATTR {
+      return hn::PromoteTo(d, hn::LoadU(d8, reinterpret_cast<const std::int8_t*>(from)));
+    };
+    HWY_UNROLL(2)
+    for (std::size_t i = 0; i < 2; ++i)
+      pairs[i] = pairs_of_codes(load(even + i * compat::lanes32), load(odd + i * compat::lanes32));
+  }
+}
 
 /// Adds to the results of Q query vectors, first multiplied by `rescale`, their weighted values of two
 /// columns' vectors from `column` on.
@@ -204,16 +284,13 @@ HWY_NOINLINE void add_bf16_columns(const KvBlock& block, BlockRange part, const 
   FetchedAhead ahead((Layout::key_is_value ? block.next_values : block.next_keys) +
                      column / bf16_columns * (kv_block / 2 * lines * 64) + part.lo / 2 * (lines * 64));
   // A pair may have one position outside of `part`, whose row may hold anything.
-  alignas(64) static constexpr std::uint16_t no_values[bf16_columns] = {};
+  alignas(64) static constexpr std::byte no_values[bf16_columns * sizeof(std::uint16_t)] = {};
   const compat::TagF32 df;
-  const compat::TagI32 di;
-  const hn::Repartition<std::int16_t, compat::TagI32> d16;
   constexpr std::size_t lanes = compat::lanes32;
-  const auto load = [&](std::uint32_t key) HWY_ATTR {
-    const std::byte* row = block.values + key * Layout::value_row_bytes + column * sizeof(std::uint16_t);
+  const auto row_of = [&](std::uint32_t key) HWY_ATTR {
+    const std::byte* row = block.values + key * Layout::value_row_bytes;
     const bool is_there = key >= part.lo && key < part.hi;
-    return hn::LoadU(d16, reinterpret_cast<const std::int16_t*>(
-                              is_there ? row : reinterpret_cast<const std::byte*>(no_values)));
+    return is_there ? row + column * sizeof(typename Layout::Element) : no_values;
   };
   compat::VecF32 sum[Q][2];
   HWY_UNROLL(12)
@@ -224,11 +301,9 @@ HWY_NOINLINE void add_bf16_columns(const KvBlock& block, BlockRange part, const 
   }
   for (std::uint32_t key = part.lo / 2 * 2; key < part.hi; key += 2) {
     if (fetch) ahead.lines(lines);
-    const auto even = load(key);
-    const auto odd = load(key + 1);
-    const auto lower = hn::BitCast(di, hn::InterleaveLower(d16, even, odd));
-    const auto upper = hn::BitCast(di, hn::InterleaveUpper(d16, even, odd));
-    add_pair(sum, lower, upper, weights + key, kv_block);
+    compat::VecI32 pairs[2];
+    pair_rows<Layout::format>(row_of(key), row_of(key + 1), pairs);
+    add_pair(sum, pairs[0], pairs[1], weights + key, kv_block);
   }
   store_tile(sum, out + column, Layout::head_dim);
 }
@@ -257,8 +332,8 @@ struct Bf16Products {
       const bool few = vectors <= RowsAfterKeys<Layout>::few_vectors;
       turn_keys<Layout>(block, key, panel_of(scratch), ahead, few);
       for_each_bf16_tile(vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
-        score_panel<Layout, height()>(panel_of(scratch), queries_of(scratch) + v * dim,
-                                      scratch.scores + std::size_t{v} * kv_block + key, ahead, few && v == 0);
+        score_panel<Layout, height()>(block, key, panel_of(scratch), queries_of(scratch) + v * dim,
+                                      scratch.scores + std::size_t{v} * kv_block, ahead, few && v == 0);
       });
     }
   }
@@ -278,7 +353,9 @@ struct Bf16Products {
     }
   }
 
-  /// Each two vectors hold columns 0-3, 8-11, ... and 4-7, 12-15, ...: puts them into order.
+  /// Multiplies a result by `factor`. Of bf16 each two vectors hold columns 0-3, 8-11, ... and 4-7, 12-15,
+  /// ...
+  /// (`pair_rows`): puts them into order.
   static HWY_INLINE void finish(float* out, float factor) noexcept {
     const compat::TagF32 d;
     const auto f = hn::Set(d, factor);
@@ -286,6 +363,10 @@ struct Bf16Products {
       HWY_ALIGN float mixed[bf16_columns];
       hn::Store(hn::Mul(hn::LoadU(d, out + column), f), d, mixed);
       hn::Store(hn::Mul(hn::LoadU(d, out + column + compat::lanes32), f), d, mixed + compat::lanes32);
+      if constexpr (Layout::format == CacheFormat::int8) {
+        std::memcpy(out + column, mixed, sizeof mixed);
+        continue;
+      }
       for (std::size_t four = 0; four < bf16_columns / 8; ++four) {
         std::memcpy(out + column + 8 * four, mixed + 4 * four, 4 * sizeof(float));
         std::memcpy(out + column + 8 * four + 4, mixed + compat::lanes32 + 4 * four, 4 * sizeof(float));

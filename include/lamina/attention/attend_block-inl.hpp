@@ -139,7 +139,8 @@ HWY_INLINE void score_block(const KvBlock& block, const float* packed, std::uint
 }
 
 /// Turns one vector's scores into probabilities relative to the new maximum, in place; zeros where it sees
-/// nothing. With `rounded`, writes them as bf16 there instead, and sums up what it wrote.
+/// nothing. With `rounded`, writes as bf16 there what values are multiplied by, and sums that up; where
+/// values have factors, sums up the probabilities, which these are not part of.
 ///
 /// Shapes    scores [kv_block] · rounded null or [kv_block]
 /// Returns their sum and updates `maximum`; `difference` receives old maximum - new maximum. The sum is NaN
@@ -179,7 +180,9 @@ HWY_INLINE float weigh_block(const KvBlock& block, BlockRange seen, float* score
   for (std::size_t i = 0; i < kv_block; i += lanes) {
     auto weight = hn::Exp(d, hn::Sub(hn::LoadU(d, scores + i), hn::Set(d, now)));
 #if defined(LAMINA_BF16_DOT)
-    if (rounded != nullptr) weight = compat::StoreRounded(weight, rounded + i);
+    if constexpr (!Layout::scaled) {
+      if (rounded != nullptr) weight = compat::StoreRounded(weight, rounded + i);
+    }
 #endif
     sum = hn::Add(sum, weight);
     hn::StoreU(weight, d, scores + i);
@@ -187,6 +190,12 @@ HWY_INLINE float weigh_block(const KvBlock& block, BlockRange seen, float* score
   // The factor of a value row joins its probability: one product per key instead of one per element.
   if constexpr (Layout::scaled) {
     for (std::uint32_t i = seen.lo; i < seen.hi; ++i) scores[i] *= block.value_scales[i];
+#if defined(LAMINA_BF16_DOT)
+    if (rounded != nullptr) {
+      for (std::size_t i = 0; i < kv_block; i += lanes)
+        static_cast<void>(compat::StoreRounded(hn::LoadU(d, scores + i), rounded + i));
+    }
+#endif
   }
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }

@@ -5,7 +5,7 @@
 #include <span>
 
 #include <lamina/core/config.hpp>
-#include <lamina/dispatch/cpu_level.hpp>
+#include <lamina/simd/cpu_level.hpp>
 #include <lamina/engine/model_entry.hpp>
 
 namespace lamina {

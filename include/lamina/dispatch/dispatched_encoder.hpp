@@ -2,7 +2,7 @@
 // An encoder that was compiled for several CPU levels: the best one for this CPU. No Highway.
 #pragma once
 
-#include <lamina/dispatch/cpu_level.hpp>
+#include <lamina/simd/cpu_level.hpp>
 #include <lamina/dispatch/dispatched.hpp>
 #include <lamina/encoders/encoder_entry.hpp>
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <lamina/dispatch/cpu_level.hpp>
+#include <lamina/simd/cpu_level.hpp>
 #include <lamina/dispatch/refusing_entry.hpp>
 #include <lamina/encoders/encoder_entry.hpp>
 #include <lamina/schedule/encoders/encoder.hpp>

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string_view>
 
-#include <lamina/dispatch/cpu_level.hpp>
+#include <lamina/simd/cpu_level.hpp>
 #include <lamina/engine/model_entry.hpp>
 #include <lamina/schedule/describe.hpp>
 

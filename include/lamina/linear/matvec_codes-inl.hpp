@@ -18,6 +18,7 @@
 #include <lamina/linear/code_products-inl.hpp>
 #include <lamina/linear/row_group-inl.hpp>
 #include <lamina/linear/unpack_k-inl.hpp>
+#include <lamina/simd/cpu_level.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
@@ -26,17 +27,19 @@ namespace hn = hwy::HWY_NAMESPACE;
 #if !LAMINA_ONE_LANE
 
 /// How far ahead of a stream of interleaved rows is asked for. The processor's own prefetcher keeps pace with
-/// rows of simple blocks but not with those of K types, whose scales come between; what is asked for much too
-/// early is out of the nearest cache again when its turn comes. AVX-512 on Zen 5, GB/s:
+/// rows of simple blocks; whether it does with those of K types, whose scales come between, depends on the
+/// core, and what is asked for much too early is out of the nearest cache again when its turn comes. AVX-512,
+/// GB/s of Q4_0 Q8_0 Q4_K Q6_K:
 ///
-///                          32 rows ahead        4 KiB           not at all
-///   one core, reads 45     Q4_0 41  Q8_0 41     42  42          40  42
-///   one core, reads 36     Q4_K 26  Q6_K 25     30  27          14  14
-///   two cores, read 54     32 33 33 30          38 40 38 32     34 34 17 23   (Q4_0 Q8_0 Q4_K Q6_K)
+///                                   32 rows ahead     4 KiB           one line       not at all
+///   Zen 5, one core, reads 36-45    41 41 26 25       42 42 30 27                    40 42 14 14
+///   Zen 5, two cores, read 54       32 33 33 30       38 40 38 32                    34 34 17 23
+///   Zen 4, one core, reads 18-22                      17 17 16 11     19 17 16 18    17 17 17 17
 ///
-/// An earlier experiment on Zen 4: 32 rows 26 to 74 % of what reading gives, 4 KiB 80 to 97 %, not at all 101
-/// to 105 %. AVX2 code on Zen 5: 8 KiB as fast as 32 rows, 4 KiB up to a tenth slower.
-inline constexpr std::size_t stream_lead = compat::lanes32 >= 16 ? 4096 : 8192;
+/// Zen 5 and Intel's cores since Sapphire Rapids have AVX-VNNI, by which they are told from those before.
+/// AVX2 code on Zen 5: 8 KiB as fast as 32 rows, 4 KiB up to a tenth slower. Not a constant, so that one
+/// build suits both; zero, until it has been set, would ask for what is read anyway.
+inline const std::size_t stream_lead = compat::lanes32 < 16 ? 8192 : cpu_has(CpuLevel::avx2_vnni) ? 4096 : 64;
 
 /// Multiplies `blocks` blocks of 32 of the rows of one vector with a tile of tokens, adding to y [tokens,
 /// panel_rows]. `panel` is memory for the scales of blocks that share them. Asks on the way for as many bytes

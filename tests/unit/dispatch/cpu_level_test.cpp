@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include <lamina/dispatch/cpu_level.hpp>
+#include <lamina/simd/cpu_level.hpp>
 
 namespace {
 

@@ -37,9 +37,18 @@ TEST_CASE("attention in bf16 equals the oracle but for its roundings and keeps i
   check_rounded<KvRowLayout<512, CacheFormat::bf16, 64>>();
 }
 
+TEST_CASE("attention in bf16 over int8 rows equals the oracle but for its roundings and keeps its bits") {
+  check_rounded<KvRowLayout<32, CacheFormat::int8>>();
+  check_rounded<KvRowLayout<96, CacheFormat::int8, 12>>();
+  check_rounded<KvRowLayout<256, CacheFormat::int8>>();
+  check_rounded<KvRowLayout<512, CacheFormat::int8, 64>>();
+}
+
 TEST_CASE("attention in bf16 does not hide NaN and infinities") {
   CHECK(native::hidden_damage(native::kernel_of<KvRowLayout<32, CacheFormat::bf16>>(), true) == 0);
   CHECK(native::hidden_damage(native::kernel_of<KvRowLayout<512, CacheFormat::bf16, 64>>(), true) == 0);
+  CHECK(native::hidden_damage(native::kernel_of<KvRowLayout<64, CacheFormat::int8>>(), true) == 0);
+  CHECK(native::hidden_damage(native::kernel_of<KvRowLayout<512, CacheFormat::int8, 64>>(), true) == 0);
 }
 
 }  // namespace
