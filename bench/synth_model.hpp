@@ -208,7 +208,7 @@ template <class FormatOf>
   GgufEntries entries;
   const bool drafts = model.target_hidden > 0;
   const std::string architecture = drafts ? "gemma4-assistant" : "gemma4";
-  const auto key = [&](std::string_view name) { return architecture + "." + std::string(name); };
+  const auto key = [&](std::string_view field) { return architecture + "." + std::string(field); };
   entries.string("general.architecture", architecture);
   entries.string("general.type", "model");
   entries.string("general.name",

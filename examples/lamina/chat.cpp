@@ -302,7 +302,7 @@ int chat(const ChatFlags& flags) {
   auto chat = lamina::Chat::create(*engine->model, std::move(*engine->session), options);
   if (!chat) return fail(chat.error(), json);
   note_demo(flags.common);
-  Towers towers(flags.common, flags.media, engine->model->hidden());
+  Towers towers(flags.common, flags.media, engine->model->hidden(), engine->planned_bytes);
   if (!flags.common.mmproj.empty()) {  // named on purpose: say at once what is wrong with it
     if (const auto opened = towers.open(); !opened) return fail(opened.error(), json);
   }

@@ -169,7 +169,38 @@ Result<const lamina::MediaEncoder*> Towers::open() {
   if (!pool) return pool.error();
   pool_ = std::move(*pool);
   encoder_.emplace(std::move(*encoder));
+  if (const auto status = check_budget(); !status) {
+    encoder_.reset();
+    return status.error();
+  }
   return &*encoder_;
+}
+
+lamina::EncodeOptions Towers::encode_options() const noexcept {
+  lamina::EncodeOptions encoding;
+  encoding.precision = common_.precision_value();
+  encoding.executor = pool_.get();
+  return encoding;
+}
+
+std::uint64_t Towers::bytes() const noexcept {
+  if (!encoder_) return 0;
+  const int usual = encoder_->sees() ? encoder_->picture_tokens() : 0;
+  const int tokens = options_.image_tokens > 0 ? options_.image_tokens : usual;
+  return encoder_->bytes(encode_options(), static_cast<std::uint32_t>(tokens));
+}
+
+lamina::Status Towers::check_budget() const {
+  if (!common_.budget || planned_bytes_ + bytes() <= *common_.budget) return lamina::Done{};
+  const auto size = [](std::uint64_t count) { return format_bytes(static_cast<double>(count)); };
+  return Error{ErrorCode::out_of_memory,
+               "--budget",
+               "the towers for pictures and sounds do not fit",
+               lamina::FixedText<160>("at most " + size(*common_.budget)),
+               lamina::FixedText<160>(size(planned_bytes_ + bytes()) + ", of them " + size(bytes()) +
+                                      " of the towers"),
+               "raise the budget, plan a shorter context (-c), or ask for pictures of fewer tokens "
+               "(--image-tokens)"};
 }
 
 Result<lamina::EncodedMedia> Towers::encode(PreparedMedia media, std::string_view label) {
@@ -177,9 +208,7 @@ Result<lamina::EncodedMedia> Towers::encode(PreparedMedia media, std::string_vie
   if (!opened) return opened.error();
   const lamina::MediaEncoder& encoder = **opened;
   ProgressBar bar(label, 100, common_.talks() && !common_.json);
-  lamina::EncodeOptions encoding;
-  encoding.precision = common_.precision_value();
-  encoding.executor = pool_.get();
+  lamina::EncodeOptions encoding = encode_options();
   encoding.progress = {[](void* context, std::uint32_t done, std::uint32_t total) {
                          static_cast<ProgressBar*>(context)->at(std::uint64_t{100} * done / total);
                          return !interrupted();

@@ -45,12 +45,17 @@ struct PreparedMedia {
 class Towers {
  public:
   /// `hidden` is the width of the model's rows, checked when towers are opened; 0: whatever they make.
-  Towers(const CommonOptions& common, const MediaOptions& options, std::uint32_t hidden = 0)
-      : common_(common), options_(options), hidden_(hidden) {}
+  /// `planned_bytes`: memory that is taken already, of the budget that the flags name.
+  Towers(const CommonOptions& common, const MediaOptions& options, std::uint32_t hidden = 0,
+         std::uint64_t planned_bytes = 0)
+      : common_(common), options_(options), hidden_(hidden), planned_bytes_(planned_bytes) {}
 
   /// Opens the towers, once. Errors: unsupported (the model has none), mismatch (towers of
-  /// another model), those of the readers.
+  /// another model), out_of_memory (`--budget` leaves too little), those of the readers.
   [[nodiscard]] lamina::Result<const lamina::MediaEncoder*> open();
+
+  /// Bytes of memory that they take; 0: they are not open.
+  [[nodiscard]] std::uint64_t bytes() const noexcept;
 
   /// Reads and encodes one source; Ctrl-C cancels. Errors: as `open`, `prepare_media`, `MediaEncoder`
   [[nodiscard]] lamina::Result<lamina::EncodedMedia> encode(const MediaSource& source);
@@ -66,9 +71,13 @@ class Towers {
   [[nodiscard]] lamina::Status encode_conversation(lamina::Conversation& conversation);
 
  private:
+  [[nodiscard]] lamina::EncodeOptions encode_options() const noexcept;
+  [[nodiscard]] lamina::Status check_budget() const;
+
   const CommonOptions& common_;
   const MediaOptions& options_;
   std::uint32_t hidden_;
+  std::uint64_t planned_bytes_;
   std::optional<lamina::MediaEncoder> encoder_;
   std::unique_ptr<lamina::ThreadPool> pool_;
 };

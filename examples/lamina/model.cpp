@@ -140,15 +140,16 @@ lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::Sessio
 }
 
 /// Plans how many experts are in memory, and refuses what needs more than `--budget` or the container grants,
-/// before it is loaded.
-lamina::Status fit_memory(const lamina::ModelEntry& entry, const lamina::WeightFile& file,
-                          const CommonOptions& common, lamina::SessionOptions& options,
-                          std::uint32_t sequences, std::uint64_t drafter = 0) {
-  const Planner planner(file.description, &file, lamina::Format::f32, &entry, drafter);
-  const std::uint32_t planned = std::max(sequences, 1U);
-  LAMINA_TRY(plan_experts(planner, common.expert_slots, planned, common.budget, options));
-  LAMINA_TRY(check_grant(entry, options, sequences, drafter));
-  return common.budget ? check_budget(planner, options, planned, *common.budget) : lamina::Done{};
+/// before it is loaded. Returns the bytes planned.
+Result<std::uint64_t> fit_memory(const lamina::ModelEntry& entry, const lamina::WeightFile& file,
+                                 const CommonOptions& common, const SessionNeeds& needs,
+                                 lamina::SessionOptions& options, std::uint64_t drafter) {
+  const Planner planner(file.description, &file, lamina::Format::f32, &entry, {needs.tower_bytes, drafter});
+  const std::uint32_t sequences = std::max(needs.sequences, 1U);
+  LAMINA_TRY(plan_experts(planner, common.expert_slots, sequences, common.budget, options));
+  LAMINA_TRY(check_grant(entry, options, needs.sequences, drafter));
+  if (common.budget) LAMINA_TRY(check_budget(planner, options, sequences, *common.budget));
+  return static_cast<std::uint64_t>(planner.memory(options, sequences).total());
 }
 
 }  // namespace
@@ -221,7 +222,7 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
     plan_pages(pages);
     if (const std::size_t page = (*entry)->page_bytes(options.cache); page > 0 && needs.kept_bytes > 0) {
       plan_pages(pages + needs.kept_bytes / page);
-      if (!fit_memory(**entry, file.weights, common, options, needs.sequences)) plan_pages(pages);
+      if (!fit_memory(**entry, file.weights, common, needs, options, 0)) plan_pages(pages);
     }
   }
   std::uint64_t drafter = 0;
@@ -236,9 +237,11 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   }
   if (needs.branches) {
     options.cache_tokens = options.context < UINT32_MAX / 2 ? 2 * options.context : 0;
-    if (!fit_memory(**entry, file.weights, common, options, 0, drafter)) options.cache_tokens = 0;
+    if (!fit_memory(**entry, file.weights, common, needs, options, drafter)) options.cache_tokens = 0;
   }
-  LAMINA_TRY(fit_memory(**entry, file.weights, common, options, needs.sequences, drafter));
+  const auto planned = fit_memory(**entry, file.weights, common, needs, options, drafter);
+  if (!planned) return planned.error();
+  engine.planned_bytes = *planned;
   const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
   show_reading(**entry, file.weights, *packed, common, experts_of(options));

@@ -55,6 +55,7 @@ struct Engine {
   std::optional<lamina::Session> session;  ///< of one sequence, or
   std::optional<lamina::Engine> engine;    ///< for many
   double load_seconds = 0;
+  std::uint64_t planned_bytes = 0;  ///< of memory: what `lamina plan` says
 };
 
 /// What a sub-command changes in the plan of its session; 0 keeps the default.
@@ -65,9 +66,10 @@ struct SessionNeeds {
   std::uint32_t block =
       0;                  ///< tokens of the largest picture: a pass holds them all where they see each other
   bool branches = false;  ///< room in pages for what went another way, where there is memory for it
-  std::uint32_t sequences = 0;  ///< of `context` tokens each, in one engine; 0: one, in a session
-  std::size_t kept_bytes = 0;   ///< of pages beside those of `sequences`, where there is memory for them
-  bool drafts = false;          ///< with the drafter that the flags name, or that lies beside the model
+  std::uint32_t sequences = 0;    ///< of `context` tokens each, in one engine; 0: one, in a session
+  std::size_t kept_bytes = 0;     ///< of pages beside those of `sequences`, where there is memory for them
+  std::uint64_t tower_bytes = 0;  ///< of the towers that are open
+  bool drafts = false;            ///< with the drafter that the flags name, or that lies beside the model
 };
 
 /// The session options that the flags ask for, on a model like `description`.

@@ -105,6 +105,7 @@ Json plan_json(const Planner& planner, const lamina::SessionOptions& options, co
                 {"weights_on_disk_bytes", memory.on_disk},
                 {"experts", experts.count},
                 {"expert_slots", experts.each == 0 ? 0 : options.expert_cache_bytes / experts.each},
+                {"tokenizer_bytes", memory.tokenizer},
                 {"cache_bytes", memory.cache},
                 {"workspace_bytes", memory.workspace < 0 ? Json() : Json(memory.workspace)},
                 {"drafter_bytes", memory.drafter},
@@ -157,6 +158,7 @@ void print_plan(const Json& document) {
   if (document["weights_on_disk_bytes"].get<double>() > 0) {
     putf("   of them %s read from disk", bytes("weights_on_disk_bytes").c_str());
   }
+  if (document["tokenizer_bytes"] != 0) putf("\ntokenizer  %12s", bytes("tokenizer_bytes").c_str());
   putf("\ncache      %12s   %s for each more token\n", bytes("cache_bytes").c_str(),
        bytes("cache_bytes_per_more_token").c_str());
   if (document["workspace_bytes"].is_null()) {
@@ -227,8 +229,9 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
   if (!drafter) return fail(drafter.error(), flags.common.json);
   if (*drafter) options.logits_rows = std::min(options.chunk, flags.common.draft_max + 1);
   options.executor = &threads;
-  const Planner planner(description, file, format, entry,
-                        *drafter ? drafter_bytes(**drafter, options.engine()) : 0);
+  BytesBeside beside;
+  if (*drafter) beside.drafter = drafter_bytes(**drafter, options.engine());
+  const Planner planner(description, file, format, entry, beside);
   if (options.context > static_cast<std::uint32_t>(description.max_context)) {
     return fail(Error{ErrorCode::bad_argument, "context", "tokens of context outside the model's range",
                       lamina::text("1 to %d", description.max_context), lamina::text("%u", options.context),

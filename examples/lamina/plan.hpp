@@ -21,13 +21,15 @@ namespace program {
 /// row stay on disk.
 struct MemoryNeeds {
   std::int64_t weights = 0;
-  std::int64_t on_disk = 0;  ///< part of `weights` that is not held in memory
+  std::int64_t on_disk = 0;    ///< part of `weights` that is not held in memory
+  std::int64_t tokenizer = 0;  ///< about; 0 where its tables are used as they lie
+  std::int64_t towers = 0;     ///< for pictures and sounds, where they are to be used
   std::int64_t cache = 0;
-  std::int64_t workspace = 0;  ///< -1: unknown, no compiled-in model fits
-  std::int64_t drafter = 0;    ///< weights and scratch of the drafter beside it
-  lamina::MemoryPlan session;  ///< what `cache` and `workspace` are made of, if a model fits
+  std::int64_t workspace = -1;  ///< -1: unknown, no compiled-in model fits
+  std::int64_t drafter = 0;     ///< weights and scratch of the drafter beside it
+  lamina::MemoryPlan session;   ///< what `cache` and `workspace` are made of, if a model fits
   [[nodiscard]] std::int64_t total() const noexcept {
-    return weights - on_disk + cache + (workspace > 0 ? workspace : 0) + drafter;
+    return weights - on_disk + tokenizer + towers + cache + (workspace > 0 ? workspace : 0) + drafter;
   }
 };
 
@@ -39,18 +41,19 @@ struct ExpertSizes {
   std::uint64_t each = 0;    ///< bytes of memory of one expert of every layer
 };
 
+/// Bytes of what goes beside a model.
+struct BytesBeside {
+  std::uint64_t towers = 0;
+  std::uint64_t drafter = 0;
+};
+
 /// One model, planned: its description, the encodings of its weights, and what follows from them.
 class Planner {
  public:
-  /// `file` null: every matrix in `format`. `entry` null: no workspace known. `drafter`: bytes of the one
-  /// beside it. All must outlive the planner.
+  /// `file` null: every matrix in `format`. `entry` null: no workspace known. All must outlive the planner.
   Planner(const lamina::ModelDescription& description, const lamina::WeightFile* file, lamina::Format format,
-          const lamina::ModelEntry* entry, std::uint64_t drafter = 0)
-      : description_(&description),
-        file_(file),
-        format_(format),
-        entry_(entry),
-        drafter_(static_cast<std::int64_t>(drafter)) {}
+          const lamina::ModelEntry* entry, BytesBeside beside = {})
+      : description_(&description), file_(file), format_(format), entry_(entry), beside_(beside) {}
 
   /// Encoding of one weight.
   [[nodiscard]] lamina::Format format_of(const lamina::WeightFact& weight) const;
@@ -78,7 +81,7 @@ class Planner {
   const lamina::WeightFile* file_;
   lamina::Format format_;
   const lamina::ModelEntry* entry_;
-  std::int64_t drafter_;
+  BytesBeside beside_;
 };
 
 /// Refuses what needs more memory than `budget` bytes. Errors: out_of_memory, with the numbers and what to

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <lamina/core/arena.hpp>
+#include <lamina/engine/open_model.hpp>
 
 #include "machine.hpp"
 
@@ -115,8 +116,16 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
 
 MemoryNeeds Planner::memory(const lamina::SessionOptions& options, std::uint32_t sequences) const {
   const auto planned = plan(options);
-  MemoryNeeds needs{
-      planned->weights.bytes, row_table_bytes(), planned->kv_bytes * sequences, -1, drafter_, {}};
+  MemoryNeeds needs;
+  needs.weights = planned->weights.bytes;
+  needs.on_disk = row_table_bytes();
+  needs.tokenizer =
+      static_cast<std::int64_t>(file_ != nullptr ? lamina::tokenizer_bytes(*file_)
+                                                 : std::uint64_t{lamina::Tokenizer::bytes_per_token} *
+                                                       static_cast<std::uint64_t>(description_->vocab));
+  needs.towers = static_cast<std::int64_t>(beside_.towers);
+  needs.drafter = static_cast<std::int64_t>(beside_.drafter);
+  needs.cache = planned->kv_bytes * sequences;
   if (options.expert_cache_bytes > 0) needs.on_disk += experts().stored;
   if (entry_ != nullptr) {
     needs.session = plan_sequences(*entry_, options, sequences);

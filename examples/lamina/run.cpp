@@ -99,7 +99,8 @@ int answer_prompt(const RunFlags& flags, const std::vector<lamina::TokenId>& giv
   if (const auto status = check_length(prompt->encoded.ids.size(), context, file->weights); !status)
     return fail(status.error(), json);
   auto engine =
-      start(std::move(*file), flags.common, {.block = largest_block(prompt->encoded.owners), .drafts = true});
+      start(std::move(*file), flags.common,
+            {.block = largest_block(prompt->encoded.owners), .tower_bytes = towers.bytes(), .drafts = true});
   if (!engine) return fail(engine.error(), json);
   const auto options = generation_options(*engine->model, flags.common, flags.generation);
   if (!options) return fail(options.error(), json);

@@ -132,6 +132,25 @@ class Memory(Case):
         self.assertIn("no room for a row", outcome.err)
         self.bad(2, "logits", "-m", PER_LAYER, "--tokens", "2", "--per-layer-rows", "flash")
 
+    def test_the_plan_counts_the_tokenizer_of_plain_files(self):
+        packed = self.folder / "demo.lguf"
+        self.good("pack", "-m", DEMO, "-o", packed)
+        plain, mapped = (self.good("plan", "-m", path, "--json").json() for path in (DEMO, packed))
+        self.assertGreater(plain["tokenizer_bytes"], 0)
+        self.assertEqual(mapped["tokenizer_bytes"], 0)
+        self.assertEqual(plain["total_bytes"] - mapped["total_bytes"], plain["tokenizer_bytes"])
+
+    def test_a_budget_counts_the_towers(self):
+        picture = GOLDEN / "demo/images/000.png"
+        total = self.good("plan", "--json").json()["total_bytes"]
+        question = ["run", "What is this?", "--image", picture, "-n", "4", "--budget"]
+        self.assertIn("model does not fit", self.bad(1, *question, total).err)
+        self.good(*question, 2 * total)
+        self.assertIn("the towers for pictures and sounds do not fit", self.bad(1, *question, 10_000).err)
+        said = program.lamina("chat", "-c", "4096", "--budget", self.good("plan", "--json", "-c", "4096").json()["total_bytes"],
+                              stdin=f"/image {picture}\n".encode())
+        self.assertIn("the towers for pictures and sounds do not fit", said.err)
+
     def test_experts_from_disk_have_the_bits_of_mapped_ones(self):
         mapped = self.logits(EXPERTS)
         packed = self.folder / "experts.lguf"

@@ -68,7 +68,7 @@ class Plan(Case):
             for layer in document["layers"][owners:]:
                 self.assertIn(layer["kv_owner"], (owners - 1, owners - 2))
             self.assertEqual(document["total_bytes"], document["weights_bytes"] - document["weights_on_disk_bytes"] +
-                             document["cache_bytes"] + document["workspace_bytes"])
+                             document["tokenizer_bytes"] + document["cache_bytes"] + document["workspace_bytes"])
             self.assertEqual(document["cache_bytes"], sum(k["layers"] * k["cache_bytes"] for k in document["kinds"]))
             self.assertGreater(document["flops_per_token"], 0)
             self.assertEqual(self.good("plan", "--variant", "gemma4-" + name, "--json").json(), document)

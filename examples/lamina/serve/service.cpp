@@ -62,7 +62,8 @@ Result<std::unique_ptr<Service>> Service::open(const ServeFlags& flags, std::siz
   service->defaults_.generation = std::move(*generation);
   service->defaults_.vocab = model.vocab();
   service->defaults_.most_choices = std::clamp(flags.queue + flags.parallel, 1U, 16U);
-  service->towers_.emplace(service->flags_.common, service->flags_.media, model.hidden());
+  service->towers_.emplace(service->flags_.common, service->flags_.media, model.hidden(),
+                           service->engine_.planned_bytes);
   return service;
 }
 

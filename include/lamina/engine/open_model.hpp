@@ -99,6 +99,17 @@ namespace detail {
   return !file.tokenizer_json.empty() || file.metadata.find("tokenizer.ggml.tokens") != nullptr;
 }
 
+}  // namespace detail
+
+/// Bytes of memory that the tokenizer of a file takes, about; 0: the file has none, or it is a packed one,
+/// where the tables are used as they lie.
+[[nodiscard]] inline std::uint64_t tokenizer_bytes(const WeightFile& file) {
+  if (!detail::carries_tokenizer(file) || is_known_image(detail::tables_in(file))) return 0;
+  return static_cast<std::uint64_t>(file.description.vocab) * Tokenizer::bytes_per_token;
+}
+
+namespace detail {
+
 /// Whether `path` holds what only a `DirectoryReader` reads. Errors: io.
 [[nodiscard]] inline Result<bool> is_for_directories(const std::string& path) {
   if (path_kind(path) == PathKind::directory) return true;
@@ -153,10 +164,7 @@ namespace detail {
   const std::uint64_t matrices =
       matrix_bytes(entry, file, experts_of(options)) + options.expert_slots * expert_bytes(entry, file);
   const std::uint64_t vectors = entry.model_bytes();
-  const std::uint64_t tokenizer =
-      has_tokenizer && !is_known_image(tables_in(file))
-          ? static_cast<std::uint64_t>(file.description.vocab) * Tokenizer::bytes_per_token
-          : 0;
+  const std::uint64_t tokenizer = has_tokenizer ? tokenizer_bytes(file) : 0;
   const std::uint64_t needed = matrices + vectors + tokenizer;
   if (needed <= budget) return Done{};
   const auto number = [](std::uint64_t bytes) { return static_cast<unsigned long long>(bytes); };

@@ -73,6 +73,15 @@ class MediaEncoder {
   [[nodiscard]] std::size_t picture_bytes(const EncodeOptions& options, std::uint32_t tokens) const noexcept {
     return owned_->vision.entry->scratch_bytes(options, tokens);
   }
+  /// Memory that the towers take at most while they encode a picture of up to `tokens` soft tokens, or a clip
+  /// of sound: weights, mapped, and scratch.
+  [[nodiscard]] std::uint64_t bytes(const EncodeOptions& options, std::uint32_t tokens) const noexcept {
+    std::uint64_t weights = owned_->vision.memory.bytes().size() + owned_->audio.memory.bytes().size();
+    for (const TensorView& tensor : owned_->file.weights.tensors) weights += tensor.bytes.size();
+    const std::size_t picture = sees() ? picture_bytes(options, tokens) : 0;
+    const std::size_t sound = hears() ? owned_->audio.entry->scratch_bytes(options, most_clip_tokens) : 0;
+    return weights + std::max(picture, sound);
+  }
   /// Checks that these are the towers of a model with rows of `width` numbers. Errors: mismatch.
   [[nodiscard]] Status check_fits(std::uint32_t width) const noexcept {
     if (width == hidden()) return Done{};
