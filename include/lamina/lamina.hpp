@@ -17,3 +17,4 @@
 #include <lamina/chat/chat_template.hpp>        // turns -> prompt
 #include <lamina/chat/response_parser.hpp>      // ids -> thoughts, text, tool calls
 #include <lamina/chat/chat.hpp>                 // all of that for a conversation: text in, events out
+#include <lamina/chat/tools/tool_loop.hpp>      // functions that the model may call

@@ -47,7 +47,7 @@ lamina::ChatOptions drawing_options(std::uint64_t seed) {
   options.generation.max_tokens = 12;
   return options;
 }
-lamina::Model demo_model() { return must(lamina::Model::open(demo_path, lamina_registry())); }
+lamina::Model conversing_model() { return must(lamina::Model::open(demo_path, lamina_registry())); }
 
 /// What a stream still gives.
 std::vector<Event> all_of(lamina::AnswerStream& stream) {
@@ -67,7 +67,7 @@ std::string text_of(const std::vector<Event>& events) {
 }  // namespace
 
 TEST_CASE("conversation: functions are told of the events that they take, and of the end once") {
-  auto chat = must(Chat::create(demo_model(), greedy_options()));
+  auto chat = must(Chat::create(conversing_model(), greedy_options()));
   std::string text;
   std::vector<StopReason> ends;
   const auto answer =
@@ -104,7 +104,7 @@ TEST_CASE("conversation: a call and one that cannot be read are events of their 
 }
 
 TEST_CASE("conversation: pulled events are those that are told, and the turn joins with the last one") {
-  const lamina::Model model = demo_model();
+  const lamina::Model model = conversing_model();
   auto told = must(Chat::create(model, greedy_options()));
   const auto expected = must(told.say("Reverse lamina."));
 
@@ -146,7 +146,7 @@ TEST_CASE("conversation: pulled events are those that are told, and the turn joi
 
 TEST_CASE(
     "conversation: candidates are the answers of their seeds, from one reading, however many go together") {
-  const lamina::Model model = demo_model();
+  const lamina::Model model = conversing_model();
   std::vector<std::vector<lamina::TokenId>> alone;
   for (std::uint64_t seed = 7; seed < 11; ++seed) {
     auto chat = must(Chat::create(model, drawing_options(seed)));
@@ -181,7 +181,7 @@ TEST_CASE(
 }
 
 TEST_CASE("conversation: candidates keep a form one after the other") {
-  const lamina::Model model = demo_model();
+  const lamina::Model model = conversing_model();
   const auto index = must(lamina::TokenIndex::create(*model.tokenizer()));
   lamina::ChatOptions options = drawing_options(7);
   options.candidates = 4;
@@ -194,7 +194,7 @@ TEST_CASE("conversation: candidates keep a form one after the other") {
 }
 
 TEST_CASE("conversation: thoughts leave the answer its tokens unless they count") {
-  const lamina::Model model = demo_model();
+  const lamina::Model model = conversing_model();
   const lamina::Tokenizer& tokenizer = *model.tokenizer();
   lamina::GenerationOptions options;
   options.sampling = lamina::SamplingOptions::greedy();

@@ -77,6 +77,15 @@ class Chat {
                       [&](Conversation asked) { return ask(std::move(asked), listener); });
     });
   }
+  /// Adds the results to the conversation without an answer. Errors: as `give_results`
+  [[nodiscard]] Status add_results(std::vector<ToolResponse> results) {
+    return guard_memory("chat", [&]() -> Status {
+      auto asked = with_results(std::move(results));
+      if (!asked) return asked.error();
+      state_->conversation = std::move(*asked);
+      return Done{};
+    });
+  }
   /// Draws another answer to the last message of the user; the old one is taken back when that worked.
   ///
   /// Errors   as `say`; bad_argument (there is none)
@@ -139,6 +148,9 @@ class Chat {
   /// Ends the answer that comes now, if one does, after its current token.
   void stop() noexcept { state_->stopped.store(true, std::memory_order_relaxed); }
 
+  /// Whether `stop` was called since the last turn began.
+  [[nodiscard]] bool stopped() const noexcept { return state_->stopped.load(std::memory_order_relaxed); }
+
   /// Forgets everything but the system's instruction and the tools. If memory for these is refused, the
   /// container's exception passes and nothing is forgotten.
   void reset();
@@ -167,6 +179,10 @@ class Chat {
   /// The form of the answers that follow, as `GenerationOptions::constraint`; null: none.
   void set_constraint(std::shared_ptr<TokenConstraint> constraint) noexcept {
     state_->generator.set_constraint(std::move(constraint));
+  }
+
+  [[nodiscard]] const std::shared_ptr<TokenConstraint>& constraint() const noexcept {
+    return state_->generator.options().constraint;
   }
 
   [[nodiscard]] const Conversation& conversation() const noexcept { return state_->conversation; }
