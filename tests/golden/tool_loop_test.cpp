@@ -97,7 +97,7 @@ TEST_CASE("tool loop: a call is run, and its result is read before the answer") 
   const ToolUse& use = answer.uses[0];
   CHECK(use.outcome == ToolUse::Outcome::returned);
   CHECK(use.call.name == "add");
-  const auto given = must(lamina::decode_arguments<Numbers>(use.call.arguments));
+  const auto given = must(lamina::decode_struct<Numbers>(use.call.arguments));
   CHECK(use.result.text == std::to_string(given.a + given.b));
   const auto& messages = caller.chat.conversation().messages;
   REQUIRE(messages.size() == 3);

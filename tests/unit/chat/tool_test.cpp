@@ -95,7 +95,8 @@ TEST_CASE("tools: the declaration follows from the struct") {
     text.replace(at, 5, "'");
   CHECK(text ==
         "declaration:weather{description:'The weather.',parameters:{properties:{"
-        "around:{items:{properties:{latitude:{type:'NUMBER'},longitude:{type:'NUMBER'}},required:['latitude',"
+        "around:{items:{additionalProperties:false,properties:{latitude:{type:'NUMBER'},longitude:{type:'"
+        "NUMBER'}},required:['latitude',"
         "'longitude'],type:'OBJECT'},type:'ARRAY'},"
         "city:{description:'where',type:'STRING'},days:{description:'how many days ahead',type:'INTEGER'},"
         "detail:{description:'how much',enum:['much','little'],type:'STRING'},"
@@ -108,7 +109,7 @@ TEST_CASE("tools: the declaration follows from the struct") {
 }
 
 TEST_CASE("tools: arguments become the struct") {
-  const auto weather = must(lamina::decode_arguments<Weather>(with("days", Value::real(3.0)), "weather"));
+  const auto weather = must(lamina::decode_struct<Weather>(with("days", Value::real(3.0)), "weather"));
   CHECK(weather.city == "Berlin");
   CHECK(weather.days == 3);
   CHECK(weather.unit == Unit::fahrenheit);
@@ -117,16 +118,15 @@ TEST_CASE("tools: arguments become the struct") {
   CHECK(weather.around[0].longitude == 13);
   CHECK(weather.wind);
   CHECK_FALSE(weather.detail.has_value());
-  CHECK_FALSE(must(lamina::decode_arguments<Weather>(with("days", {}), "weather")).days.has_value());
+  CHECK_FALSE(must(lamina::decode_struct<Weather>(with("days", {}), "weather")).days.has_value());
   Value number = Value::object();
   number.append("number", Value::integer("18446744073709551615"));
-  CHECK(must(lamina::decode_arguments<Foreign>(number)).number == UINT64_MAX);
+  CHECK(must(lamina::decode_struct<Foreign>(number)).number == UINT64_MAX);
 }
 
 TEST_CASE("tools: what does not fit is refused by name") {
   const auto refuse = [](const Value& arguments, std::string_view where, std::string_view what) {
-    expect_error(lamina::decode_arguments<Weather>(arguments, "weather"), ErrorCode::bad_argument, where,
-                 what);
+    expect_error(lamina::decode_struct<Weather>(arguments, "weather"), ErrorCode::bad_argument, where, what);
   };
   const std::string_view misfit = "does not fit";
   refuse(with("city", Value::integer("1")), "weather.city", misfit);
@@ -138,7 +138,7 @@ TEST_CASE("tools: what does not fit is refused by name") {
   refuse(with("detail", Value::string("some")), "weather.detail", misfit);
   refuse(with("wind", Value::string("true")), "weather.wind", misfit);
   refuse(with("around", Value::object()), "weather.around", misfit);
-  refuse(with("colour", Value::string("red")), "weather", "no argument of this name");
+  refuse(with("colour", Value::string("red")), "weather", "no member of this name");
   refuse(Value{}, "weather", misfit);
   Value place = Value::object();
   place.append("latitude", Value::string("north"));
@@ -149,8 +149,7 @@ TEST_CASE("tools: what does not fit is refused by name") {
   refuse(with("around", around), "weather.around[0]", "is missing");
   Value number = Value::object();
   number.append("number", Value::real(18446744073709551616.0));
-  expect_error(lamina::decode_arguments<Foreign>(number), ErrorCode::bad_argument, "arguments.number",
-               misfit);
+  expect_error(lamina::decode_struct<Foreign>(number), ErrorCode::bad_argument, "value.number", misfit);
 }
 
 TEST_CASE("tools: results and errors of callables, and arguments that never reach them") {
@@ -172,8 +171,7 @@ TEST_CASE("tools: results and errors of callables, and arguments that never reac
 
   const auto plain = lamina::tool("time", "", [] { return "noon"; });
   CHECK(must(plain.call({})).text == "noon");
-  expect_error(plain.call(arguments_of_weather()), ErrorCode::bad_argument, "time",
-               "no argument of this name");
+  expect_error(plain.call(arguments_of_weather()), ErrorCode::bad_argument, "time", "no member of this name");
   const auto act = lamina::tool("ring", "", []() -> lamina::Status { return lamina::Done{}; });
   CHECK(must(act.call(Value::object())).text == "done");
 }

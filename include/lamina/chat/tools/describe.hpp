@@ -81,8 +81,7 @@ template <class Type>
   }
 }
 
-/// The schema of a struct: every member that is not optional is required. That there are no others is not
-/// said, since models read what is; `compile_calls` takes it so, and so does `decode_arguments`.
+/// The schema of a struct: every member that is not optional is required, and there are no others.
 template <HasFields Struct>
 [[nodiscard]] Value object_schema() {
   Value schema = Value::object();
@@ -103,6 +102,7 @@ template <HasFields Struct>
   schema.append("type", Value::string("object"));
   schema.append("properties", std::move(properties));
   if (!required.items.empty()) schema.append("required", std::move(required));
+  schema.append("additionalProperties", Value::boolean(false));
   return schema;
 }
 

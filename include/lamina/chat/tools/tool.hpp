@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <lamina/chat/tools/decode.hpp>
+#include <lamina/chat/tools/decode_struct.hpp>
 #include <lamina/chat/tools/describe.hpp>
 #include <lamina/chat/tools/fields.hpp>
 #include <lamina/chat/tools/shared_call.hpp>
@@ -79,7 +79,7 @@ template <class Returned, class Arguments, class Call>
   static_assert(HasFields<Struct>, "a tool takes a struct with `fields`, or nothing");
   return {declaration_of(name, description, schema_of<Struct>()),
           [call = std::move(call), where = std::string(name)](const Value& given) -> Result<Value> {
-            auto arguments = decode_arguments<Struct>(given, where);
+            auto arguments = decode_struct<Struct>(given, where);
             if (!arguments) return arguments.error();
             return result_of<Returned>(call(std::move(*arguments)));
           }};
@@ -90,7 +90,7 @@ template <class Returned, class Call>
   return {declaration_of(name, description, schema_of<NoArguments>()),
           [call = std::move(call), where = std::string(name)](const Value& given) -> Result<Value> {
             if (!given.is(Value::Kind::null)) {
-              auto none = decode_arguments<NoArguments>(given, where);
+              auto none = decode_struct<NoArguments>(given, where);
               if (!none) return none.error();
             }
             return result_of<Returned>(call());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arguments that a model has written to the struct that a tool takes; whatever does not fit is refused.
+// A value that a model has written to a struct: arguments of a call, or an answer. What does not fit is
+// refused.
 #pragma once
 
 #include <algorithm>
@@ -25,10 +26,10 @@ namespace lamina {
 
 namespace detail {
 
-/// Decodes values of one call; errors name the argument by its path.
-class ArgumentReader {
+/// Decodes one value; errors name its parts by their paths.
+class StructReader {
  public:
-  explicit ArgumentReader(std::string_view root) : path_(root) {}
+  explicit StructReader(std::string_view root) : path_(root) {}
 
   template <class Type>
   [[nodiscard]] Status read(const Value& value, Type& out, std::span<const std::string_view> choices) {
@@ -55,7 +56,7 @@ class ArgumentReader {
     const bool is_plain = found.items.empty() && !found.text.empty();
     return {ErrorCode::bad_argument,
             FixedText<192>(path_),
-            "argument does not fit",
+            "value does not fit",
             expected,
             is_plain ? std::string_view(found.text).substr(0, 48) : kind_name(found),
             ""};
@@ -155,13 +156,12 @@ class ArgumentReader {
       return Done{};
     } else {
       return Error{
-          ErrorCode::bad_argument, FixedText<192>(path_), "an argument is missing", field.name, "none", ""};
+          ErrorCode::bad_argument, FixedText<192>(path_), "a member is missing", field.name, "none", ""};
     }
   }
   [[nodiscard]] Status unknown(const std::string& key) const {
-    return Error{
-        ErrorCode::bad_argument,           FixedText<192>(path_), "there is no argument of this name",
-        "one of those that were declared", std::string_view(key), ""};
+    return Error{ErrorCode::bad_argument,           FixedText<192>(path_), "there is no member of this name",
+                 "one of those that were declared", std::string_view(key), ""};
   }
 
   std::string path_;
@@ -169,13 +169,13 @@ class ArgumentReader {
 
 }  // namespace detail
 
-/// Reads the arguments of a call; `where` names it in errors. Keys that are missing are those of optionals.
+/// Reads an object; `where` names it in errors. Keys that are missing are those of optionals.
 ///
-/// Errors   bad_argument, naming the argument: of another type, out of range, missing, or not declared
+/// Errors   bad_argument, naming the part: of another type, out of range, missing, or not declared
 template <HasFields Struct>
-[[nodiscard]] Result<Struct> decode_arguments(const Value& arguments, std::string_view where = "arguments") {
+[[nodiscard]] Result<Struct> decode_struct(const Value& value, std::string_view where = "value") {
   Struct out{};
-  LAMINA_TRY(detail::ArgumentReader(where).read(arguments, out, {}));
+  LAMINA_TRY(detail::StructReader(where).read(value, out, {}));
   return out;
 }
 
