@@ -43,6 +43,7 @@ struct ChatState {
   ReadHistory history;
   Generator generator;
   std::string system;
+  std::uint32_t candidates = 1;  ///< answers of a proposal that are drawn side by side
   Conversation conversation;
   std::atomic<bool> stopped{false};
   std::uint64_t turns = 0;  ///< begun so far; who takes an answer step by step sees that another one began
