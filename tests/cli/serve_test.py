@@ -316,6 +316,23 @@ class Answers(Serving):
         cut = self.server.post("/v1/responses", {"input": "Reverse lamina.", "max_output_tokens": 1})[1]
         self.assertEqual(cut["status"], "incomplete")
 
+    def test_log_probabilities_of_responses(self):
+        request = {"input": "Reverse lamina.", "temperature": 0, "top_logprobs": 2}
+        answer = self.server.post("/v1/responses", request)[1]
+        told = answer["output"][0]["content"][0]["logprobs"]
+        self.assertEqual("".join(token["token"] for token in told), "animal")
+        self.assertEqual([len(token["top_logprobs"]) for token in told], [2] * len(told))
+        events = self.server.stream("/v1/responses", request)
+        deltas = [token for name, data in events if name == "response.output_text.delta" for token in data["logprobs"]]
+        self.assertEqual([token["token"] for token in deltas], [token["token"] for token in told])
+        self.assertEqual(events[-1][1]["response"]["output"][0]["content"][0]["logprobs"], told)
+        named = self.server.post("/v1/responses", {"input": "Reverse lamina.", "temperature": 0,
+                                                   "include": ["message.output_text.logprobs"]})[1]
+        named = named["output"][0]["content"][0]["logprobs"]
+        self.assertEqual([token["top_logprobs"] for token in named], [[]] * len(told))
+        plain = self.server.post("/v1/responses", {"input": "Reverse lamina.", "temperature": 0})[1]
+        self.assertEqual(plain["output"][0]["content"][0]["logprobs"], [])
+
     def test_tokens(self):
         ids = self.server.post("/tokenize", {"content": "Reverse lamina."})[1]["tokens"]
         self.assertEqual(self.server.post("/detokenize", {"tokens": ids})[1]["content"], "Reverse lamina.")
@@ -324,6 +341,45 @@ class Answers(Serving):
         trusted = self.server.post("/tokenize", {"content": "<|turn>", "parse_special": True})[1]["tokens"]
         self.assertEqual(len(trusted), 1)
         self.assertGreater(len(self.server.post("/tokenize", {"content": "<|turn>"})[1]["tokens"]), 1)
+
+
+class Bodies(Serving):
+    flags = ("--max-request", "100000", "--max-bodies", "150000", "-c", "256")
+
+    def test_bodies_of_all_have_a_bound(self):
+        body = json.dumps({"messages": REVERSE, "metadata": {"padding": "x" * 90000}}).encode()
+        head = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(body))
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as slow:
+            slow.sendall(head + body[:1000])
+            deadline = time.monotonic() + 20
+            while True:  # until the server has begun to read that body
+                answer, text = self.server.ask("POST", "/v1/chat/completions", body)
+                if answer.status == 503 or time.monotonic() > deadline:
+                    break
+            self.assertEqual(answer.status, 503, text)
+            self.assertEqual(answer.getheader("Retry-After"), "1")
+            self.assertEqual(json.loads(text)["error"]["code"], "bodies_full")
+            self.assertEqual(self.server.chat()[0], 200)  # a short one has room
+            slow.sendall(body[1000:])
+            self.assertEqual(slow.recv(12), b"HTTP/1.1 200")
+        while True:  # its room is free soon after its answer
+            answer, text = self.server.ask("POST", "/v1/chat/completions", body)
+            if answer.status == 200 or time.monotonic() > deadline:
+                break
+        self.assertEqual(answer.status, 200, text)
+
+    def test_bodies_without_a_length_count(self):
+        body = b"[" + b" " * 99000
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as one, \
+                socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as other:
+            for client in (one, other):
+                client.sendall(b"POST /tokenize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                               b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body))
+                client.sendall(body)
+                time.sleep(0.3)
+            self.assertIn(other.recv(12), (b"HTTP/1.1 400", b""))
+        self.assertEqual(self.server.chat()[0], 200)
 
 
 class Refusals(Serving):

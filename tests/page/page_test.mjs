@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page and the program together: the demo model answers.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { after, afterEach, before, test } from "node:test";
 import { launch, User, waiting } from "./browser.mjs";
 import { policy, root, startFiles, startProgram } from "./servers.mjs";
@@ -73,6 +74,60 @@ test("regenerate and edit make branches, that are stepped through", async () => 
   assert.equal(await user.text(".assistant .markdown:not(.thought .markdown)"), "animal");
   await user.click('.user .branch [aria-label="Next branch"]');
   await user.waitForText(".assistant .markdown:not(.thought .markdown)", "enots");
+});
+
+test("what was exported is imported with its branches; files that are no conversations are refused", async () => {
+  await open();
+  await user.send("Reverse lamina.");
+  assert.equal(await user.answer(), "animal");
+  await user.click(".assistant .regenerate");
+  await user.waitForText(".assistant .branch", "2/2");
+  assert.equal(await user.answer(), "animal");
+  const exported = JSON.parse(await user.page.evaluate(() => new Promise((resolve) => {
+    URL.createObjectURL = (blob) => {
+      blob.text().then(resolve);
+      return "#";
+    };
+    document.querySelector('#conversations .open [aria-label^="Export"]').click();
+  })));
+  const folder = mkdtempSync(`${tmpdir()}/lamina-page-`);
+  const hand = async (name, content) => {
+    writeFileSync(`${folder}/${name}`, typeof content === "string" ? content : JSON.stringify(content));
+    await (await user.page.$("#import-file")).uploadFile(`${folder}/${name}`);
+  };
+  await hand("good.json", { ...exported, title: "Brought back" });
+  await user.waitForText("#title", "Brought back");
+  assert.equal(await user.answer(), "animal");
+  assert.equal(await user.text(".assistant .branch"), "2/2");
+  const count = () => user.page.$$eval("#conversations > li", (items) => items.length);
+  assert.equal(await count(), 2);
+  // It goes on as any other.
+  await user.send("Reverse stone.");
+  await user.waitForText(".message.assistant:last-child .markdown:not(.thought .markdown)", "enots");
+
+  const [first] = Object.keys(exported.nodes);
+  const changed = (change) => {
+    const copy = structuredClone(exported);
+    change(copy, copy.nodes[first]);
+    return copy;
+  };
+  const refusals = [
+    ["{", "no JSON"],
+    [[], "no conversation of this page"],
+    [changed((all) => (all.nodes = {})), "no messages"],
+    [changed((_, node) => (node.role = "system")), "no role"],
+    [changed((_, node) => (node.text = 5)), "no text"],
+    [changed((_, node) => (node.parent = "missing")), "below a message that is missing"],
+    [changed((_, node) => (node.parent = first)), "below themselves"],
+    [changed((_, node) => (node.media = [{ kind: "image", url: "https://example.org/x.png", name: "x" }])), "no data URL"],
+  ];
+  for (const [content, words] of refusals) {
+    await hand("bad.json", content);
+    await user.page.waitForFunction((expected) => [...document.querySelectorAll(".toast")].some((one) => one.textContent.includes(expected)),
+      waiting, words);
+    assert.equal(await count(), 2, words);
+  }
+  rmSync(folder, { recursive: true });
 });
 
 test("a reload keeps conversations, drafts and settings; they are renamed, exported and deleted", async () => {

@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,10 +27,31 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Bytes of bodies that all connections may hold together. Threads: any
+class BodyRoom {
+ public:
+  explicit BodyRoom(std::size_t most) : most_(most) {}
+
+  /// False if there is no room for so many: nothing is taken then.
+  [[nodiscard]] bool take(std::size_t bytes) noexcept {
+    std::size_t held = held_.load();
+    do {
+      if (bytes > most_ - held) return false;
+    } while (!held_.compare_exchange_weak(held, held + bytes));
+    return true;
+  }
+  void give_back(std::size_t bytes) noexcept { held_ -= bytes; }
+
+ private:
+  std::size_t most_;
+  std::atomic<std::size_t> held_{0};
+};
+
 /// One connection: reads with deadlines, so that nobody holds a thread by sending a byte a second.
 class Connection final : public httplib::Stream, public Presence {
  public:
-  Connection(int socket, const HttpLimits& limits) : socket_(socket), limits_(limits) {}
+  Connection(int socket, const HttpLimits& limits, BodyRoom& room)
+      : socket_(socket), limits_(limits), room_(room) {}
 
   /// Waits for the first byte of a request; false if none comes, or the server stops.
   [[nodiscard]] bool wait_for_request(const std::atomic<bool>& stops) {
@@ -44,11 +67,16 @@ class Connection final : public httplib::Stream, public Presence {
     taken_ = 0;
     head_done_ = false;
   }
-  void begin_body() {
+  /// False if there is no room for a body of so many bytes, as far as is known; `end_request` gives it back.
+  [[nodiscard]] bool begin_body(std::size_t bytes) {
+    if (!room_.take(bytes)) return false;
+    room_taken_ = bytes;
     started_ = Clock::now();
     taken_ = 0;
     head_done_ = true;
+    return true;
   }
+  void end_request() noexcept { room_.give_back(std::exchange(room_taken_, 0)); }
   /// No more requests are read from this connection.
   void close_after_answer() noexcept { closes_ = true; }
   [[nodiscard]] bool closes() const noexcept { return closes_; }
@@ -77,7 +105,7 @@ class Connection final : public httplib::Stream, public Presence {
     // What is read beyond its bounds ends the request.
     const std::size_t bound = head_done_ ? limits_.body_bytes + most_head : most_head;
     taken_ += count;
-    if (taken_ > bound) {
+    if (taken_ > bound || (head_done_ && !has_room())) {
       closes_ = true;
       return -1;
     }
@@ -114,6 +142,14 @@ class Connection final : public httplib::Stream, public Presence {
  private:
   static constexpr std::size_t most_head = 64 << 10;
 
+  /// Takes room for a body whose length was not said.
+  [[nodiscard]] bool has_room() noexcept {
+    if (taken_ <= room_taken_) return true;
+    const std::size_t more = std::max(taken_ - room_taken_, most_head);
+    if (!room_.take(more)) return false;
+    room_taken_ += more;
+    return true;
+  }
   [[nodiscard]] ssize_t fail() noexcept {
     closes_ = true;
     return -1;
@@ -144,6 +180,8 @@ class Connection final : public httplib::Stream, public Presence {
 
   int socket_;
   const HttpLimits& limits_;
+  BodyRoom& room_;
+  std::size_t room_taken_ = 0;
   char buffer_[16384];
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
@@ -273,7 +311,8 @@ constexpr std::string_view busy_answer =
 
 class HttplibServer final : public HttpServer, private httplib::Server {
  public:
-  HttplibServer(const HttpLimits& limits, HttpHandler& handler) : limits_(limits), handler_(handler) {}
+  HttplibServer(const HttpLimits& limits, HttpHandler& handler)
+      : limits_(limits), handler_(handler), room_(limits.all_body_bytes) {}
 
   [[nodiscard]] bool bind(const std::string& host, std::uint16_t port) {
     // The library would share a port with whoever listens there already.
@@ -324,7 +363,12 @@ class HttplibServer final : public HttpServer, private httplib::Server {
         if (current->closes()) response.set_header("Connection", "close");
         return HandlerResponse::Handled;
       }
-      current->begin_body();
+      if (!current->begin_body(length_of(request))) {
+        handler_.refuse_full(exchange);
+        current->close_after_answer();
+        response.set_header("Connection", "close");
+        return HandlerResponse::Handled;
+      }
       return HandlerResponse::Unhandled;
     });
     const auto handle = [this](const httplib::Request& request, httplib::Response& response) {
@@ -353,6 +397,11 @@ class HttplibServer final : public HttpServer, private httplib::Server {
            (request.has_header("Content-Length") && request.get_header_value("Content-Length") != "0");
   }
 
+  /// Of the body, if it is said; what it may be was checked before.
+  [[nodiscard]] static std::size_t length_of(const httplib::Request& request) {
+    return std::strtoull(request.get_header_value("Content-Length").c_str(), nullptr, 10);
+  }
+
   /// Whether two readers may disagree where it ends.
   [[nodiscard]] static bool has_unclear_body(const httplib::Request& request) {
     return request.get_header_value_count("Content-Length") > 1 ||
@@ -362,7 +411,7 @@ class HttplibServer final : public HttpServer, private httplib::Server {
   bool process_and_close_socket(socket_t socket) override {
     const int on = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    Connection connection(socket, limits_);
+    Connection connection(socket, limits_, room_);
     if (sends_away) {
       ::send(socket, busy_answer.data(), busy_answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     } else {
@@ -378,6 +427,7 @@ class HttplibServer final : public HttpServer, private httplib::Server {
             request.headers.emplace("Content-Length", "0");
           request.headers.erase("Accept-Encoding");  // a compressed stream would come late
         });
+        connection.end_request();
         if (!done || closed || connection.closes() || stops_) break;
       }
       current = nullptr;
@@ -390,6 +440,7 @@ class HttplibServer final : public HttpServer, private httplib::Server {
 
   HttpLimits limits_;
   HttpHandler& handler_;
+  BodyRoom room_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stops_{false};
   std::atomic<std::size_t> open_{0};

@@ -18,6 +18,7 @@ const paths = {
   down: "M12 5v14M5 12l7 7 7-7",
   bin: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10 11v5M14 11v5",
   save: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  load: "M12 15V4M7 8l5-5 5 5M5 20h14",
   layers: "M12 3l9 5-9 5-9-5zM3 12l9 5 9-5M3 16l9 5 9-5",
   settings: "M4 7h9M17 7h3M4 17h3M11 17h9M13 4v6M7 14v6",
   theme: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18",

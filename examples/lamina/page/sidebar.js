@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of conversations: open, rename, export, delete.
+// The list of conversations: open, rename, export, import, delete.
 import { ask } from "./dialogs.js";
-import { button, byId, download, element } from "./dom.js";
+import { announce, button, byId, download, element, toast } from "./dom.js";
+import { mostBytes, readExported } from "./imported.js";
 import { keep } from "./store.js";
 import { newConversation } from "./tree.js";
 
@@ -21,6 +22,13 @@ export class Sidebar {
     this.chat = chat;
     this.open = open;
     byId("new").addEventListener("click", () => this.startNew());
+    const files = /** @type {HTMLInputElement} */ (byId("import-file"));
+    byId("import").addEventListener("click", () => files.click());
+    files.addEventListener("change", async () => {
+      const chosen = [...(files.files ?? [])];
+      files.value = "";  // the same file may be chosen again
+      for (const file of chosen) await this.importOne(file);
+    });
     byId("menu").addEventListener("click", () => this.show(!document.body.classList.contains("listing")));
     byId("shade").addEventListener("click", () => this.show(false));
   }
@@ -66,6 +74,21 @@ export class Sidebar {
       button(`Rename ${entry.title}`, () => this.rename(entry), { sign: "edit", class: "quiet" }),
       button(`Export ${entry.title}`, exportIt, { sign: "save", class: "quiet" }),
       button(`Delete ${entry.title}`, () => this.remove(entry), { sign: "bin", class: "quiet" }));
+  }
+
+  /** Keeps an exported conversation and opens it; or says why not. @param {File} file */
+  async importOne(file) {
+    try {
+      if (file.size > mostBytes) throw new Error("The file is too long.");
+      const conversation = readExported(await file.text());
+      await this.store.save(conversation);
+      this.open(conversation);
+      announce(`Imported ${conversation.title}`);
+    } catch (error) {
+      toast(`${file.name} was not imported. ${error instanceof Error ? error.message : error}`, "error");
+    }
+    this.show(false);
+    this.refresh();
   }
 
   /** The newest state of a conversation: those that are open or answered are ahead of the store. @param {string} id */

@@ -19,8 +19,9 @@ namespace program::serving {
 /// What clients may cost.
 struct HttpLimits {
   std::size_t body_bytes = std::size_t{32} << 20;
-  std::uint32_t connections = 256;          ///< at the same time; more are sent away
-  std::uint32_t idle_seconds = 30;          ///< that a connection may wait for its next request
+  std::size_t all_body_bytes = std::size_t{256} << 20;  ///< of all requests that are read and answered
+  std::uint32_t connections = 256;                      ///< at the same time; more are sent away
+  std::uint32_t idle_seconds = 30;                      ///< that a connection may wait for its next request
   std::uint32_t request_seconds = 10;       ///< for the head of a request, and once more for its body
   std::uint32_t bytes_per_second = 16'384;  ///< that a body must have on top of that
   std::uint32_t write_seconds = 30;         ///< that a client may take nothing of its answer
@@ -72,6 +73,8 @@ class HttpHandler {
  public:
   /// Asked before a body is read; answers what needs none, and what is refused. True: it was answered.
   virtual bool answers_head(Exchange& exchange) = 0;
+  /// Answers a request whose body there is no room for beside those of others.
+  virtual void refuse_full(Exchange& exchange) = 0;
   virtual void handle(Exchange& exchange) = 0;
 
  protected:

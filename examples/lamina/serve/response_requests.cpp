@@ -182,9 +182,20 @@ Status refuse_stored(const Fields& request) {
   bool background = false;
   LAMINA_TRY(request.flag("background", background));
   if (background) return not_offered("background", "false", "true");
+  return Done{};
+}
+
+/// Whether log-probabilities of the text are wanted: `include` names them, or `top_logprobs` some others.
+Status read_log_probabilities(const Fields& request, ChatWish& wish) {
   std::uint32_t top = 0;
   LAMINA_TRY(request.integer("top_logprobs", 0U, 20U, top));
-  if (top > 0) return not_offered("top_logprobs", "0, or /v1/chat/completions", lamina::text("%u", top));
+  const auto include = request.list_in("include");
+  if (!include) return include.error();
+  bool wanted = top > 0;
+  if (*include != nullptr) {
+    for (const Value& one : (*include)->items) wanted = wanted || one.text == "message.output_text.logprobs";
+  }
+  if (wanted) wish.top_log_probabilities = top;
   return Done{};
 }
 
@@ -197,6 +208,7 @@ Result<ChatWish> read_response_wish(const Value& request, const RequestDefaults&
   LAMINA_TRY(detail::read_answer_wish(fields, defaults, wish));
   if (wish.choices != 1) return not_offered("n", "1", lamina::text("%u", wish.choices));
   LAMINA_TRY(fields.integer("max_output_tokens", 1U, 1U << 24, wish.options.max_tokens));
+  LAMINA_TRY(read_log_probabilities(fields, wish));
   const auto reasoning = fields.object_in("reasoning");
   if (!reasoning) return reasoning.error();
   if (*reasoning != nullptr) {

@@ -24,6 +24,7 @@ class ResponseFormat final : public AnswerFormat {
         created_(now_seconds()),
         prompt_tokens_(prompt_tokens),
         max_tokens_(wish.options.max_tokens),
+        top_(wish.top_log_probabilities),
         parallel_(wish.tool_choice.parallel),
         temperature_(wish.options.sampling->temperature),
         top_p_(wish.options.sampling->top_p) {}
@@ -36,7 +37,8 @@ class ResponseFormat final : public AnswerFormat {
     for (const lamina::ParsedCall& call : answer.calls) {
       if (!call.well_formed) text += unread_call(call);
     }
-    if (!text.empty() || answer.calls.empty()) output.push_back(item(Part::text, text, "completed"));
+    if (!text.empty() || answer.calls.empty())
+      output.push_back(item(Part::text, text, "completed", {}, choices_json(answers.front().choices)));
     for (const lamina::ParsedCall& call : answer.calls) {
       if (call.well_formed) output.push_back(call_item(call));
     }
@@ -50,7 +52,7 @@ class ResponseFormat final : public AnswerFormat {
     using Kind = lamina::ResponseEvent::Kind;
     const lamina::ResponseEvent& event = news.event;
     if (event.kind == Kind::thought) return grow(writer, Part::thought, event.text);
-    if (event.kind == Kind::text) return grow(writer, Part::text, event.text);
+    if (event.kind == Kind::text) return grow(writer, Part::text, event.text, choices_json(news.choices));
     if (!event.call.well_formed) return grow(writer, Part::text, unread_call(event.call));
     close(writer);
     const Json call = call_item(event.call);
@@ -69,8 +71,9 @@ class ResponseFormat final : public AnswerFormat {
     tell(writer, "response.output_item.done", {{"output_index", output_.size()}, {"item", call}});
     output_.push_back(call);
   }
-  void ended(EventWriter& writer, const News&, const lamina::Answer&) override {
+  void ended(EventWriter& writer, const News& news, const lamina::Answer&) override {
     if (output_.empty() && !open_) grow(writer, Part::text, "");
+    if (open_ && open_->part == Part::text) append(open_->choices, choices_json(news.choices));
     close(writer);
   }
   void progress(EventWriter& writer, const News& news, std::size_t prompt_tokens) override {
@@ -95,6 +98,7 @@ class ResponseFormat final : public AnswerFormat {
     Part part;
     std::string id;
     std::string text;
+    Json choices = Json::array();  ///< log-probabilities of its tokens, if they are wanted
   };
 
   void tell(EventWriter& writer, const std::string& type, Json fields) {
@@ -102,12 +106,26 @@ class ResponseFormat final : public AnswerFormat {
     event.update(fields);
     writer.event(event, type);
   }
-  [[nodiscard]] static Json part_json(Part part, const std::string& text) {
-    if (part == Part::thought) return {{"type", "reasoning_text"}, {"text", text}};
-    return {
-        {"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
+  /// Empty unless they are wanted.
+  [[nodiscard]] Json choices_json(const std::vector<lamina::TokenChoice>& choices) const {
+    Json list = Json::array();
+    if (!top_) return list;
+    for (const lamina::TokenChoice& choice : choices)
+      list.push_back(choice_json(choice, *top_, service_.tokenizer()));
+    return list;
   }
-  [[nodiscard]] Json item(Part part, const std::string& text, const char* status, std::string id = {}) {
+  static void append(Json& list, const Json& more) {
+    for (const Json& one : more) list.push_back(one);
+  }
+  [[nodiscard]] static Json part_json(Part part, const std::string& text, Json choices) {
+    if (part == Part::thought) return {{"type", "reasoning_text"}, {"text", text}};
+    return {{"type", "output_text"},
+            {"text", text},
+            {"annotations", Json::array()},
+            {"logprobs", std::move(choices)}};
+  }
+  [[nodiscard]] Json item(Part part, const std::string& text, const char* status, std::string id = {},
+                          Json choices = Json::array()) {
     const bool is_thought = part == Part::thought;
     if (id.empty()) id = service_.new_id(is_thought ? "rs_" : "msg_");
     Json made{{"id", std::move(id)}, {"type", is_thought ? "reasoning" : "message"}, {"status", status}};
@@ -117,7 +135,8 @@ class ResponseFormat final : public AnswerFormat {
       made["role"] = "assistant";
     }
     made["content"] = Json::array();
-    if (std::string_view(status) != "in_progress") made["content"].push_back(part_json(part, text));
+    if (std::string_view(status) != "in_progress")
+      made["content"].push_back(part_json(part, text, std::move(choices)));
     return made;
   }
   [[nodiscard]] Json call_item(const lamina::ParsedCall& call) {
@@ -132,20 +151,23 @@ class ResponseFormat final : public AnswerFormat {
   [[nodiscard]] Json place() const {
     return {{"item_id", open_->id}, {"output_index", output_.size()}, {"content_index", 0}};
   }
-  void grow(EventWriter& writer, Part part, const std::string& text) {
+  void grow(EventWriter& writer, Part part, const std::string& text, Json choices = Json::array()) {
     if (open_ && open_->part != part) close(writer);
     if (!open_) {
-      open_.emplace(Open{part, service_.new_id(part == Part::thought ? "rs_" : "msg_"), {}});
+      open_.emplace();
+      open_->part = part;
+      open_->id = service_.new_id(part == Part::thought ? "rs_" : "msg_");
       tell(writer, "response.output_item.added",
            {{"output_index", output_.size()}, {"item", item(part, "", "in_progress", open_->id)}});
       Json added = place();
-      added["part"] = part_json(part, "");
+      added["part"] = part_json(part, "", Json::array());
       tell(writer, "response.content_part.added", std::move(added));
     }
     open_->text += text;
     Json delta = place();
     delta["delta"] = text;
-    if (part == Part::text) delta["logprobs"] = Json::array();
+    append(open_->choices, choices);
+    if (part == Part::text) delta["logprobs"] = std::move(choices);
     tell(writer, part == Part::text ? "response.output_text.delta" : "response.reasoning_text.delta",
          std::move(delta));
   }
@@ -154,13 +176,13 @@ class ResponseFormat final : public AnswerFormat {
     const Part part = open_->part;
     Json text = place();
     text["text"] = open_->text;
-    if (part == Part::text) text["logprobs"] = Json::array();
+    if (part == Part::text) text["logprobs"] = open_->choices;
     tell(writer, part == Part::text ? "response.output_text.done" : "response.reasoning_text.done",
          std::move(text));
     Json done = place();
-    done["part"] = part_json(part, open_->text);
+    done["part"] = part_json(part, open_->text, open_->choices);
     tell(writer, "response.content_part.done", std::move(done));
-    Json made = item(part, open_->text, "completed", open_->id);
+    Json made = item(part, open_->text, "completed", open_->id, open_->choices);
     tell(writer, "response.output_item.done", {{"output_index", output_.size()}, {"item", made}});
     output_.push_back(std::move(made));
     open_.reset();
@@ -187,6 +209,7 @@ class ResponseFormat final : public AnswerFormat {
               {"truncation", "disabled"},
               {"metadata", Json::object()},
               {"usage", nullptr}};
+    if (top_) made["top_logprobs"] = *top_;
     if (answers == nullptr) return made;
     const bool is_cut = finish_reason(*answers->front().answer) == "length";
     made["status"] = is_cut ? "incomplete" : "completed";
@@ -205,6 +228,7 @@ class ResponseFormat final : public AnswerFormat {
   std::int64_t created_;
   std::size_t prompt_tokens_;
   std::uint32_t max_tokens_;
+  std::optional<std::uint32_t> top_;
   bool parallel_;
   float temperature_;
   float top_p_;

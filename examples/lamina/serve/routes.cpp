@@ -154,6 +154,12 @@ bool Routes::answers_head(Exchange& exchange) {
   return !is_get && refuses_body(exchange);
 }
 
+void Routes::refuse_full(Exchange& exchange) {
+  service_.counts().add(503);
+  refuse(exchange,
+         {503, "too many long requests at a time: try again later", "server_error", "", "bodies_full"});
+}
+
 void Routes::handle(Exchange& exchange) {
   if (const Route* route = find_route(exchange.method(), exchange.path())) route->answer(service_, exchange);
 }

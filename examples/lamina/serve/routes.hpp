@@ -15,6 +15,7 @@ class Routes final : public HttpHandler {
   Routes(Service& service, std::size_t most_body) : service_(service), most_body_(most_body) {}
 
   bool answers_head(Exchange& exchange) override;
+  void refuse_full(Exchange& exchange) override;
   void handle(Exchange& exchange) override;
 
  private:

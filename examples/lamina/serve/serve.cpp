@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina serve`: flags, and the server from its start to its end.
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -61,11 +62,18 @@ int serve(const ServeFlags& flags) {
     return fail_usage(describe(cache_bytes.error()).view(), "for example 1GiB; 0: none", json);
   const auto request_bytes = bytes_of(flags.max_request, "--max-request");
   if (!request_bytes) return fail_usage(describe(request_bytes.error()).view(), "for example 32MiB", json);
+  const auto all_bytes = flags.max_bodies.empty()
+                             ? lamina::Result<std::size_t>(std::max(*request_bytes, std::size_t{256} << 20))
+                             : bytes_of(flags.max_bodies, "--max-bodies");
+  if (!all_bytes) return fail_usage(describe(all_bytes.error()).view(), "for example 256MiB", json);
+  if (*all_bytes < *request_bytes)
+    return fail_usage("--max-bodies is less than --max-request", "give room for one request at least", json);
   auto service = serving::Service::open(flags, *cache_bytes);
   if (!service) return fail(service.error(), json);
 
   serving::HttpLimits limits;
   limits.body_bytes = *request_bytes;
+  limits.all_body_bytes = *all_bytes;
   limits.connections = 2 * (flags.parallel + flags.queue) + 128;
   serving::Routes routes(**service, *request_bytes);
   auto server = serving::HttpServer::create(flags.host, flags.port, limits, routes);
@@ -110,6 +118,8 @@ void add_serve(Program& program) {
   command->add_option("--cache-bytes", flags->cache_bytes,
                       "Memory for what was read before, such as 1GiB (default 512MiB; 0: none)");
   command->add_option("--max-request", flags->max_request, "Longest body of a request (default 32MiB)");
+  command->add_option("--max-bodies", flags->max_bodies,
+                      "Bodies of all requests at a time; others get 503 (default 256MiB, or --max-request)");
   add_number(*command, "--prompt-rows", flags->prompt_rows, 1U, 8192U,
              "Tokens of prompts in a pass with somebody who waits for the next token (default 64)");
   command->add_option("--slot-save-path", flags->slot_folder,

@@ -37,6 +37,7 @@ struct ServeFlags {
   std::uint32_t prompt_rows = 64;
   std::string cache_bytes = "512MiB";
   std::string max_request = "32MiB";
+  std::string max_bodies;  ///< empty: 256MiB, or `max_request` if that is more
   std::string slot_folder;
   std::uint32_t stop_seconds = 5;  ///< that running answers have when the server ends
   std::uint32_t keep_alive_milliseconds = 5000;

@@ -50,7 +50,8 @@ class Chat {
   /// Errors   unsupported (the model has no tokenizer, or none for this template), out_of_memory, bad_argument
   [[nodiscard]] static Result<Chat> create(const Model& model, const ChatOptions& options = {});
   /// As above, with a session over `model` that the caller has planned; `options` beside generation, system,
-  /// thinking, tools and snapshot_bytes are not used.
+  /// thinking, tools, snapshot_bytes and candidates (of which as many go together as the session returns rows
+  /// of logits) are not used.
   [[nodiscard]] static Result<Chat> create(const Model& model, Session session, const ChatOptions& options);
 
   /// Says `words` and returns the answer.
@@ -279,7 +280,7 @@ inline Result<Chat> Chat::create(const Model& model, Session session, const Chat
     if (!history) return history.error();
     Chat chat(std::make_unique<detail::ChatState>(model, std::move(*history), std::move(*generator),
                                                   options.system));
-    chat.state_->candidates = std::max(1U, options.candidates);
+    chat.state_->candidates = options.candidates;
     chat.state_->conversation.tools = options.tools;
     chat.state_->conversation.enable_thinking = options.thinking;
     chat.reset();

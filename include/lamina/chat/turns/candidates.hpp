@@ -25,8 +25,8 @@ namespace lamina::detail {
 
 /// Draws answers side by side, each in a branch of the session's sequence: a pass feeds a token of each.
 ///
-/// As many go together as the session returns rows of logits; the others follow. So it is with a constraint:
-/// it follows one answer at a time.
+/// As many go together as the chat was planned for (`ChatOptions::candidates`); the others follow. So it is
+/// with a constraint: it follows one answer at a time.
 /// Threads   one at a time
 class Candidates {
  public:
@@ -46,7 +46,7 @@ class Candidates {
     const double seconds = seconds_since(begin);
     std::vector<Answer> answers;
     const bool alone = state_.generator.options().constraint != nullptr;
-    const std::size_t width = alone ? 1 : std::min(state_.candidates, session.options().logits_rows);
+    const std::size_t width = alone ? 1 : std::clamp(state_.candidates, 1U, session.options().logits_rows);
     while (answers.size() < count) {
       const std::size_t group = std::min(width, count - answers.size());
       for (std::size_t i = 0; i < group; ++i) LAMINA_TRY(start(question, logits, answers.size() + i));

@@ -43,6 +43,7 @@ struct ChatState {
   ReadHistory history;
   Generator generator;
   std::string system;
+  std::uint32_t candidates = 1;  ///< answers of a proposal that are drawn side by side
   Conversation conversation;
   std::atomic<bool> stopped{false};
   std::uint32_t candidates = 1;  ///< of a question that are drawn side by side

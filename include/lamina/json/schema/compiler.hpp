@@ -23,6 +23,7 @@
 #include <lamina/masks/regex/nfa.hpp>
 #include <lamina/masks/schema/formats.hpp>
 #include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/schema/prune.hpp>
 #include <lamina/masks/schema/simplify.hpp>
 
 namespace lamina {
@@ -52,6 +53,7 @@ class SchemaCompiler {
       LAMINA_TRY(fill(next));
     }
     LAMINA_TRY(masks::GraphSimplifier(graph_).run());
+    LAMINA_TRY(masks::NumberPruner(graph_).run());
     return std::move(graph_);
   }
 

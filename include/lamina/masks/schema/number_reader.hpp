@@ -6,10 +6,16 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include <lamina/core/config.hpp>
 #include <lamina/masks/numbers/decimal.hpp>
+#include <lamina/masks/numbers/number_rule.hpp>
+#include <lamina/masks/numbers/number_set.hpp>
 #include <lamina/masks/schema/scopes.hpp>
 #include <lamina/masks/schema/state.hpp>
 
@@ -21,15 +27,19 @@ class NumberReader {
   NumberReader(Scopes& scopes, const JsonTextLimits& limits)
       : scopes_(&scopes), most_(limits.number), plain_(limits.plain) {}
 
-  /// Whether the number goes on by this character; the state is as before if not.
+  /// Whether the number goes on by this character; the state is as before if not. Where a model writes
+  /// (`JsonTextLimits::plain`), a number that goes on comes to an end.
   [[nodiscard]] bool take(SchemaState& state, char c) {
     Part part = state.part;
-    if (!goes_on(part, c) || state.size >= most_) return false;
     const Scope& scope = *state.scope;
-    if (plain_ && part == Part::e && !has_choices(scope)) return false;
     const Truth* const first = scope.truths;
     const Truth* const last = first + scope.group->atoms.size();
     const bool open = std::find(first, last, Truth::open) != last;
+    const Allowed* const allowed = plain_ && open ? allowed_in(scope) : nullptr;
+    if (!goes_on(part, c) || (allowed == nullptr && state.size >= most_)) return false;
+    if (plain_ && part == Part::e && (allowed == nullptr || allowed->spellings.empty())) return false;
+    if (plain_ && !open && state.size + 1 >= most_ && (part == Part::point || part == Part::minus))
+      return false;
     if (!open && !scope.hashed) {  // nobody asks what it is
       state.part = part;
       ++state.size;
@@ -38,7 +48,8 @@ class NumberReader {
     char* text = scopes_->arena().take<char>(state.size + 1);
     std::copy_n(state.text, state.size, text);
     text[state.size] = c;
-    if (open && !viable(scope, {text, state.size + 1})) return false;
+    const std::string_view begun(text, state.size + 1);
+    if (open && !(allowed != nullptr ? allowed->leads(begun) : viable(scope, begun))) return false;
     state.part = part;
     state.text = text;
     ++state.size;
@@ -97,11 +108,54 @@ class NumberReader {
     }
   }
 
-  [[nodiscard]] static bool has_choices(const Scope& scope) noexcept {
-    for (std::size_t i = 0; i < scope.group->atoms.size(); ++i) {
-      if (scope.truths[i] == Truth::open && scope.group->atoms[i]->number.choices) return true;
+  /// What a value may be where its scope's other rules are decided.
+  struct Allowed {
+    NumberSet set;
+    std::uint32_t most;                       ///< characters
+    std::vector<std::string_view> spellings;  ///< of numbers from lists
+
+    [[nodiscard]] bool leads(std::string_view text) const {
+      const auto spells = [&](std::string_view spelling) { return spelling.starts_with(text); };
+      if (std::any_of(spellings.begin(), spellings.end(), spells)) return true;
+      return text.find_first_of("eE") == text.npos && set.may_become(text, most);
     }
-    return false;
+  };
+
+  /// Null where the rules are too many to be followed exactly.
+  [[nodiscard]] const Allowed* allowed_in(const Scope& scope) {
+    constexpr std::size_t most_kept = 256;
+    if (const auto known = allowed_.find(scope.hash); known != allowed_.end())
+      return known->second ? &*known->second : nullptr;
+    if (allowed_.size() >= most_kept) allowed_.clear();
+    return (allowed_[scope.hash] = find_allowed(scope)) ? &*allowed_[scope.hash] : nullptr;
+  }
+  [[nodiscard]] std::optional<Allowed> find_allowed(const Scope& scope) {
+    const Group& group = *scope.group;
+    std::vector<const NumberRule*> rules;
+    std::vector<std::size_t> atoms;
+    std::vector<Truth> truths(scope.truths, scope.truths + group.atoms.size());
+    for (std::size_t i = 0; i < truths.size(); ++i) {
+      if (truths[i] != Truth::open) continue;
+      rules.push_back(&group.atoms[i]->number);
+      atoms.push_back(i);
+    }
+    auto set = NumberSet::of(rules, [&](const std::vector<bool>& holds) {
+      for (std::size_t i = 0; i < atoms.size(); ++i) truths[atoms[i]] = holds[i] ? Truth::yes : Truth::no;
+      return scopes_->viable(&scope, truths.data());
+    });
+    if (!set) return std::nullopt;
+    Allowed allowed{std::move(*set), std::min(most_, NumberSet::most_text), {}};
+    // Numbers with more digits than are usual only where there is no other.
+    if (!allowed.set.may_become("", allowed.most) && !allowed.set.may_become("-", allowed.most))
+      allowed.most = NumberSet::most_text;
+    for (const NumberRule* rule : rules) {
+      if (!rule->choices) continue;
+      for (const NumberChoice& choice : *rule->choices) {
+        if (!allowed.set.has(choice.value)) continue;
+        allowed.spellings.insert(allowed.spellings.end(), choice.spellings.begin(), choice.spellings.end());
+      }
+    }
+    return allowed;
   }
   [[nodiscard]] bool viable(const Scope& scope, std::string_view text) {
     Arena& arena = scopes_->arena();
@@ -123,6 +177,7 @@ class NumberReader {
   Scopes* scopes_;
   std::uint32_t most_;
   bool plain_;
+  std::unordered_map<std::uint64_t, std::optional<Allowed>> allowed_;  ///< by the hash of a scope
 };
 
 }  // namespace lamina::masks
