@@ -15,13 +15,19 @@
 
 #include <doctest/doctest.h>
 
+#include <lamina/chat/chat.hpp>
 #include <lamina/engine/drafting/drafter.hpp>
 #include <lamina/engine/drafting/read_ahead.hpp>
+#include <lamina/engine/open_model.hpp>
 #include <lamina/engine/session.hpp>
 #include <lamina/huggingface/directories.hpp>
 #include <lamina/huggingface/drafter.hpp>
+#include <lamina/json/schema/compiler.hpp>
+#include <lamina/masks/constraint.hpp>
 #include <lamina/sampling/sampler.hpp>
+#include <lamina/testing/random_weights.hpp>
 
+#include "models/drafters/demo_drafter.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden_checks.hpp"
 #include "support/loaded_model.hpp"
@@ -413,7 +419,11 @@ TEST_CASE("drafters: sampled tokens behind accepted and refused drafts are distr
     for (const auto& b : seconds) expected.push_back({a.id, b.id, a.probability * b.probability});
   }
 
-  auto ahead = must(lamina::ReadAhead::create(drafter, session.engine(), always(2)));
+  // The likeliest pair is drafted: right more often than others, and not always.
+  Script script;
+  script.given = {expected[0].a, expected[0].b};
+  script.first = static_cast<std::uint32_t>(prompt.size()) + 1;
+  auto ahead = must(lamina::ReadAhead::create(drafter, session.engine(), always(2, &script)));
   std::vector<float> hidden;
   session.reset();
   REQUIRE(session.prompt(prompt));
@@ -451,6 +461,87 @@ TEST_CASE("drafters: sampled tokens behind accepted and refused drafts are distr
   REQUIRE(cells > 8);
   // Four deviations above the mean of a chi square; the draws are the same in every run.
   CHECK(chi_square < cells + 4 * std::sqrt(2.0 * cells));
+}
+
+/// A drafter of the demo model with random weights: what is right comes from who knows the answer.
+lamina::Drafter demo_drafter() {
+  for (const lamina::DrafterEntry* entry : lamina_drafters()) {
+    if (entry->name != lamina::models::DemoDrafter::name) continue;
+    return must(lamina::Drafter::create(
+        *entry, lamina::testing::random_weights<lamina::models::DemoDrafter>(lamina::Format::q8_0, 3)));
+  }
+  REQUIRE_MESSAGE(false, "the demo model's drafter is not compiled in");
+  return must(lamina::Result<lamina::Drafter>(lamina::Error{}));
+}
+
+/// Drafts the tokens of an answer that is known, but for every `wrong`-th position.
+struct KnownAnswer {
+  std::vector<TokenId> tokens;
+  std::uint32_t begin = 0;
+  std::uint32_t wrong = 4;
+
+  static TokenId choose(void* context, std::uint32_t position, TokenId drafted) {
+    const auto& known = *static_cast<const KnownAnswer*>(context);
+    const std::uint32_t at = position - known.begin;
+    return at < known.tokens.size() && position % known.wrong != 0 ? known.tokens[at] : drafted;
+  }
+};
+
+TEST_CASE("drafters: answers that keep a form, think or were interrupted are the same with drafts") {
+  lamina::OpenOptions opening;
+  const auto& registry = lamina_registry();
+  const lamina::Model model = must(lamina::Model::open(std::string(demo_file), registry, opening));
+  const lamina::Drafter drafter = demo_drafter();
+  const auto index = must(lamina::TokenIndex::create(*model.tokenizer()));
+  const std::string_view schema =
+      R"({"type":"object","properties":{"answer":{"type":"integer"},"kind":{"enum":["sum","product"]},
+          "words":{"type":"array","items":{"type":"string","maxLength":6},"minItems":1,"maxItems":3}},
+          "required":["answer","kind","words"],"additionalProperties":false})";
+  const auto graph = std::make_shared<const lamina::masks::SchemaGraph>(must(lamina::compile_schema(schema)));
+  for (const bool has_form : {false, true}) {
+    for (const float temperature : {0.0F, 1.0F}) {
+      CAPTURE(has_form);
+      CAPTURE(temperature);
+      lamina::ChatOptions options;
+      options.context = 512;
+      options.generation.seed = 5;
+      options.generation.max_tokens = 60;
+      options.generation.sampling.emplace();
+      options.generation.sampling->temperature = temperature;
+      options.thinking = has_form;
+      options.generation.think_budget = 12;
+      if (has_form) options.generation.constraint = std::make_shared<lamina::SchemaConstraint>(graph, index);
+      auto plain = must(lamina::Chat::create(model, options));
+      std::vector<lamina::Answer> wanted;
+      std::vector<std::uint32_t> ends;
+      for (const char* words : {"What is 44 + 77?", "Reverse lamina."}) {
+        wanted.push_back(must(plain.say(words)));
+        ends.push_back(plain.session().position());
+      }
+      for (const std::uint32_t wrong : {1U, 2U, 5U, 1000U}) {
+        CAPTURE(wrong);
+        KnownAnswer known{{}, 0, wrong};
+        options.drafter = drafter;
+        options.drafts = always(6);
+        options.drafts.substitute = {&KnownAnswer::choose, &known};
+        auto drafted = must(lamina::Chat::create(model, options));
+        for (std::size_t turn = 0; turn < wanted.size(); ++turn) {
+          known.tokens = wanted[turn].tokens;
+          known.begin = static_cast<std::uint32_t>(wanted[turn].prompt_tokens);
+          const auto answer = must(drafted.say(turn == 0 ? "What is 44 + 77?" : "Reverse lamina."));
+          CHECK(answer.tokens == wanted[turn].tokens);
+          CHECK(answer.text == wanted[turn].text);
+          CHECK(answer.thought == wanted[turn].thought);
+          CHECK(answer.forced_tokens == wanted[turn].forced_tokens);
+          CHECK(drafted.session().position() == ends[turn]);
+          REQUIRE(answer.drafts);
+          if (wrong == 1000) CHECK(answer.drafts->accepted + 2 >= answer.drafts->drafted);
+          if (wrong == 1 && temperature == 0) CHECK(answer.drafts->drafted > 0);
+        }
+      }
+      options.drafter.reset();
+    }
+  }
 }
 
 TEST_CASE("drafters: what does not belong to the model is refused with the numbers") {

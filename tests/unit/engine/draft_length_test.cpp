@@ -85,6 +85,21 @@ TEST_CASE("draft length: nothing is lost where nothing is right, or passes of mo
   }
 }
 
+TEST_CASE("draft length: what waited for memory once does not end it") {
+  DraftCosts costs;
+  DraftLength length;
+  costs.take_pass(1, 1);
+  costs.take_pass(1, 1);
+  length.take_round(costs, 0, 0, 1);
+  length.take_round(costs, 0, 0, 1);
+  REQUIRE(length.choose(costs, 8) == 1);
+  costs.take_steps(1, 7);  // the drafter's pages come in
+  costs.take_pass(2, 3);
+  length.take_round(costs, 1, 1, 10);
+  CHECK(length.choose(costs, 8) >= 1);
+  CHECK(simulate(costs, length, {.right = 0.75}, 1000, 1).gain() > 1.9);
+}
+
 TEST_CASE("draft length: follows the text, and looks again where it had given up") {
   DraftCosts costs;
   DraftLength length;

@@ -51,7 +51,7 @@ std::string words(const std::vector<std::int32_t>& values) {
 }
 
 /// A file of the dialect whose architecture is `architecture`, with clusters.
-builder::Gguf file_of(const std::string& architecture) {
+builder::Gguf dialect_file(const std::string& architecture) {
   builder::Gguf file = builder::model_file(drafter());
   for (auto& entry : file.entries) {
     if (entry.key.starts_with("gemma4.")) entry.key = architecture + entry.key.substr(6);
@@ -71,7 +71,7 @@ builder::Gguf file_of(const std::string& architecture) {
   return file.tensor("mtp_token_ordering.weight", {6}, 26, words(cluster_of));
 }
 
-auto read(builder::Gguf file) {
+auto opened_of(builder::Gguf file) {
   static std::string bytes;  // views of a good result point into it
   bytes = file.build();
   return lamina::read_drafter_gguf(builder::bytes_of(bytes), "/x/d.gguf");
@@ -92,7 +92,7 @@ lamina::Status read_clusters(const lamina::WeightFile& file, std::vector<std::ve
 TEST_CASE("gguf_drafter: every dialect gives the same drafter") {
   for (const char* architecture : {"gemma4-assistant", "gemma4_assistant", "gemma4_mtp"}) {
     CAPTURE(architecture);
-    const auto file = read(file_of(architecture));
+    const auto file = opened_of(dialect_file(architecture));
     REQUIRE_MESSAGE(file, message_of(file));
     CHECK(file->description.same_structure(drafter()));
     CHECK(file->description.clusters == 3);
@@ -105,35 +105,35 @@ TEST_CASE("gguf_drafter: every dialect gives the same drafter") {
     CHECK(clusters == std::vector<std::vector<std::uint32_t>>{{0, 4}, {2, 5}, {1, 3}});
   }
   // ik_llama.cpp's names in a file of upstream's architecture; no clusters at all.
-  builder::Gguf renamed = file_of("gemma4-assistant");
+  builder::Gguf renamed = dialect_file("gemma4-assistant");
   renamed.at("masked_embd_centroids.weight").name = "mtp.centroids.weight";
   renamed.at("masked_embd_ordering").name = "mtp.token_ordering.weight";
-  REQUIRE(read(renamed));
-  CHECK(read(renamed)->find("masked_embd_ordering") != nullptr);
-  builder::Gguf dense = file_of("gemma4-assistant");
+  REQUIRE(opened_of(renamed));
+  CHECK(opened_of(renamed)->find("masked_embd_ordering") != nullptr);
+  builder::Gguf dense = dialect_file("gemma4-assistant");
   dense.without_tensor("masked_embd_centroids.weight").without_tensor("masked_embd_ordering");
-  REQUIRE(read(dense));
-  CHECK(read(dense)->description.clusters == 0);
+  REQUIRE(opened_of(dense));
+  CHECK(opened_of(dense)->description.clusters == 0);
 }
 
 TEST_CASE("gguf_drafter: what is missing or something else is named") {
   const std::string prefix = "gemma4-assistant.";
   for (const char* key : {"embedding_length_out", "n_centroids", "centroid_top_k", "block_count"}) {
     CAPTURE(key);
-    const auto result = read(file_of("gemma4-assistant").without(prefix + key));
+    const auto result = opened_of(dialect_file("gemma4-assistant").without(prefix + key));
     REQUIRE_FALSE(static_cast<bool>(result));
     CHECK(result.error().code == ErrorCode::bad_file);
   }
-  expect_error(read(file_of("gemma4-assistant").without_tensor("nextn.post_projection.weight")),
+  expect_error(opened_of(dialect_file("gemma4-assistant").without_tensor("nextn.post_projection.weight")),
                ErrorCode::mismatch, "nextn.post_projection.weight", "missing");
-  expect_error(read(file_of("gemma4-assistant")
-                        .without(prefix + "embedding_length_out")
-                        .u32(prefix + "embedding_length_out", 12)),
+  expect_error(opened_of(dialect_file("gemma4-assistant")
+                             .without(prefix + "embedding_length_out")
+                             .u32(prefix + "embedding_length_out", 12)),
                ErrorCode::mismatch, "nextn.pre_projection.weight", "another shape");
-  expect_error(read(builder::model_file(builder::small_description())), ErrorCode::unsupported,
+  expect_error(opened_of(builder::model_file(builder::small_description())), ErrorCode::unsupported,
                "general.architecture", "no drafter");
   // And a drafter is no model.
-  const std::string bytes = file_of("gemma4-assistant").build();
+  const std::string bytes = dialect_file("gemma4-assistant").build();
   expect_error(lamina::read_gguf(builder::bytes_of(bytes), "d.gguf"), ErrorCode::unsupported,
                "general.architecture", "drafter");
 }
@@ -142,10 +142,10 @@ TEST_CASE("gguf_drafter: tokens that do not fill the clusters are refused") {
   std::vector<std::vector<std::uint32_t>> clusters;
   const auto with = [&](const std::string& architecture, const char* name,
                         const std::vector<std::int32_t>& values) {
-    builder::Gguf file = file_of(architecture);
+    builder::Gguf file = dialect_file(architecture);
     file.at(name).data = words(values);
     file.at(name).dims = {values.size()};
-    const auto opened = read(file);
+    const auto opened = opened_of(file);
     REQUIRE(opened);
     return read_clusters(*opened, clusters);
   };
@@ -162,19 +162,19 @@ TEST_CASE("gguf_drafter: tokens that do not fill the clusters are refused") {
                  "do not fill");
   }
   // 64-bit integers, as Hugging Face has them, are rows of two words.
-  builder::Gguf wide = file_of("gemma4-assistant");
+  builder::Gguf wide = dialect_file("gemma4-assistant");
   std::vector<std::int32_t> pairs;
   for (const std::int32_t token : ordering) pairs.insert(pairs.end(), {token, 0});
   wide.at(listed).data = words(pairs);
   wide.at(listed).dims = {2, 6};
-  const auto opened = read(wide);
+  const auto opened = opened_of(wide);
   REQUIRE(opened);
   clusters.clear();
   REQUIRE(read_clusters(*opened, clusters));
   CHECK(clusters[0] == std::vector<std::uint32_t>{0, 4});
   pairs[1] = 1;
   wide.at(listed).data = words(pairs);
-  const auto large = read(wide);
+  const auto large = opened_of(wide);
   REQUIRE(large);
   expect_error(read_clusters(*large, clusters), ErrorCode::bad_file, listed, "do not fill");
 }

@@ -39,11 +39,32 @@ class DraftCosts {
 
   /// A pass of `rows` rows: as measured, else on the line through the two nearest measured ones. Where only
   /// one row was measured, each more is expected to cost a twelfth of it. Requires `knows_pass(1)`.
+  ///
+  /// What was measured once may have waited for memory or for others: not all of it is believed.
   [[nodiscard]] double pass(std::uint32_t rows) const noexcept {
-    if (knows_pass(rows)) return passes_[rows].seconds;
-    std::uint32_t below = rows;
+    const Mean& own = passes_[rows];
+    if (own.count > 1 || (own.count == 1 && rows == 1)) return own.seconds;
+    const double guess = guessed(rows);
+    return own.count == 1 ? std::min(own.seconds, first_doubt * guess) : guess;
+  }
+  /// A step of the drafter; a fiftieth of a pass before any was measured.
+  [[nodiscard]] double step() const noexcept {
+    const double guess = pass(1) / 50;
+    if (step_.count > 1) return step_.seconds;
+    return step_.count == 1 ? std::min(step_.seconds, 2 * guess) : guess;
+  }
+
+ private:
+  struct Mean {
+    double seconds = 0;
+    std::uint32_t count = 0;
+  };
+  static constexpr double first_doubt = 1.25;
+
+  [[nodiscard]] double guessed(std::uint32_t rows) const noexcept {
+    std::uint32_t below = rows - 1;
     while (below > 1 && !knows_pass(below)) --below;
-    std::uint32_t above = rows;
+    std::uint32_t above = rows + 1;
     while (above <= most_drafts + 1 && !knows_pass(above)) ++above;
     const double low = passes_[below].seconds;
     if (above <= most_drafts + 1) {
@@ -54,15 +75,6 @@ class DraftCosts {
     const double slope = below > 1 ? std::max(0.0, (low - one) / (below - 1)) : one / 12;
     return low + slope * (rows - below);
   }
-  /// A step of the drafter; a fiftieth of a pass before any was measured.
-  [[nodiscard]] double step() const noexcept { return step_.count > 0 ? step_.seconds : pass(1) / 50; }
-
- private:
-  struct Mean {
-    double seconds = 0;
-    std::uint32_t count = 0;
-  };
-
   /// A running mean that follows changes (the context grows) and to which one interruption does little.
   static void take(Mean& mean, double seconds) noexcept {
     if (mean.count < 2) {  // the first one may have waited for memory
@@ -102,14 +114,18 @@ class DraftLength {
         best = k;
       }
     }
+    const auto expect = [&](std::uint32_t k) {
+      expected_ = costs.pass(k + 1) + k * costs.step();
+      return k;
+    };
     if (best > 0) {
       // What a plain pass costs must stay known, the better the less is gained by drafts.
       const bool is_stale = since_plain_ >= (best_rate * plain < small_gain ? 16U : 64U);
-      return account_ >= 0 && !is_stale ? best : 0;
+      return account_ >= 0 && !is_stale ? expect(best) : 0;
     }
     // Nothing is gained by what is known: now and then a look whether that is still so.
     const double loss = costs.pass(2) + costs.step() - plain;
-    return account_ * plain >= loss ? 1 : 0;
+    return account_ * plain >= loss ? expect(1) : 0;
   }
 
   /// A round drafted `drafted` tokens, of which the first `accepted` were right, and took `seconds` with its
@@ -132,7 +148,8 @@ class DraftLength {
     // In passes, so that it keeps its worth while these get longer; a hundredth dearer, as what a plain one
     // costs is only known so well.
     const double plain = 0.99 * costs.pass(1);
-    const double cost = std::min(seconds / plain, 2.0 + drafted) - (1.0 + accepted);
+    const double cost =
+        std::min(seconds, 1.5 * std::max(expected_, costs.pass(1))) / plain - (1.0 + accepted);
     account_ = std::min(most_account, account_ - cost + income);
   }
 
@@ -158,6 +175,8 @@ class DraftLength {
 
   std::array<Odds, most_drafts + 1> odds_{};  ///< [j]
   double account_ = 0.6;                      ///< passes that drafting may still lose
+  double expected_ =
+      0;  ///< seconds of the round that was chosen last: more than half as much again were others'
   std::uint32_t plain_ = 0;
   std::uint32_t since_plain_ = 0;  ///< rounds with drafts since a pass without
 };

@@ -11,29 +11,20 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
+#include <lamina/core/config.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/formats/linear.hpp>
+#include <lamina/linear/linear.hpp>
 #include <lamina/forward/drafting/token_clusters.hpp>
 #include <lamina/pass/pass.hpp>
+#include <lamina/pass/products.hpp>
 #include <lamina/simd/prelude.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-/// Σ a[i] b[i], in one fixed order.
-HWY_INLINE float dot_of(const float* a, const float* b, std::size_t n) noexcept {
-  const hn::ScalableTag<float> d;
-  auto sum = hn::Zero(d);
-  std::size_t i = 0;
-  for (; i + hn::Lanes(d) <= n; i += hn::Lanes(d))
-    sum = hn::MulAdd(hn::LoadU(d, a + i), hn::LoadU(d, b + i), sum);
-  float total = hn::GetLane(hn::SumOfLanes(d, sum));
-  for (; i < n; ++i) total += a[i] * b[i];
-  return total;
-}
 
 /// Puts the numbers of the `selected.size()` largest of `scores` into `selected`, in rising order; of equal
 /// ones the first. `order` is scratch, [scores.size()].
@@ -48,21 +39,37 @@ inline void select_clusters(std::span<const float> scores, std::span<std::uint32
   std::sort(selected.begin(), selected.end());
 }
 
-/// Tokens of the clusters `selected` and their logits E[token] · u.
+/// Rows of the embedding that are multiplied together.
+inline constexpr std::uint32_t gathered_rows = matmul_row_step;
+
+/// Tokens of the clusters `selected` and their logits E[token] · u of one row. E is stored row by row, and
+/// the tokens of a cluster lie anywhere in it: they are gathered first, for products of single rows take as
+/// long as those of a vector's.
 ///
-/// Shapes    u [D] · ids, logits [selected · tokens of a cluster] · rows [threads, D] scratch
-inline void clustered_logits(const Pass& pass, const WeightMatrix& embedding, const TokenClusters& clusters,
+/// Shapes    u [D] · ids, logits [selected · tokens of a cluster] · gathered [threads, gathered_bytes], room
+///           for `gathered_rows` rows each
+inline void clustered_logits(const Pass& pass, const Linear& embedding, const TokenClusters& clusters,
                              std::span<const std::uint32_t> selected, const float* u, TokenId* ids,
-                             float* logits, float* rows) noexcept {
+                             float* logits, std::byte* gathered, std::size_t gathered_bytes) noexcept {
+  LAMINA_DCHECK(embedding.packing == Packing::rows);
+  ProductInput input(pass, pass.work.codes, u, 1, pass.hidden, pass.hidden);
+  const ActivationRows& x = input.rows_for(embedding);
   const auto size = static_cast<std::uint32_t>(clusters.of(0).size());
-  constexpr std::uint32_t grain = 256;  // rows a thread takes at least: some ten microseconds of work
+  const std::size_t row_bytes = embedding.bytes_per_row();
   const auto total = static_cast<std::uint32_t>(selected.size()) * size;
-  pass.team.split(total, grain, [&](IndexRange range, std::uint32_t part) HWY_ATTR {
-    float* row = rows + std::size_t{part} * pass.hidden;
-    for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
-      ids[i] = clusters.of(selected[i / size])[i % size];
-      pass.linear.embed_row(embedding, ids[i], 0, pass.hidden, 1.0F, row);
-      logits[i] = dot_of(row, u, pass.hidden);
+  pass.team.split(total, 4 * gathered_rows, [&](IndexRange range, std::uint32_t part) noexcept {
+    const std::span scratch(pass.work.products + part * pass.work.product_bytes, pass.work.product_bytes);
+    WeightMatrix rows = embedding;
+    std::byte* memory = gathered + part * gathered_bytes;
+    rows.data = memory;
+    for (std::uint32_t first = range.first; first < range.first + range.count; first += rows.rows) {
+      rows.rows = std::min(gathered_rows, range.first + range.count - first);
+      for (std::uint32_t i = 0; i < rows.rows; ++i) {
+        const TokenId id = clusters.of(selected[(first + i) / size])[(first + i) % size];
+        ids[first + i] = id;
+        std::memcpy(memory + i * row_bytes, embedding.row(id), row_bytes);
+      }
+      pass.linear.matmul(rows, x, pass.precision, logits + first, rows.rows, 0, rows.rows, scratch);
     }
   });
 }

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include <lamina/engine/drafting/drafter_entry.hpp>
 #include <lamina/forward/drafting/drafter_runner-inl.hpp>
@@ -62,6 +63,20 @@ struct DrafterEntryOf {
 
   static const LinearKernels& kernels() noexcept { return linear_kernels(); }
 
+  /// All matrices; but one whose rows are looked up here and there stays as it lies.
+  static void visit_matrices(void (*visit)(void* context, std::string_view name), void* context) {
+    struct Filter {
+      void (*visit)(void* context, std::string_view name);
+      void* context;
+    } filter{visit, context};
+    ModelWeights<V>::visit_matrices(
+        [](void* filtered, std::string_view name) {
+          const auto& to = *static_cast<const Filter*>(filtered);
+          if (clusters == 0 || name != "token_embd.weight") to.visit(to.context, name);
+        },
+        &filter);
+  }
+
   static constexpr std::size_t model_bytes() noexcept {
     Arena arena = Arena::measuring();
     static_cast<void>(arena.take<DrafterCoreOf<V>>(1));
@@ -95,7 +110,7 @@ struct DrafterEntryOf {
   }
 
   static constexpr DrafterEntry entry{
-      {V::name, &describe, &kernels, &ModelWeights<V>::visit_matrices}, &model_bytes, &runner_bytes, &bind};
+      {V::name, &describe, &kernels, &visit_matrices}, &model_bytes, &runner_bytes, &bind};
 };
 
 /// The entry of drafter `V`, for `Drafter::open` and for lists of compiled-in drafters.

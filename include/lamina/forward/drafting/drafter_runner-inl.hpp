@@ -47,6 +47,8 @@ class DrafterRunner final : public DraftRunner {
   static constexpr auto target = static_cast<std::uint32_t>(V::dims.target_hidden);  ///< T
   static constexpr auto clusters = static_cast<std::uint32_t>(V::dims.clusters);
   static constexpr auto vocab = static_cast<std::uint32_t>(V::dims.vocab);
+  static constexpr std::size_t gathered_bytes =
+      gathered_rows * width * sizeof(float);  ///< of the widest encoding
 
   /// Takes all scratch memory from `arena`. Over a measuring arena only counts.
   constexpr void take_memory(const EngineOptions& options, Arena& arena) noexcept {
@@ -60,11 +62,11 @@ class DrafterRunner final : public DraftRunner {
     hidden_ = arena.take_untouched<float>(std::size_t{own.rows} * target).data();
     if constexpr (clusters > 0) {
       const std::size_t threads = own.executor != nullptr ? own.executor->width() : 1;
+      gathered_ = arena.take_untouched<std::byte>(threads * gathered_bytes).data();
       scores_ = arena.take_untouched<float>(std::size_t{own.rows} * clusters).data();
       order_ = arena.take<std::uint32_t>(clusters);
       selected_ = arena.take<std::uint32_t>(clusters);
       ids_ = arena.take_untouched<TokenId>(std::size_t{own.rows} * vocab).data();
-      row_ = arena.take_untouched<float>(threads * width).data();
     }
   }
 
@@ -152,7 +154,8 @@ class DrafterRunner final : public DraftRunner {
       for (std::size_t row = 0; row < pass.rows; ++row) {
         select_clusters({scores_ + row * clusters, clusters}, order_, selected);
         clustered_logits(pass, w.embedding, drafter_->clusters, selected, work_.normed + row * width,
-                         ids_ + row * drafted.count, work_.logits + row * drafted.count, row_);
+                         ids_ + row * drafted.count, work_.logits + row * drafted.count, gathered_,
+                         gathered_bytes);
       }
     }
     for (std::size_t row = 0; row < pass.rows; ++row) {
@@ -176,8 +179,8 @@ class DrafterRunner final : public DraftRunner {
   float* scores_ = nullptr;  ///< [rows, C] of clusters
   std::span<std::uint32_t> order_;
   std::span<std::uint32_t> selected_;
-  TokenId* ids_ = nullptr;  ///< [rows, V] those of the selected clusters
-  float* row_ = nullptr;    ///< [threads, d] of the embedding
+  std::byte* gathered_ = nullptr;  ///< [threads, gathered_bytes]
+  TokenId* ids_ = nullptr;         ///< [rows, V] those of the selected clusters
   PassFault fault_{};
 };
 
