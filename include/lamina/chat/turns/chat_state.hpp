@@ -46,7 +46,6 @@ struct ChatState {
   std::uint32_t candidates = 1;  ///< answers of a proposal that are drawn side by side
   Conversation conversation;
   std::atomic<bool> stopped{false};
-  std::uint32_t candidates = 1;  ///< of a question that are drawn side by side
   std::uint64_t turns = 0;  ///< begun so far; who takes an answer step by step sees that another one began
   std::optional<Turn> proposed;   ///< what `proposals` answer
   std::vector<Answer> proposals;  ///< none of which was taken yet
