@@ -122,7 +122,7 @@ class AnswerWriter final : public DraftGuide {
   [[nodiscard]] std::uint32_t drafts_wanted() noexcept {
     steering_.stop_trial();
     // With log-probabilities or without, a token that is drawn last is not fed.
-    const std::size_t drawn = answer_.tokens.size();
+    const std::size_t drawn = counted_tokens();
     if (options_->max_tokens == 0) return UINT32_MAX;
     return options_->max_tokens > drawn ? static_cast<std::uint32_t>(options_->max_tokens - drawn - 1) : 0;
   }
@@ -214,6 +214,10 @@ class AnswerWriter final : public DraftGuide {
     return Random(static_cast<std::uint64_t>(now) + (count++ << 48)).next();
   }
 
+  /// Of those that came, how many `max_tokens` bounds.
+  [[nodiscard]] std::size_t counted_tokens() const noexcept {
+    return options_->thoughts_count ? answer_.tokens.size() : std::size_t{steering_.answer_tokens()};
+  }
   [[nodiscard]] std::span<const TokenId> ended(StopReason reason) {
     answer_.stop = reason;
     if (reader_) reader_->finish();
@@ -233,9 +237,7 @@ class AnswerWriter final : public DraftGuide {
       return ends_turn ? StopReason::end_of_turn : StopReason::stop_token;
     }
     if (reader_ && reader_->stopped()) return StopReason::stop_text;
-    const std::size_t counted =
-        options_->thoughts_count ? answer_.tokens.size() : std::size_t{steering_.answer_tokens()};
-    if (options_->max_tokens > 0 && counted >= options_->max_tokens) return StopReason::max_tokens;
+    if (options_->max_tokens > 0 && counted_tokens() >= options_->max_tokens) return StopReason::max_tokens;
     return std::nullopt;
   }
 

@@ -91,7 +91,7 @@ class Steering {
     if (tokenizer_ == nullptr) return true;
     if (!trial_) {
       if (constraint_ != nullptr && !constraint_->begin_trial()) return false;
-      trial_ = Trial{place_, thought_tokens_, at_line_begin_};
+      trial_ = Trial{place_, thought_tokens_, name_tokens_, answer_tokens_, at_line_begin_};
     }
     accept(id);
     if (place_ == Place::thought && budget_ && thought_tokens_ >= *budget_) return false;
@@ -103,6 +103,8 @@ class Steering {
     if (constraint_ != nullptr) constraint_->end_trial();
     place_ = trial_->place;
     thought_tokens_ = trial_->thought_tokens;
+    name_tokens_ = trial_->name_tokens;
+    answer_tokens_ = trial_->answer_tokens;
     at_line_begin_ = trial_->at_line_begin;
     trial_.reset();
   }
@@ -136,6 +138,8 @@ class Steering {
   struct Trial {
     Place place;
     std::uint32_t thought_tokens;
+    std::uint32_t name_tokens;
+    std::uint32_t answer_tokens;
     bool at_line_begin;
   };
 
