@@ -39,7 +39,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// Zen 5 and Intel's cores since Sapphire Rapids have AVX-VNNI, by which they are told from those before.
 /// AVX2 code on Zen 5: 8 KiB as fast as 32 rows, 4 KiB up to a tenth slower. Not a constant, so that one
 /// build suits both; zero, until it has been set, would ask for what is read anyway.
-inline const std::size_t stream_lead = compat::lanes32 < 16 ? 8192 : cpu_has(CpuLevel::avx2_vnni) ? 4096 : 64;
+inline const std::size_t stream_lead = compat::lanes32 < 16 ? 8192 : core_has_avx_vnni() ? 4096 : 64;
 
 /// Multiplies `blocks` blocks of 32 of the rows of one vector with a tile of tokens, adding to y [tokens,
 /// panel_rows]. `panel` is memory for the scales of blocks that share them. Asks on the way for as many bytes

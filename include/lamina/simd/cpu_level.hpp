@@ -38,6 +38,21 @@ inline constexpr std::array all_cpu_levels{CpuLevel::baseline,   CpuLevel::sse4,
   return names[static_cast<std::uint8_t>(level)];
 }
 
+/// Whether the core has AVX-VNNI, as Zen 5 and Intel's since Alder Lake and Sapphire Rapids, whether or not
+/// the operating system lets it be used. Asks the CPU alone, not the compiler's library, which firmware
+/// lacks.
+[[nodiscard]] inline bool core_has_avx_vnni() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4 & 1) != 0;
+#else
+  return false;
+#endif
+}
+
 /// Whether this CPU and its operating system run code of `level`.
 [[nodiscard]] inline bool cpu_has(CpuLevel level) noexcept {
   if (level == CpuLevel::baseline) return true;
@@ -65,7 +80,7 @@ inline constexpr std::array all_cpu_levels{CpuLevel::baseline,   CpuLevel::sse4,
     case CpuLevel::avx2:
       return v3;
     case CpuLevel::avx2_vnni:
-      return v3 && has_leaf_1 && (eax >> 4 & 1) != 0;
+      return v3 && core_has_avx_vnni();
     case CpuLevel::avx512:
       return v3 && avx512;
     case CpuLevel::avx512_vnni:
