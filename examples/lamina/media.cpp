@@ -18,6 +18,7 @@
 
 #include "beside.hpp"
 #include "interrupt.hpp"
+#include "machine.hpp"
 #include "model.hpp"
 #include "registry.hpp"
 #include "report.hpp"
