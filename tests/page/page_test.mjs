@@ -34,6 +34,15 @@ afterEach(async () => {
 
 const url = () => files?.url ?? program.url;
 const open = async (look) => (user = await User.open(browser, url(), look));
+/** A conversation whose only question was answered, and answered again. */
+const openWithTwoAnswers = async () => {
+  await open();
+  await user.send("Reverse lamina.");
+  assert.equal(await user.answer(), "animal");
+  await user.click(".assistant .regenerate");
+  await user.waitForText(".assistant .branch", "2/2");
+  assert.equal(await user.answer(), "animal");
+};
 const picture = (index) => readFileSync(golden + pictures[index].file).toString("base64");
 
 test("answers come as a stream, with their numbers", async () => {
@@ -55,12 +64,7 @@ test("the page is served under a strict policy", async () => {
 });
 
 test("regenerate and edit make branches, that are stepped through", async () => {
-  await open();
-  await user.send("Reverse lamina.");
-  assert.equal(await user.answer(), "animal");
-  await user.click(".assistant .regenerate");
-  await user.waitForText(".assistant .branch", "2/2");
-  assert.equal(await user.answer(), "animal");
+  await openWithTwoAnswers();
   await user.click(".user .edit");
   const area = await user.page.waitForSelector(".user textarea", waiting);
   await area.evaluate((one) => one.select());
@@ -77,12 +81,7 @@ test("regenerate and edit make branches, that are stepped through", async () => 
 });
 
 test("what was exported is imported with its branches; files that are no conversations are refused", async () => {
-  await open();
-  await user.send("Reverse lamina.");
-  assert.equal(await user.answer(), "animal");
-  await user.click(".assistant .regenerate");
-  await user.waitForText(".assistant .branch", "2/2");
-  assert.equal(await user.answer(), "animal");
+  await openWithTwoAnswers();
   const exported = JSON.parse(await user.page.evaluate(() => new Promise((resolve) => {
     URL.createObjectURL = (blob) => {
       blob.text().then(resolve);

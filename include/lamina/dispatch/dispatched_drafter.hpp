@@ -2,13 +2,10 @@
 // A drafter that was compiled for several CPU levels: the best one for this CPU. No Highway.
 #pragma once
 
-#include <cstddef>
-
 #include <lamina/simd/cpu_level.hpp>
 #include <lamina/dispatch/dispatched.hpp>
 #include <lamina/dispatch/refusing_entry.hpp>
 #include <lamina/engine/drafting/drafter_entry.hpp>
-#include <lamina/schedule/describe.hpp>
 
 namespace lamina {
 
@@ -16,19 +13,17 @@ namespace lamina {
 /// the level that the CPU should have at least.
 template <class V, CpuLevel lowest>
 struct RefusingDrafter {
-  static const ModelDescription& describe() noexcept {
-    static constexpr ModelDescription description = lamina::describe<V>();
-    return description;
-  }
-  static void visit_matrices(void (*)(void*, std::string_view), void*) noexcept {}
-  static std::size_t no_bytes() noexcept { return 0; }
-  static std::size_t no_runner(const EngineOptions&) noexcept { return 0; }
+  using Without = RefusingEntry<V, lowest>;  ///< what has no code has no bytes either, whatever it is
+
   static Result<const DrafterCore*> bind(const WeightFile&, Arena&) noexcept {
     return detail::lacks_instructions(V::name, lowest);
   }
 
   static constexpr DrafterEntry entry{
-      {V::name, &describe, &detail::no_kernels, &visit_matrices}, &no_bytes, &no_runner, &bind};
+      {V::name, &Without::describe, &detail::no_kernels, &Without::visit_matrices},
+      &Without::no_bytes,
+      &Without::no_runner,
+      &bind};
 };
 
 /// The code of drafter `V`, defined by the CMake function lamina_add_models for its DRAFTERS: a program

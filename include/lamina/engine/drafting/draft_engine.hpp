@@ -39,7 +39,7 @@ class DraftEngine {
     const EngineOptions options = plan(engine.options(), sequences);
     auto block = Block::take(drafter.entry().runner_bytes(options), {}, "drafter");
     if (!block) return block.error();
-    DraftEngine made(drafter, std::move(*block), sequences, options.cache);
+    DraftEngine made(drafter, std::move(*block), options.cache);
     Arena arena(made.block_.bytes());
     auto runner = drafter.core().make_runner(options, *engine.runner(), arena);
     if (!runner) return runner.error();
@@ -63,13 +63,9 @@ class DraftEngine {
     return runner_->run(rows);
   }
 
-  [[nodiscard]] const Drafter& drafter() const noexcept { return drafter_; }
-  [[nodiscard]] std::uint32_t sequences() const noexcept { return sequences_; }
-  [[nodiscard]] std::size_t memory_bytes() const noexcept { return block_.bytes().size(); }
-
  private:
-  DraftEngine(const Drafter& drafter, Block block, std::uint32_t sequences, CacheFormat cache) noexcept
-      : drafter_(drafter), block_(std::move(block)), sequences_(sequences), cache_(cache) {}
+  DraftEngine(const Drafter& drafter, Block block, CacheFormat cache) noexcept
+      : drafter_(drafter), block_(std::move(block)), cache_(cache) {}
 
   static constexpr EngineOptions plan(EngineOptions engine, std::uint32_t sequences) noexcept {
     engine.rows = sequences;
@@ -79,7 +75,6 @@ class DraftEngine {
 
   Drafter drafter_;
   Block block_;
-  std::uint32_t sequences_;
   CacheFormat cache_;
   DraftRunner* runner_ = nullptr;
 };

@@ -108,7 +108,6 @@ class ReadAhead {
   [[nodiscard]] const DraftCounts& counts() const noexcept { return counts_; }
   /// Counts from 0 on again; costs and odds stay known.
   void reset_counts() noexcept { counts_ = {}; }
-  [[nodiscard]] const DraftEngine& steps() const noexcept { return steps_; }
   [[nodiscard]] const DraftCosts& costs() const noexcept { return costs_; }
 
  private:
