@@ -332,7 +332,9 @@ int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths) 
                        {.context = static_cast<std::uint32_t>(needed),
                         .chunk = std::max(512U, most + 1),
                         .logits_rows = most + 1,
-                        .sequences = most + 1});
+                        .sequences = most,
+                        .sequence_context = deepest + generate,
+                        .has_longer = flags.mix});
   if (!started) return fail(started.error(), json);
   const std::uint32_t threads = started->pool != nullptr ? started->pool->width() : 1;
   if (!json) {

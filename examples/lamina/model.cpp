@@ -117,18 +117,27 @@ Result<std::size_t> pack(const lamina::ModelEntry& entry, lamina::WeightFile& fi
   return std::size_t{0};
 }
 
+PlannedSequences sequences_of(const SessionNeeds& needs) {
+  return {std::max(needs.sequences, 1U), needs.sequence_context, needs.has_longer};
+}
+
 /// Bytes that the session takes, or the engine and its sequences.
 std::uint64_t planned_bytes(const lamina::ModelEntry& entry, const lamina::SessionOptions& options,
-                            std::uint32_t sequences) {
-  if (sequences == 0) return lamina::Session::bytes(entry, options);
-  const std::uint64_t each = lamina::Engine::sequence_bytes(entry, options.engine(), options.sequence());
-  return entry.model_bytes() + lamina::Engine::bytes(entry, options.engine()) + sequences * each;
+                            const SessionNeeds& needs) {
+  if (needs.sequences == 0) return lamina::Session::bytes(entry, options);
+  const lamina::EngineOptions engine = options.engine();
+  const auto bytes_of = [&](std::uint32_t context) -> std::uint64_t {
+    return lamina::Engine::sequence_bytes(entry, engine, {context});
+  };
+  return entry.model_bytes() + lamina::Engine::bytes(entry, engine) +
+         needs.sequences * bytes_of(sequences_of(needs).context_of(options.context)) +
+         (needs.has_longer ? bytes_of(options.context) : 0);
 }
 
 /// Control groups end a process that takes more memory than they grant: say so before.
 lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::SessionOptions& options,
-                           std::uint32_t sequences, std::uint64_t drafter = 0) {
-  const std::uint64_t needed = planned_bytes(entry, options, sequences) + drafter;
+                           const SessionNeeds& needs, std::uint64_t drafter = 0) {
+  const std::uint64_t needed = planned_bytes(entry, options, needs) + drafter;
   const std::uint64_t granted = grantable_memory_bytes();
   if (needed <= granted) return lamina::Done{};
   return Error{ErrorCode::out_of_memory,
@@ -145,9 +154,9 @@ Result<std::uint64_t> fit_memory(const lamina::ModelEntry& entry, const lamina::
                                  const CommonOptions& common, const SessionNeeds& needs,
                                  lamina::SessionOptions& options, std::uint64_t drafter) {
   const Planner planner(file.description, &file, lamina::Format::f32, &entry, {needs.tower_bytes, drafter});
-  const std::uint32_t sequences = std::max(needs.sequences, 1U);
+  const PlannedSequences sequences = sequences_of(needs);
   LAMINA_TRY(plan_experts(planner, common.expert_slots, sequences, common.budget, options));
-  LAMINA_TRY(check_grant(entry, options, needs.sequences, drafter));
+  LAMINA_TRY(check_grant(entry, options, needs, drafter));
   if (common.budget) LAMINA_TRY(check_budget(planner, options, sequences, *common.budget));
   return static_cast<std::uint64_t>(planner.memory(options, sequences).total());
 }
@@ -214,7 +223,7 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   options.executor = engine.pool.get();
   const bool many = needs.sequences > 0;
   if (many) {
-    const std::uint64_t pages = std::uint64_t{lamina::kv_blocks(options.context)} * needs.sequences;
+    const std::uint64_t pages = sequences_of(needs).kv_blocks(options.context);
     const auto plan_pages = [&](std::uint64_t count) {
       options.cache_tokens = static_cast<std::uint32_t>(std::min<std::uint64_t>(
           count * lamina::kv_block, UINT32_MAX / lamina::kv_block * lamina::kv_block));

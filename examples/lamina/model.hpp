@@ -66,7 +66,9 @@ struct SessionNeeds {
   std::uint32_t block =
       0;                  ///< tokens of the largest picture: a pass holds them all where they see each other
   bool branches = false;  ///< room in pages for what went another way, where there is memory for it
-  std::uint32_t sequences = 0;    ///< of `context` tokens each, in one engine; 0: one, in a session
+  std::uint32_t sequences = 0;         ///< in one engine; 0: one, in a session
+  std::uint32_t sequence_context = 0;  ///< tokens of each of these; 0: `context`
+  bool has_longer = false;             ///< and one more sequence, of `context` tokens
   std::size_t kept_bytes = 0;     ///< of pages beside those of `sequences`, where there is memory for them
   std::uint64_t tower_bytes = 0;  ///< of the towers that are open
   bool drafts = false;            ///< with the drafter that the flags name, or that lies beside the model

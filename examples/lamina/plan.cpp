@@ -91,7 +91,7 @@ struct Budget {
 Json plan_json(const Planner& planner, const lamina::SessionOptions& options, const std::string& name,
                std::uint32_t parallel, const std::optional<Budget>& budget) {
   const auto plan = planner.plan(options);
-  const MemoryNeeds memory = planner.memory(options, parallel);
+  const MemoryNeeds memory = planner.memory(options, {parallel});
   const ExpertSizes experts = planner.experts();
   const int count = planner.description().layer_count;
   Json document{{"model", name},
@@ -239,14 +239,14 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
                 flags.common.json);
   }
   if (const auto planned =
-          plan_experts(planner, flags.common.expert_slots, flags.parallel, flags.common.budget, options);
+          plan_experts(planner, flags.common.expert_slots, {flags.parallel}, flags.common.budget, options);
       !planned)
     return fail(planned.error(), flags.common.json);
   std::optional<Budget> budget;
   if (flags.common.budget) {
     const std::uint64_t bytes = *flags.common.budget;
-    budget = Budget{bytes, static_cast<bool>(check_budget(planner, options, flags.parallel, bytes)),
-                    planner.largest_context(options, bytes, flags.parallel)};
+    budget = Budget{bytes, static_cast<bool>(check_budget(planner, options, {flags.parallel}, bytes)),
+                    planner.largest_context(options, bytes, {flags.parallel})};
   }
   Json document = plan_json(planner, options, name, flags.parallel, budget);
   if (flags.check_weights)  // whoever gets here passed
@@ -264,7 +264,7 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
   }
   if (!budget || budget->fits) return exit_done;
   // The document has said it already: only the lines for people are left.
-  return fail(check_budget(planner, options, flags.parallel, budget->bytes).error(), false);
+  return fail(check_budget(planner, options, {flags.parallel}, budget->bytes).error(), false);
 }
 
 int plan(const PlanFlags& flags) {

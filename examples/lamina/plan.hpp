@@ -47,6 +47,22 @@ struct BytesBeside {
   std::uint64_t drafter = 0;
 };
 
+/// The sequences of one engine.
+struct PlannedSequences {
+  std::uint32_t count = 1;    ///< of one length
+  std::uint32_t context = 0;  ///< tokens that each can hold; 0: as many as the options say
+  bool has_longer = false;    ///< one more, of as many tokens as the options say
+
+  /// Blocks of all of them in layers without a window.
+  [[nodiscard]] std::uint64_t kv_blocks(std::uint32_t longest) const noexcept {
+    return std::uint64_t{lamina::kv_blocks(context_of(longest))} * count +
+           (has_longer ? lamina::kv_blocks(longest) : 0);
+  }
+  [[nodiscard]] std::uint32_t context_of(std::uint32_t longest) const noexcept {
+    return context > 0 ? context : longest;
+  }
+};
+
 /// One model, planned: its description, the encodings of its weights, and what follows from them.
 class Planner {
  public:
@@ -62,12 +78,13 @@ class Planner {
   [[nodiscard]] std::string formats() const;
 
   [[nodiscard]] std::unique_ptr<lamina::ModelPlan> plan(const lamina::SessionOptions& options) const;
-  /// Of one session, or of an engine with `sequences` sequences.
-  [[nodiscard]] MemoryNeeds memory(const lamina::SessionOptions& options, std::uint32_t sequences = 1) const;
+  /// Of one session, or of an engine with `sequences`.
+  [[nodiscard]] MemoryNeeds memory(const lamina::SessionOptions& options,
+                                   const PlannedSequences& sequences = {}) const;
 
   /// Largest context whose total is within `budget`; 0 if none is.
   [[nodiscard]] std::uint32_t largest_context(lamina::SessionOptions options, std::uint64_t budget,
-                                              std::uint32_t sequences = 1) const;
+                                              const PlannedSequences& sequences = {}) const;
 
   [[nodiscard]] const lamina::ModelDescription& description() const noexcept { return *description_; }
   [[nodiscard]] const lamina::ModelEntry* entry() const noexcept { return entry_; }
@@ -87,7 +104,7 @@ class Planner {
 /// Refuses what needs more memory than `budget` bytes. Errors: out_of_memory, with the numbers and what to
 /// change.
 [[nodiscard]] lamina::Status check_budget(const Planner& planner, const lamina::SessionOptions& options,
-                                          std::uint32_t sequences, std::uint64_t budget);
+                                          const PlannedSequences& sequences, std::uint64_t budget);
 
 /// Plans how many experts of each layer are in memory: those that `wanted` says, else, of a model that is
 /// larger than the budget, as many as there is room for; at least those of one token. Otherwise all stay
@@ -95,7 +112,8 @@ class Planner {
 ///
 /// Errors   bad_argument (`wanted`: fewer than a token needs, or more than there are)
 [[nodiscard]] lamina::Status plan_experts(const Planner& planner, std::uint32_t wanted,
-                                          std::uint32_t sequences, std::optional<std::uint64_t> budget,
+                                          const PlannedSequences& sequences,
+                                          std::optional<std::uint64_t> budget,
                                           lamina::SessionOptions& options);
 
 /// "local", "global K=V", "shared local 12288": what tells the layer kinds of a plan apart.

@@ -92,21 +92,26 @@ ExpertSizes Planner::experts() const {
 
 namespace {
 
-/// The plan of a session, for `sequences` of its sequences in one engine.
+/// The plan of a session, or of the sequences of one engine.
 lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::SessionOptions options,
-                                  std::uint32_t sequences) {
+                                  const PlannedSequences& sequences) {
   lamina::MemoryPlan plan = lamina::plan_memory(entry, options);
-  if (sequences == 1) return plan;
-  plan.cache *= sequences;
-  plan.ring_slack *= sequences;
-  plan.page_rounding *= sequences;
+  if (sequences.count == 1 && sequences.context == 0 && !sequences.has_longer) return plan;
   // Counted in whole pages, as `start` plans them.
   lamina::EngineOptions engine = options.engine();
-  engine.cache_tokens = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-      std::uint64_t{lamina::kv_blocks(options.context)} * sequences * lamina::kv_block,
-      UINT32_MAX / lamina::kv_block * lamina::kv_block));
+  engine.cache_tokens = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(sequences.kv_blocks(options.context) * lamina::kv_block,
+                              UINT32_MAX / lamina::kv_block * lamina::kv_block));
+  const std::uint32_t longer = sequences.has_longer ? 1 : 0;
+  lamina::SessionOptions each = options;
+  each.context = sequences.context_of(options.context);
+  const lamina::MemoryPlan one = lamina::plan_memory(entry, each);
+  plan.cache = plan.cache * longer + one.cache * sequences.count;
+  plan.ring_slack = plan.ring_slack * longer + one.ring_slack * sequences.count;
+  plan.page_rounding = plan.page_rounding * longer + one.page_rounding * sequences.count;
   plan.total_bytes = entry.model_bytes() + lamina::Engine::bytes(entry, engine) +
-                     sequences * lamina::Engine::sequence_bytes(entry, engine, options.sequence());
+                     longer * lamina::Engine::sequence_bytes(entry, engine, options.sequence()) +
+                     sequences.count * lamina::Engine::sequence_bytes(entry, engine, each.sequence());
   plan.bookkeeping = plan.total_bytes - plan.vectors - plan.cache - plan.ring_slack - plan.page_rounding -
                      plan.row_cache - plan.expert_cache - plan.scratch;
   return plan;
@@ -114,7 +119,7 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
 
 }  // namespace
 
-MemoryNeeds Planner::memory(const lamina::SessionOptions& options, std::uint32_t sequences) const {
+MemoryNeeds Planner::memory(const lamina::SessionOptions& options, const PlannedSequences& sequences) const {
   const auto planned = plan(options);
   MemoryNeeds needs;
   needs.weights = planned->weights.bytes;
@@ -125,7 +130,9 @@ MemoryNeeds Planner::memory(const lamina::SessionOptions& options, std::uint32_t
                                                        static_cast<std::uint64_t>(description_->vocab));
   needs.towers = static_cast<std::int64_t>(beside_.towers);
   needs.drafter = static_cast<std::int64_t>(beside_.drafter);
-  needs.cache = planned->kv_bytes * sequences;
+  lamina::SessionOptions each = options;
+  each.context = sequences.context_of(options.context);
+  needs.cache = plan(each)->kv_bytes * sequences.count + (sequences.has_longer ? planned->kv_bytes : 0);
   if (options.expert_cache_bytes > 0) needs.on_disk += experts().stored;
   if (entry_ != nullptr) {
     needs.session = plan_sequences(*entry_, options, sequences);
@@ -135,7 +142,7 @@ MemoryNeeds Planner::memory(const lamina::SessionOptions& options, std::uint32_t
 }
 
 std::uint32_t Planner::largest_context(lamina::SessionOptions options, std::uint64_t budget,
-                                       std::uint32_t sequences) const {
+                                       const PlannedSequences& sequences) const {
   const auto fits = [&](std::uint32_t context) {
     options.context = context;
     return static_cast<std::uint64_t>(memory(options, sequences).total()) <= budget;
@@ -150,7 +157,7 @@ std::uint32_t Planner::largest_context(lamina::SessionOptions options, std::uint
   return low;
 }
 
-lamina::Status plan_experts(const Planner& planner, std::uint32_t wanted, std::uint32_t sequences,
+lamina::Status plan_experts(const Planner& planner, std::uint32_t wanted, const PlannedSequences& sequences,
                             std::optional<std::uint64_t> budget, lamina::SessionOptions& options) {
   options.expert_cache_bytes = 0;
   const ExpertSizes experts = planner.experts();
@@ -176,7 +183,7 @@ lamina::Status plan_experts(const Planner& planner, std::uint32_t wanted, std::u
 }
 
 lamina::Status check_budget(const Planner& planner, const lamina::SessionOptions& options,
-                            std::uint32_t sequences, std::uint64_t budget) {
+                            const PlannedSequences& sequences, std::uint64_t budget) {
   const auto needed = static_cast<std::uint64_t>(planner.memory(options, sequences).total());
   if (needed <= budget) return lamina::Done{};
   const auto size = [](std::uint64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
