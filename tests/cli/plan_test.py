@@ -267,6 +267,10 @@ class Many(Case):
         self.assertGreater(mixed["prompt_tokens_per_s"], 0)
         self.assertGreater(mixed["tokens_per_s_each"], 0)
         self.assertIn("decode together", self.good("bench", "--parallel", "2", "--generate", "3", "--repeat", "1").out)
+        # Eight short sequences and one long one are no nine long ones.
+        self.good("bench", "--parallel", "8", "--mix", "--prompt", "4000", "--generate", "2", "--repeat", "1",
+                  "--budget", "12MiB")
+        self.assertGreater(self.plan("--parallel", "9", "-c", "4000")["total_bytes"], 12 << 20)
         self.bad(2, "bench", "--mix")
         self.bad(2, "bench", "--parallel", "0")
         self.bad(2, "bench", "--parallel", "x")
