@@ -61,39 +61,40 @@ HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors], cons
 template <CodeClass shape, int tokens>
 HWY_NOINLINE void multiply_tile(Panel panel, std::size_t blocks, const ActivationBlock<tokens>* x,
                                 float* y) noexcept {
-  const compat::TagF32 df;
   constexpr int lanes = compat::lanes32;
   constexpr int scales_per_block = shape.scales_per_block();
-  compat::VecF32 result[tokens][panel_vectors];
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < panel_vectors; ++v) result[t][v] = hn::LoadU(df, y + t * panel_rows + v * lanes);
-  }
-  for (std::size_t b = 0; b < blocks; ++b, ++x) {
-    const std::uint32_t* w = panel.codes + b * panel_block_words;
-    const float* scales = panel.scales + b * static_cast<std::size_t>(scales_per_block * panel_rows);
-    compat::VecI32 sums[tokens][panel_vectors];
-    compat::VecI32 second_sums[tokens][panel_vectors];
-    if constexpr (shape.halves) {
-      sum_products<shape, tokens, 0>(sums, w, *x);
-      sum_products<shape, tokens, 1>(second_sums, w, *x);
-    } else {
-      sum_products<shape, tokens, -1>(sums, w, *x);
+  for (std::size_t b = 0; b < blocks;) {
+    compat::VecF32 result[tokens][panel_vectors];
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < panel_vectors; ++v) result[t][v] = begin_sum(y + t * panel_rows + v * lanes);
+    }
+    for (const std::size_t end = sum_end(b, blocks); b < end; ++b, ++x) {
+      const std::uint32_t* w = panel.codes + b * panel_block_words;
+      const float* scales = panel.scales + b * static_cast<std::size_t>(scales_per_block * panel_rows);
+      compat::VecI32 sums[tokens][panel_vectors];
+      compat::VecI32 second_sums[tokens][panel_vectors];
+      if constexpr (shape.halves) {
+        sum_products<shape, tokens, 0>(sums, w, *x);
+        sum_products<shape, tokens, 1>(second_sums, w, *x);
+      } else {
+        sum_products<shape, tokens, -1>(sums, w, *x);
+      }
+      HWY_UNROLL(4)
+      for (int t = 0; t < tokens; ++t) {
+        HWY_UNROLL(2)
+        for (int v = 0; v < panel_vectors; ++v) {
+          result[t][v] = add_block<shape>(result[t][v], sums[t][v], second_sums[t][v],
+                                          scales + v * scales_per_block * lanes, *x, t);
+        }
+      }
     }
     HWY_UNROLL(4)
     for (int t = 0; t < tokens; ++t) {
       HWY_UNROLL(2)
-      for (int v = 0; v < panel_vectors; ++v) {
-        result[t][v] = add_block<shape>(result[t][v], sums[t][v], second_sums[t][v],
-                                        scales + v * scales_per_block * lanes, *x, t);
-      }
+      for (int v = 0; v < panel_vectors; ++v) end_sum(result[t][v], x[-1], t, y + t * panel_rows + v * lanes);
     }
-  }
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < panel_vectors; ++v) hn::StoreU(result[t][v], df, y + t * panel_rows + v * lanes);
   }
 }
 

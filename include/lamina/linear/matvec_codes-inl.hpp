@@ -62,7 +62,7 @@ using MultiplyRows = const std::byte* (*)(const Rows& rows, std::size_t blocks, 
                                           const std::byte* tile, const std::byte* next, float* y);
 
 /// The exact integer sums of a group of blocks, fed by an unpacker.
-template <CodeClass shape, int blocks, int tokens>
+template <CodeClass shape, std::size_t blocks, int tokens>
 struct GroupSums {
   static constexpr int halves = shape.halves ? 2 : 1;
   static constexpr int quads = block_quads / halves;
@@ -89,46 +89,48 @@ HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t bloc
                                             const std::byte* tile, const std::byte* next, float* y) noexcept {
   const compat::TagF32 df;
   constexpr CodeClass shape = code_class(F);
-  constexpr int parts = group_blocks<F>;
+  constexpr std::size_t parts = group_blocks<F>;
   constexpr std::size_t line = 64;
   constexpr std::size_t block_bytes = info_of(F).block_bytes;
   constexpr std::size_t group_bytes =
       compat::lanes32 * block_bytes * parts * code_block_elements / info_of(F).block_elements;
+  static_assert(step_blocks == 1 || step_blocks % parts == 0);
   // A block's own scale is read with its codes, those of a K type's block just before them: a pass of their
   // own would read ahead of the stream.
   constexpr bool scale_in_block = info_of(F).block_elements == code_block_elements;
   const Rows rows = stored;  // a copy that can live in registers
   const auto* x = tile_at<tokens>(tile);
-  compat::VecF32 result[tokens];
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) result[t] = hn::LoadU(df, y + t * panel_rows);
-  for (std::size_t b = 0; b < blocks; b += parts) {
-    HWY_UNROLL(14)
-    for (std::size_t i = 0; i < (group_bytes + line - 1) / line; ++i)
-      __builtin_prefetch(next + i * line, 0, tokens > 1 ? 2 : 3);
-    next += group_bytes;
-    if constexpr (!scale_in_block) {
-      if (b % super_block_parts == 0)
-        unpack_scales_at<F>(rows, b / super_block_parts * block_bytes, panel, 0, 0);
-    }
-    GroupSums<shape, parts, tokens> group{x + b, {}, {}};
-    unpack_group_codes<F>(rows, b, group);
-    HWY_ALIGN float own_scale[compat::lanes32];
-    if constexpr (scale_in_block) hn::Store(rows.halves(b * block_bytes), df, own_scale);
+  for (std::size_t b = 0; b < blocks;) {
+    compat::VecF32 result[tokens];
     HWY_UNROLL(4)
-    for (int i = 0; i < parts; ++i) {
-      const std::size_t block = b + static_cast<std::size_t>(i);
-      const float* scale =
-          scale_in_block ? own_scale : panel_slot(panel, shape, 0, block % super_block_parts).scales;
+    for (int t = 0; t < tokens; ++t) result[t] = begin_sum(y + t * panel_rows);
+    for (const std::size_t end = sum_end(b, blocks); b < end; b += parts) {
+      HWY_UNROLL(14)
+      for (std::size_t i = 0; i < (group_bytes + line - 1) / line; ++i)
+        __builtin_prefetch(next + i * line, 0, tokens > 1 ? 2 : 3);
+      next += group_bytes;
+      if constexpr (!scale_in_block) {
+        if (b % super_block_parts == 0)
+          unpack_scales_at<F>(rows, b / super_block_parts * block_bytes, panel, 0, 0);
+      }
+      GroupSums<shape, parts, tokens> group{x + b, {}, {}};
+      unpack_group_codes<F>(rows, b, group);
+      HWY_ALIGN float own_scale[compat::lanes32];
+      if constexpr (scale_in_block) hn::Store(rows.halves(b * block_bytes), df, own_scale);
       HWY_UNROLL(4)
-      for (int t = 0; t < tokens; ++t) {
-        result[t] = add_block<shape>(result[t], group.sums[i][0][t], group.sums[i][shape.halves ? 1 : 0][t],
-                                     scale, x[block], t);
+      for (std::size_t i = 0; i < parts; ++i) {
+        const float* scale =
+            scale_in_block ? own_scale : panel_slot(panel, shape, 0, (b + i) % super_block_parts).scales;
+        HWY_UNROLL(4)
+        for (int t = 0; t < tokens; ++t) {
+          result[t] = add_block<shape>(result[t], group.sums[i][0][t], group.sums[i][shape.halves ? 1 : 0][t],
+                                       scale, x[b + i], t);
+        }
       }
     }
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) end_sum(result[t], x[b - 1], t, y + t * panel_rows);
   }
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) hn::StoreU(result[t], df, y + t * panel_rows);
   return next;
 }
 
