@@ -37,7 +37,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// (docs/performance.md); with 16 registers it costs more than it saves. Gop/s of a Zen 4 core with 512
 /// tokens, a step a block | a step every four, Q4_0 Q8_0 Q4_K Q6_K:
 ///
-///   AVX-512 VNNI   337 340 313 316 | 350 365 325 332
+///   AVX-512 VNNI   337 340 312 316 | 364 354 339 317
 ///   AVX2           265 125 242 200 | 225 116 219 151
 inline constexpr std::size_t step_blocks = compat::lanes32 >= 16 ? 4 : 1;
 
