@@ -126,7 +126,7 @@ class Bench {
     struct StandIn {
       const std::vector<TokenId>& text;
       Acceptance acceptance;
-      static TokenId choose(void* context, std::uint32_t position, TokenId) {
+      static TokenId choose(void* context, const lamina::Sequence&, std::uint32_t position, TokenId) {
         const auto& self = *static_cast<const StandIn*>(context);
         const TokenId right = self.text[std::min<std::size_t>(position, self.text.size() - 1)];
         // The same draft is right or wrong whenever it is made.
@@ -153,10 +153,11 @@ class Bench {
       return ahead->settle(sequence);
     });
     draft = drafts_json(ahead->counts());
-    draft["step_s"] = ahead->costs().step();
-    for (std::uint32_t rows = 1; rows <= ahead->costs().most_known(); ++rows) {
+    draft["step_s"] = ahead->costs().step(1);
+    const lamina::RowCosts& passes = ahead->costs().passes();
+    for (std::uint32_t rows = 1; rows <= passes.most_known(); ++rows) {
       // By rows; null where no pass had so many.
-      draft["pass_s"].push_back(ahead->costs().knows_pass(rows) ? Json(ahead->costs().pass(rows)) : Json());
+      draft["pass_s"].push_back(passes.knows(rows) ? Json(passes.of(rows)) : Json());
     }
     return speeds;
   }

@@ -162,7 +162,7 @@ struct Script {
   std::uint32_t first = 0;      ///< position of given[0]
   std::vector<TokenId> drafts;  ///< since it was cleared
 
-  static TokenId choose(void* context, std::uint32_t position, TokenId drafted) {
+  static TokenId choose(void* context, const lamina::Sequence&, std::uint32_t position, TokenId drafted) {
     auto& script = *static_cast<Script*>(context);
     const bool is_given = position >= script.first && position - script.first < script.given.size();
     script.drafts.push_back(is_given ? script.given[position - script.first] : drafted);
@@ -364,7 +364,7 @@ TEST_CASE("drafters: refused at every place, text stays the same where rings wra
       const std::vector<TokenId>& text;
       std::uint32_t prompt;
       std::uint32_t right;  ///< drafts before a wrong one
-      static TokenId choose(void* context, std::uint32_t position, TokenId) {
+      static TokenId choose(void* context, const lamina::Sequence&, std::uint32_t position, TokenId) {
         const auto& known = *static_cast<Known*>(context);
         const std::uint32_t at = position - known.prompt;
         const TokenId token = at < known.text.size() ? known.text[at] : 0;
@@ -480,7 +480,7 @@ struct KnownAnswer {
   std::uint32_t begin = 0;
   std::uint32_t wrong = 4;
 
-  static TokenId choose(void* context, std::uint32_t position, TokenId drafted) {
+  static TokenId choose(void* context, const lamina::Sequence&, std::uint32_t position, TokenId drafted) {
     const auto& known = *static_cast<const KnownAnswer*>(context);
     const std::uint32_t at = position - known.begin;
     return at < known.tokens.size() && position % known.wrong != 0 ? known.tokens[at] : drafted;
