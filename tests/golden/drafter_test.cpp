@@ -25,16 +25,12 @@
 #include <lamina/json/schema/compiler.hpp>
 #include <lamina/masks/constraint.hpp>
 #include <lamina/sampling/sampler.hpp>
-#include <lamina/testing/random_weights.hpp>
 
-#include "models/drafters/demo_drafter.hpp"
+#include "support/demo_drafter.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden_checks.hpp"
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"
-
-/// All drafters compiled into this program (generated).
-std::span<const lamina::DrafterEntry* const> lamina_drafters();
 
 namespace {
 namespace drafting {  // other tests of the unit have the same names
@@ -461,17 +457,6 @@ TEST_CASE("drafters: sampled tokens behind accepted and refused drafts are distr
   REQUIRE(cells > 8);
   // Four deviations above the mean of a chi square; the draws are the same in every run.
   CHECK(chi_square < cells + 4 * std::sqrt(2.0 * cells));
-}
-
-/// A drafter of the demo model with random weights: what is right comes from who knows the answer.
-lamina::Drafter demo_drafter() {
-  for (const lamina::DrafterEntry* entry : lamina_drafters()) {
-    if (entry->name != lamina::models::DemoDrafter::name) continue;
-    return must(lamina::Drafter::create(
-        *entry, lamina::testing::random_weights<lamina::models::DemoDrafter>(lamina::Format::q8_0, 3)));
-  }
-  REQUIRE_MESSAGE(false, "the demo model's drafter is not compiled in");
-  return must(lamina::Result<lamina::Drafter>(lamina::Error{}));
 }
 
 /// Drafts the tokens of an answer that is known, but for every `wrong`-th position.
