@@ -158,10 +158,11 @@ class DraftRounds {
     }
     while (!active_.empty()) {
       const auto begin = Clock::now();
-      LAMINA_TRY(run_step());
+      Status status = run_step();
       const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-      costs_.take_step(static_cast<std::uint32_t>(step_.size()), seconds);
       steps_seconds_ += seconds;
+      if (!status) return status;
+      costs_.take_step(static_cast<std::uint32_t>(step_.size()), seconds);
     }
     return Done{};
   }
