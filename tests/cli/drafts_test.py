@@ -93,6 +93,16 @@ class Drafts(Case):
         self.assertEqual(len(right["pass_s"]), 5)
         own = self.good(*flags).json()["rows"]
         self.assertTrue(any(row["test"] == "decode, drafts" for row in own))
+        together = {(row["test"], row["sequences"]): row for row in
+                    self.good(*flags, "--draft-fixed", "--draft-acceptance", "1,0", "--parallel", "1,3").json()["rows"]}
+        for count in (1, 3):
+            self.assertNotIn("draft", together["decode together", count])
+            right, wrong = (together[f"decode together, {share} drafts right", count]["draft"] for share in (1, 0))
+            self.assertEqual(right["accepted"], right["drafted"])
+            self.assertEqual((wrong["accepted"], wrong["passes"]), (0, 63))
+            self.assertLess(right["passes"], 16)
+            self.assertGreater(right["speedup"], 0)
+        self.bad(2, *flags, "--parallel", "2", "--mix", "--draft-acceptance", "1")
         self.bad(2, *flags, "--draft-acceptance", "3/2")
         self.bad(2, "bench", "--draft-acceptance", "1")
 

@@ -38,7 +38,7 @@ struct WaitingOrder {
 class OrderQueue {
  public:
   /// At most `most` orders wait beside those for which there is a slot.
-  explicit OrderQueue(std::size_t most) noexcept : most_(most) {}
+  explicit OrderQueue(std::size_t most) : most_(most) {}
 
   /// Adds orders for one prompt; `idle` slots wait for some.
   [[nodiscard]] Submission add(std::vector<AnswerOrder> orders, std::size_t idle) {
