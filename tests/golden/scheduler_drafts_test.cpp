@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -307,7 +308,18 @@ TEST_CASE(
   CHECK(refused.scheduler->counts().errors == 0);
 }
 
-TEST_CASE("scheduler with a drafter: published shapes, with their own drafters' guesses") {
+/// Remembers what was drafted, and drafts it.
+struct DraftLog {
+  std::map<std::vector<TokenId>, std::vector<TokenId>> drafts;  ///< of each round, by the text before it
+
+  static TokenId keep(void* context, const lamina::Sequence& sequence, std::uint32_t, TokenId drafted) {
+    const std::span<const TokenId> read = sequence.tokens();
+    static_cast<DraftLog*>(context)->drafts[{read.begin(), read.end()}].push_back(drafted);
+    return drafted;
+  }
+};
+
+TEST_CASE("scheduler with a drafter: published shapes draft what the reference drafts") {
   for (const std::string pair : {"e2b", "31b"}) {
     CAPTURE(pair);
     LoadedModel loaded(golden_path("assistant/" + pair + "/target"));
@@ -318,8 +330,8 @@ TEST_CASE("scheduler with a drafter: published shapes, with their own drafters' 
     SchedulerOptions options{.parallel = 3, .queue = 10, .context = 128, .prompt_rows = 8};
     options.drafter = must(lamina::Drafter::open(golden_path("assistant/" + pair + "/drafter.gguf"),
                                                  lamina_drafters(), model, opening));
-    options.drafts.most = 4;
-    options.drafts.measures = false;
+    DraftLog log;
+    options.drafts = {4, false, {&DraftLog::keep, &log}};
     lamina::EngineOptions engine;
     engine.rows = 64;
     engine.logits_rows = options.parallel + options.drafts.rows(options.parallel);
@@ -347,10 +359,20 @@ TEST_CASE("scheduler with a drafter: published shapes, with their own drafters' 
     for (std::size_t i = 0; i < ears.size(); ++i) {
       const lamina::Answer& answer = heard(*ears[i]);
       CHECK(answer.tokens == tokens_of(cases["cases"][i]["greedy_output"]));
-      // As many as alone, but for the last rounds, which draft fewer.
-      const auto accepted = cases["cases"][i]["accepted_total"].get<std::uint64_t>();
-      CHECK(answer.drafts->accepted <= accepted);
-      CHECK(answer.drafts->accepted + 4 >= accepted);
+      std::vector<TokenId> text = tokens_of(cases["cases"][i]["prompt"]);
+      text.insert(text.end(), answer.tokens.begin(), answer.tokens.end());
+      const nlohmann::json& rounds = cases["cases"][i]["rounds"];
+      for (const nlohmann::json& round : rounds) {
+        const auto position = round["P"].get<std::ptrdiff_t>();
+        CAPTURE(position);
+        const std::vector<TokenId> want = tokens_of(round["drafts"]);
+        const std::vector<TokenId> got = log.drafts[{text.begin(), text.begin() + position}];
+        // The last ones of an answer cannot be used.
+        const auto left = static_cast<std::ptrdiff_t>(text.size()) - position - 2;
+        CHECK(got.size() == std::min<std::size_t>(
+                                want.size(), static_cast<std::size_t>(std::max<std::ptrdiff_t>(left, 0))));
+        CHECK(std::equal(got.begin(), got.end(), want.begin()));
+      }
     }
   }
 }
