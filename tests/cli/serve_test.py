@@ -533,7 +533,8 @@ class Crowds(Serving):
 
 
 class Drafts(unittest.TestCase):
-    """With a drafter that nobody trained: its guesses are hardly ever right, and answers are the same."""
+    """With a drafter that nobody trained (`synth demo-drafter q8_0 FILE --seed 3`): its guesses are hardly ever right,
+    and answers are the same."""
 
     drafter = program.GOLDEN / "demo/drafter.gguf"
 
