@@ -32,7 +32,7 @@ class SlotDrafts {
   }
 
   /// Adds drafts to the pass that `batch` has planned for `slots`, those that its sources are.
-  void add(Batch& batch, std::span<AnswerSlot* const> slots) noexcept {
+  void add(Batch& batch, std::span<AnswerSlot* const> slots) {
     wishes_.clear();
     drafted_.clear();
     PlainRows rows{0, 0};
