@@ -32,6 +32,7 @@ struct FitsFlags {
   std::string schema;
   bool jsonl = false;
   bool stats = false;
+  bool writing = false;
 };
 
 double microseconds(const Stopwatch& watch) { return 1e6 * watch.seconds(); }
@@ -93,8 +94,10 @@ int fits(const FitsFlags& flags) {
   if (!parts) return fail(parts.error(), json);
   const auto index = lamina::TokenIndex::create(parts->tokenizer);
   if (!index) return fail(index.error(), json);
+  using lamina::masks::JsonTextLimits;
   lamina::SchemaConstraint constraint(std::make_shared<const lamina::masks::SchemaGraph>(std::move(*graph)),
-                                      *index);
+                                      *index,
+                                      flags.writing ? JsonTextLimits::for_writing() : JsonTextLimits{});
   std::vector<double> times;
   const int code = answer_lines(flags.jsonl, json, [&](const std::string& line) {
     return flags.jsonl ? fit_line(*index, constraint, line, times) : fit(*index, constraint, line, times);
@@ -112,6 +115,8 @@ void add_fits(Program& program) {
   command->add_option("--schema", flags->schema, "A file with a JSON Schema, or its text")->required();
   command->add_flag("--jsonl", flags->jsonl,
                     "One {\"text\":...} per line of stdin (default: each line is a text)");
+  command->add_flag("--writing", flags->writing,
+                    "Which of them a model may write (default: all spellings of JSON)");
   command->add_flag("--stats", flags->stats,
                     "One more line with the time of compiling and of each token's mask");
   command->footer("-m may also be a tokenizer.json or a GGUF file that holds only a vocabulary.");

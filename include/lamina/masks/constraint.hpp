@@ -19,7 +19,7 @@
 #include <lamina/masks/masker.hpp>
 #include <lamina/masks/regex/machine.hpp>
 #include <lamina/masks/regex/nfa.hpp>
-#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/graph/graph.hpp>
 #include <lamina/masks/schema/machine.hpp>
 #include <lamina/masks/token_constraint.hpp>
 #include <lamina/masks/token_index.hpp>

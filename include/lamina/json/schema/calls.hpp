@@ -14,7 +14,7 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
 #include <lamina/json/schema/compiler.hpp>
-#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/graph/graph.hpp>
 
 namespace lamina {
 

@@ -21,10 +21,10 @@
 #include <lamina/json/schema/places.hpp>
 #include <lamina/json/value.hpp>
 #include <lamina/masks/regex/nfa.hpp>
-#include <lamina/masks/schema/formats.hpp>
-#include <lamina/masks/schema/graph.hpp>
-#include <lamina/masks/schema/prune.hpp>
-#include <lamina/masks/schema/simplify.hpp>
+#include <lamina/masks/graph/formats.hpp>
+#include <lamina/masks/graph/graph.hpp>
+#include <lamina/masks/graph/prune.hpp>
+#include <lamina/masks/graph/simplify.hpp>
 
 namespace lamina {
 

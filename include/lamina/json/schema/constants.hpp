@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <lamina/chat/value.hpp>
-#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/graph/graph.hpp>
 
 namespace lamina::detail {
 

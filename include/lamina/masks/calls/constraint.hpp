@@ -17,7 +17,7 @@
 #include <lamina/masks/bytes.hpp>
 #include <lamina/masks/calls/machine.hpp>
 #include <lamina/masks/masker.hpp>
-#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/graph/graph.hpp>
 #include <lamina/masks/token_constraint.hpp>
 #include <lamina/masks/token_index.hpp>
 #include <lamina/sampling/token_mask.hpp>

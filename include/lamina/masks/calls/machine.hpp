@@ -11,7 +11,7 @@
 #include <lamina/core/config.hpp>
 #include <lamina/core/unicode.hpp>
 #include <lamina/masks/arena.hpp>
-#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/graph/graph.hpp>
 #include <lamina/masks/schema/machine.hpp>
 #include <lamina/masks/schema/state.hpp>
 #include <lamina/masks/string_body.hpp>

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <lamina/core/config.hpp>
@@ -176,15 +178,27 @@ class NumberSet {
   /// Whether the beginning of a number's text, without an exponent, leads to a number of the set with at most
   /// `most` characters.
   [[nodiscard]] bool may_become(std::string_view text, std::uint32_t most) const {
-    if (text.size() > most) return false;
-    const std::size_t room = most - text.size();
-    const bool negative = text.starts_with('-');
-    const std::string_view digits = text.substr(negative ? 1 : 0);
-    return std::any_of(pieces_.begin(), pieces_.end(), [&](const NumberPiece& piece) {
-      const std::size_t point = digits.find('.');
-      return point == digits.npos ? whole_leads(piece, negative, digits, room)
-                                  : places_lead(piece, negative, digits, point, room);
-    });
+    return std::any_of(pieces_.begin(), pieces_.end(),
+                       [&](const NumberPiece& piece) { return leads(piece, text, most); });
+  }
+  /// Numbers that begin with a text that is not empty, one of each kind that the rules tell apart, at most
+  /// `count`.
+  [[nodiscard]] std::vector<std::string> examples(std::string_view text, std::uint32_t most,
+                                                  std::size_t count) const {
+    std::vector<std::string> out;
+    for (const NumberPiece& piece : pieces_) {
+      if (out.size() == count) break;
+      if (!leads(piece, text, most)) continue;
+      std::string number(text);
+      while (!leads(piece, number, static_cast<std::uint32_t>(number.size()))) {
+        const bool is_zero = number == "0" || number == "-0";
+        number += is_zero ? '.' : '0';
+        constexpr std::string_view next = "0123456789.";
+        for (std::size_t i = 1; !leads(piece, number, most) && i < next.size(); ++i) number.back() = next[i];
+      }
+      out.push_back(std::move(number));
+    }
+    return out;
   }
   /// Whether a number of some rule's list is in the set. Such numbers are written as the list spells them:
   /// `may_become` does not know them.
@@ -292,6 +306,15 @@ class NumberSet {
     }
   };
 
+  [[nodiscard]] static bool leads(const NumberPiece& piece, std::string_view text, std::uint32_t most) {
+    if (text.size() > most) return false;
+    const std::size_t room = most - text.size();
+    const bool negative = text.starts_with('-');
+    const std::string_view digits = text.substr(negative ? 1 : 0);
+    const std::size_t point = digits.find('.');
+    return point == digits.npos ? whole_leads(piece, negative, digits, room)
+                                : places_lead(piece, negative, digits, point, room);
+  }
   /// Digits without a point yet: more of them may follow, and then places.
   [[nodiscard]] static bool whole_leads(const NumberPiece& piece, bool negative, std::string_view digits,
                                         std::size_t room) {

@@ -31,6 +31,7 @@ class Dfa {
     for (const Nfa::Node& node : nfa.nodes) {
       if (node.distance != Nfa::nowhere) farthest_ = std::max(farthest_, node.distance);
     }
+    endless_ = find_endless();
     states_.push_back({{}, false, false, Nfa::nowhere});
     states_.push_back({{}, true, true, 0});
     next_.assign(2 * classes_, dead);
@@ -51,6 +52,8 @@ class Dfa {
     const std::uint32_t known = next_[state * classes_ + class_of_[byte]];
     return known != unknown ? known : make(state, byte);
   }
+  /// Equal for bytes that no part of the pattern tells apart.
+  [[nodiscard]] std::uint8_t class_of(std::uint8_t byte) const noexcept { return class_of_[byte]; }
   /// Whether the text may end here.
   [[nodiscard]] bool accepts(std::uint32_t state) const noexcept { return states_[state].accepts; }
   /// Whether any character may follow.
@@ -59,6 +62,8 @@ class Dfa {
   [[nodiscard]] std::uint32_t distance(std::uint32_t state) const noexcept { return states_[state].distance; }
   /// The greatest of these distances.
   [[nodiscard]] std::uint32_t farthest() const noexcept { return farthest_; }
+  /// Whether every beginning of a match is one of matches without end.
+  [[nodiscard]] bool is_endless() const noexcept { return endless_; }
   /// Whether it needed more memory than it may have; from then on it accepts nothing new.
   [[nodiscard]] bool failed() const noexcept { return failed_; }
 
@@ -85,6 +90,20 @@ class Dfa {
       class_of_[byte] = static_cast<std::uint8_t>(i);
     }
     classes_ = signatures.size();
+  }
+
+  /// Nodes lead to those before them, but for the splits that begin a part again.
+  [[nodiscard]] bool find_endless() const {
+    std::vector<bool> endless(nfa_->nodes.size());
+    bool all = true;
+    for (std::size_t i = 0; i < endless.size(); ++i) {
+      const Nfa::Node& node = nfa_->nodes[i];
+      const auto leads = [&](std::uint32_t to) { return to != Nfa::nowhere && (to >= i || endless[to]); };
+      endless[i] = node.kind == Nfa::Kind::match || (node.kind != Nfa::Kind::end && leads(node.next)) ||
+                   (node.kind == Nfa::Kind::split && leads(node.other));
+      if (node.kind == Nfa::Kind::bytes && node.distance != Nfa::nowhere) all = all && endless[i];
+    }
+    return all && nfa_->start != Nfa::nowhere && endless[nfa_->start];
   }
 
   void begin_closure() {
@@ -192,6 +211,7 @@ class Dfa {
   std::vector<std::uint32_t> pending_;
   bool matched_ = false;
   bool failed_ = false;
+  bool endless_ = false;
   std::size_t held_ = 0;
 };
 

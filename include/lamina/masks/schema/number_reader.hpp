@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -54,6 +55,22 @@ class NumberReader {
     state.text = text;
     ++state.size;
     return true;
+  }
+
+  /// Numbers that begin as the one that comes in, one of each kind that its rules tell apart; empty where
+  /// these are too many to be followed, or do not ask what it is.
+  [[nodiscard]] std::vector<std::string> examples(const SchemaState& state, std::size_t count) {
+    const Allowed* const allowed = plain_ && state.text != nullptr ? allowed_in(*state.scope) : nullptr;
+    if (allowed == nullptr) return {};
+    const std::string_view begun(state.text, state.size);
+    std::vector<std::string> out;
+    for (const std::string_view spelling : allowed->spellings) {
+      if (out.size() < count && spelling.starts_with(begun)) out.emplace_back(spelling);
+    }
+    if (begun.find_first_of("eE") != begun.npos) return out;
+    for (std::string& number : allowed->set.examples(begun, allowed->most, count - out.size()))
+      out.push_back(std::move(number));
+    return out;
   }
 
   /// The value's scope with all atoms decided, and the value's hash; null if the number is not whole.

@@ -14,8 +14,8 @@
 #include <lamina/core/config.hpp>
 #include <lamina/masks/arena.hpp>
 #include <lamina/masks/regex/dfa.hpp>
-#include <lamina/masks/schema/graph.hpp>
-#include <lamina/masks/schema/group.hpp>
+#include <lamina/masks/graph/graph.hpp>
+#include <lamina/masks/graph/group.hpp>
 
 namespace lamina::masks {
 
@@ -51,6 +51,7 @@ struct Scope {
   std::uint64_t key_hash;  ///< of the key in front of the value
   std::uint64_t content;   ///< hash of what came, where `hashed`
   std::uint64_t hash;      ///< of all that matters of this and what is around it
+  std::uint64_t shape;     ///< as `hash`, but for the values that must differ and their keys
   bool is_object;
   bool hashed;               ///< some array around it wants unlike items
   Truth* truths;             ///< [atoms]
@@ -64,6 +65,7 @@ class Scopes {
   explicit Scopes(const SchemaGraph& graph) : graph_(&graph), groups_(graph), dfas_(graph.patterns.size()) {}
 
   [[nodiscard]] Arena& arena() noexcept { return arena_; }
+  [[nodiscard]] Groups& groups() noexcept { return groups_; }
   [[nodiscard]] Dfa& dfa(std::uint32_t pattern) {
     std::unique_ptr<Dfa>& dfa = dfas_[pattern];
     if (!dfa) dfa = std::make_unique<Dfa>(graph_->patterns[pattern], RegexUse::search);
@@ -78,6 +80,9 @@ class Scopes {
     places_.assign(1, graph_->root);
     return finish(make(nullptr, groups_.of(places_), {}));
   }
+
+  /// The scope of a document to which all places of a group apply.
+  [[nodiscard]] const Scope* lone(const Group& group) { return finish(make(nullptr, group, {})); }
 
   /// A copy that may be changed until `finish`.
   [[nodiscard]] Scope* copy(const Scope& from) {
@@ -97,7 +102,7 @@ class Scopes {
   /// Ends the changes of a scope.
   static const Scope* finish(Scope* scope) noexcept {
     const Group& group = *scope->group;
-    std::uint64_t hash = mixed(scope->parent == nullptr ? 0 : scope->parent->hash, group.id);
+    std::uint64_t hash = mixed(scope->parent == nullptr ? 0 : scope->parent->shape, group.id);
     hash = mixed(
         hash, (std::uint64_t{scope->count} << 2) | (scope->is_object ? 2U : 0U) | (scope->hashed ? 1U : 0U));
     for (std::size_t i = 0; i < group.atoms.size(); ++i)
@@ -107,6 +112,8 @@ class Scopes {
     for (std::uint32_t i = 0; i < scope->binding_count; ++i)
       hash = mixed(mixed(hash, scope->bindings[i].root),
                    scope->bindings[i].atom * 2 + (scope->bindings[i].counts ? 1U : 0U));
+    scope->shape = hash;
+    if (scope->parent != nullptr) hash = mixed(hash, scope->parent->hash);
     if (scope->seen != nullptr) hash = mixed(hash, scope->seen->all);
     if (scope->hashed) hash = mixed(mixed(hash, scope->content), scope->key_hash);
     scope->hash = hash;
@@ -233,11 +240,23 @@ class Scopes {
     return seen;
   }
 
+  /// Whether an atom allows all values of a type that it allows at all.
+  [[nodiscard]] static bool says_nothing(const SchemaAtom& atom, std::uint8_t types) noexcept {
+    if ((types & JsonTypes::number) != 0)
+      return atom.number.is_empty() && (atom.types & JsonTypes::number) == JsonTypes::number;
+    if (types == JsonTypes::string) return atom.string.is_empty();
+    if (types == JsonTypes::array) return atom.array.is_empty();
+    if (types == JsonTypes::object) return atom.object.is_empty();
+    return true;
+  }
+
+  /// Whether a document whose atoms are all decided is valid.
   [[nodiscard]] bool document_fits(const Scope* scope) {
     const Arena::Mark mark = arena_.mark();
     Truth* gates = arena_.take<Truth>(scope->group->gates.size());
     scope->group->answer(scope->truths, gates);
-    const bool fits = gates[scope->group->roots.front()] == Truth::yes;
+    const bool fits = std::all_of(scope->group->roots.begin(), scope->group->roots.end(),
+                                  [&](std::uint32_t root) { return gates[root] == Truth::yes; });
     arena_.reset(mark);
     return fits;
   }
@@ -264,6 +283,7 @@ class Scopes {
               0,
               0,
               0,
+              0,
               false,
               hashed,
               scope->truths,
@@ -273,15 +293,6 @@ class Scopes {
     std::fill_n(scope->contained, group.atoms.size(), 0U);
     std::fill_n(scope->used, group.name_words, std::uint64_t{0});
     return scope;
-  }
-
-  [[nodiscard]] static bool says_nothing(const SchemaAtom& atom, std::uint8_t types) noexcept {
-    if ((types & JsonTypes::number) != 0)
-      return atom.number.is_empty() && (atom.types & JsonTypes::number) == JsonTypes::number;
-    if (types == JsonTypes::string) return atom.string.is_empty();
-    if (types == JsonTypes::array) return atom.array.is_empty();
-    if (types == JsonTypes::object) return atom.object.is_empty();
-    return true;
   }
 
   void check_unique(Scope& array, std::uint64_t hash) {

@@ -10,9 +10,9 @@
 #include <lamina/core/error.hpp>
 #include <lamina/masks/numbers/number_rule.hpp>
 #include <lamina/masks/numbers/number_set.hpp>
-#include <lamina/masks/schema/graph.hpp>
-#include <lamina/masks/schema/group.hpp>
-#include <lamina/masks/schema/simplify.hpp>
+#include <lamina/masks/graph/graph.hpp>
+#include <lamina/masks/graph/group.hpp>
+#include <lamina/masks/graph/simplify.hpp>
 
 namespace lamina::masks {
 

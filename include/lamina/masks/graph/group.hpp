@@ -14,7 +14,7 @@
 
 #include <lamina/core/config.hpp>
 #include <lamina/masks/arena.hpp>
-#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/graph/graph.hpp>
 
 namespace lamina::masks {
 

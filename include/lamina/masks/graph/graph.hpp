@@ -35,6 +35,7 @@ struct StringRule {
   [[nodiscard]] bool is_empty() const noexcept {
     return least == 0 && most == no_limit && patterns.empty() && !choices;
   }
+  [[nodiscard]] bool operator==(const StringRule&) const = default;
 };
 
 /// What a place says of arrays.

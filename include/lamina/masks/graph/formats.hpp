@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/graph/graph.hpp>
 
 namespace lamina::masks {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <lamina/core/error.hpp>
-#include <lamina/masks/schema/graph.hpp>
+#include <lamina/masks/graph/graph.hpp>
 
 namespace lamina::masks {
 
