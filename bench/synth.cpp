@@ -33,6 +33,7 @@
 #include <lamina/variants/gemma4_e4b.hpp>
 
 #include "../examples/models/demo.hpp"
+#include "../tests/models/drafters/demo_drafter.hpp"
 #include "gguf_writer.hpp"
 #include "synth_model.hpp"
 
@@ -69,7 +70,7 @@ constexpr std::array variants{known<lamina::Gemma4E2b>(),         known<lamina::
                               known<lamina::Gemma4_31b>(),        known<lamina::models::Demo>(),
                               known<lamina::Gemma4E2bDrafter>(),  known<lamina::Gemma4E4bDrafter>(),
                               known<lamina::Gemma4_12bDrafter>(), known<lamina::Gemma4_26bA4bDrafter>(),
-                              known<lamina::Gemma4_31bDrafter>()};
+                              known<lamina::Gemma4_31bDrafter>(), known<lamina::models::DemoDrafter>()};
 
 struct Request {
   const KnownVariant* variant = nullptr;

@@ -9,6 +9,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <lamina/engine/drafting/draft_costs.hpp>
+#include <lamina/engine/drafting/read_ahead.hpp>
+
 #include "bench_parallel.hpp"
 #include "commands.hpp"
 #include "drafting.hpp"
@@ -20,6 +23,7 @@
 #include "plan.hpp"
 #include "probe.hpp"
 #include "report.hpp"
+#include "stand_in.hpp"
 #include "target.hpp"
 
 namespace program {
@@ -38,12 +42,6 @@ struct BenchFlags {
   std::uint32_t mix_rows = 16;
   std::string acceptance;  ///< shares of drafts that are right, by a stand-in; empty: the drafter's own
   bool fixed_length = false;
-};
-
-/// How many of so many drafts are right.
-struct Acceptance {
-  std::uint32_t right = 0;
-  std::uint32_t of = 1;  ///< 0: as the drafter has it
 };
 
 /// Ceilings of this machine.
@@ -123,21 +121,10 @@ class Bench {
   /// either way.
   [[nodiscard]] lamina::Result<std::vector<double>> decode_ahead(std::uint32_t depth,
                                                                  const Acceptance& acceptance, Json& draft) {
-    struct StandIn {
-      const std::vector<TokenId>& text;
-      Acceptance acceptance;
-      static TokenId choose(void* context, std::uint32_t position, TokenId) {
-        const auto& self = *static_cast<const StandIn*>(context);
-        const TokenId right = self.text[std::min<std::size_t>(position, self.text.size() - 1)];
-        // The same draft is right or wrong whenever it is made.
-        const bool is_right = std::mt19937(position)() % self.acceptance.of < self.acceptance.right;
-        return is_right ? right : right ^ 1U;
-      }
-    };
     StandIn stand_in{tokens_, acceptance};
     lamina::DraftOptions options = draft_options(flags_.common);
     options.measures = !flags_.fixed_length;
-    if (acceptance.of > 0) options.substitute = {&StandIn::choose, &stand_in};
+    options.substitute = stand_in.substitute();
     auto ahead = lamina::ReadAhead::create(*engine_.drafter, session().engine(), options);
     if (!ahead) return ahead.error();
     auto speeds = repeat(depth, flags_.generate, [&](std::span<const TokenId> tokens) -> lamina::Status {
@@ -153,10 +140,11 @@ class Bench {
       return ahead->settle(sequence);
     });
     draft = drafts_json(ahead->counts());
-    draft["step_s"] = ahead->costs().step();
-    for (std::uint32_t rows = 1; rows <= ahead->costs().most_known(); ++rows) {
+    draft["step_s"] = ahead->costs().step(1);
+    const lamina::RowCosts& passes = ahead->costs().passes();
+    for (std::uint32_t rows = 1; rows <= passes.most_known(); ++rows) {
       // By rows; null where no pass had so many.
-      draft["pass_s"].push_back(ahead->costs().knows_pass(rows) ? Json(ahead->costs().pass(rows)) : Json());
+      draft["pass_s"].push_back(passes.knows(rows) ? Json(passes.of(rows)) : Json());
     }
     return speeds;
   }
@@ -254,6 +242,15 @@ void print_experts(const Json& row) {
        format_bytes(row["expert_bytes_read"].get<double>()).c_str());
 }
 
+/// What drafting did in a row's test, where it did.
+void print_drafts(const Json& row) {
+  if (const auto draft = row.find("draft"); draft != row.end()) {
+    putf("   %.2fx, %s of %s drafts in %s passes", draft->value("speedup", 0.0),
+         (*draft)["accepted"].dump().c_str(), (*draft)["drafted"].dump().c_str(),
+         (*draft)["passes"].dump().c_str());
+  }
+}
+
 void print_row(const Json& row) {
   const auto number = [&](const char* key) { return row[key].is_null() ? 0.0 : row[key].get<double>(); };
   const Json& speed = row["tokens_per_s"];
@@ -268,11 +265,7 @@ void print_row(const Json& row) {
        format_bytes(number("bytes_per_token")).c_str(), 100 * number("share_of_bandwidth"),
        100 * number("share_of_peak"));
   print_experts(row);
-  if (const auto draft = row.find("draft"); draft != row.end()) {
-    putf("   %.2fx, %s of %s drafts in %s passes", draft->value("speedup", 0.0),
-         (*draft)["accepted"].dump().c_str(), (*draft)["drafted"].dump().c_str(),
-         (*draft)["passes"].dump().c_str());
-  }
+  print_drafts(row);
   put("\n");
 }
 
@@ -301,14 +294,9 @@ lamina::Result<std::vector<Acceptance>> parse_acceptances(std::string_view text)
   return list;
 }
 
-std::string name_of(const Acceptance& acceptance) {
-  if (acceptance.of == 0) return "decode, drafts";
-  const std::string of = acceptance.of == 1 ? "" : "/" + std::to_string(acceptance.of);
-  return "decode, " + std::to_string(acceptance.right) + of + " drafts right";
-}
-
 /// `--parallel`: one row for each number of sequences.
-int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths) {
+int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths,
+                   const std::vector<Acceptance>& acceptances) {
   const bool json = flags.common.json;
   const auto counts = parse_ids(flags.parallel, "--parallel");
   if (!counts || counts->empty() || *std::min_element(counts->begin(), counts->end()) == 0 ||
@@ -334,59 +322,89 @@ int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths) 
                         .logits_rows = most + 1,
                         .sequences = most,
                         .sequence_context = deepest + generate,
-                        .has_longer = flags.mix});
+                        .has_longer = flags.mix,
+                        .drafts = !acceptances.empty()});
   if (!started) return fail(started.error(), json);
+  if (!acceptances.empty() && !started->drafter)
+    return fail_usage("--draft-acceptance: there is no drafter", "name it with --draft FILE", json);
   const std::uint32_t threads = started->pool != nullptr ? started->pool->width() : 1;
   if (!json) {
     putf("target %s, %u threads\n", target_name().c_str(), threads);
     putf("%-28s %7s %7s %12s %12s %12s\n", "test", "seqs", "depth", "tokens/s", "of each", "prompt/s");
   }
   Json rows = Json::array();
+  std::vector<ParallelTest> tests;
   for (const std::uint32_t depth : depths) {
     for (const std::uint32_t count : *counts) {
-      if (output_failed() || interrupted()) break;
-      const char* name = flags.mix ? "decode beside a prompt" : "decode together";
-      const ParallelTest test{.sequences = count,
-                              .depth = depth,
-                              .generate = generate,
-                              .mix = flags.mix,
-                              .prompt = flags.prompt,
-                              .prompt_rows = flags.mix_rows};
-      std::vector<double> all;
-      std::vector<double> prompt;
-      const lamina::ExpertReads before = started->engine->expert_reads();
-      double tokens = 0;
-      for (std::uint32_t i = 0; i < flags.repeat && !interrupted(); ++i) {
-        const auto speed = measure_parallel(*started->engine, test);
-        if (!speed) return fail(speed.error(), json);
-        all.push_back(speed->decode_per_s);
-        prompt.push_back(speed->prompt_per_s);
-        tokens += static_cast<double>(speed->decoded + speed->read);
+      tests.push_back({.sequences = count,
+                       .depth = depth,
+                       .generate = generate,
+                       .mix = flags.mix,
+                       .prompt = flags.prompt,
+                       .prompt_rows = flags.mix_rows,
+                       .drafts = draft_options(flags.common)});
+      tests.back().drafts.measures = !flags.fixed_length;
+      for (const Acceptance& acceptance : acceptances) {
+        tests.push_back(tests.back());
+        tests.back().drafter = &*started->drafter;
+        tests.back().acceptance = acceptance;
       }
-      const Json speeds = speed_json(all);
-      if (speeds.is_null()) break;
-      const double median = speeds["median"].get<double>();
-      const double read = speed_json(prompt)["median"].get<double>();
-      Json row{{"test", name},
-               {"sequences", count},
-               {"tokens", generate},
-               {"depth", depth},
-               {"threads", threads},
-               {"target", target_name()},
-               {"tokens_per_s", speeds},
-               {"tokens_per_s_each", median / count},
-               {"prompt_tokens", flags.mix ? flags.prompt : 0},
-               {"prompt_tokens_per_s", read},
-               {"peak_rss_bytes", peak_memory_bytes()}};
-      add_expert_fields(row, started->engine->expert_reads() - before, tokens);
-      if (!json) {
-        putf("%-28s %7u %7u %12.2f %12.2f %12.2f", name, count, depth, median, median / count, read);
-        print_experts(row);
-        put("\n");
-      }
-      flush_output();
-      rows.push_back(std::move(row));
     }
+  }
+  double plain = 0;
+  for (const ParallelTest& test : tests) {
+    if (output_failed() || interrupted()) break;
+    const std::uint32_t count = test.sequences;
+    std::string name = test.mix ? "decode beside a prompt" : "decode together";
+    if (test.drafter != nullptr) name += ", " + test.acceptance.name();
+    std::vector<double> all;
+    std::vector<double> prompt;
+    lamina::DraftCounts drafts;
+    const lamina::ExpertReads before = started->engine->expert_reads();
+    double tokens = 0;
+    for (std::uint32_t i = 0; i < flags.repeat && !interrupted(); ++i) {
+      const auto speed = measure_parallel(*started->engine, test);
+      if (!speed) return fail(speed.error(), json);
+      all.push_back(speed->decode_per_s);
+      prompt.push_back(speed->prompt_per_s);
+      tokens += static_cast<double>(speed->decoded + speed->read);
+      drafts.drafted += speed->drafted;
+      drafts.accepted += speed->accepted;
+      drafts.passes += speed->passes;
+    }
+    const Json speeds = speed_json(all);
+    if (speeds.is_null()) break;
+    const double median = speeds["median"].get<double>();
+    const double read = speed_json(prompt)["median"].get<double>();
+    Json row{{"test", name},
+             {"sequences", count},
+             {"tokens", generate},
+             {"depth", test.depth},
+             {"threads", threads},
+             {"target", target_name()},
+             {"tokens_per_s", speeds},
+             {"tokens_per_s_each", median / count},
+             {"prompt_tokens", flags.mix ? flags.prompt : 0},
+             {"prompt_tokens_per_s", read},
+             {"peak_rss_bytes", peak_memory_bytes()}};
+    add_expert_fields(row, started->engine->expert_reads() - before, tokens);
+    if (test.drafter == nullptr) {
+      plain = median;
+    } else {
+      row["draft"] = {{"drafted", drafts.drafted},
+                      {"accepted", drafts.accepted},
+                      {"passes", drafts.passes},
+                      {"speedup", median / plain}};
+    }
+    if (!json) {
+      putf("%-28s %7u %7u %12.2f %12.2f %12.2f", name.c_str(), count, test.depth, median, median / count,
+           read);
+      print_experts(row);
+      print_drafts(row);
+      put("\n");
+    }
+    flush_output();
+    rows.push_back(std::move(row));
   }
   if (json) print(Json{{"rows", rows}});
   return interrupted() ? exit_interrupted : exit_done;
@@ -397,7 +415,17 @@ int bench(const BenchFlags& flags) {
   const auto depths = parse_ids(flags.depths, "--depth");
   if (!depths || depths->empty())
     return fail_usage("--depth: not a list of numbers", "for example --depth 0,4096", json);
-  if (!flags.parallel.empty()) return bench_parallel(flags, *depths);
+  const auto acceptances = parse_acceptances(flags.acceptance);
+  if (!acceptances)
+    return fail_usage(describe(acceptances.error()).view(), "for example --draft-acceptance 3/4,1/2,1/10,0",
+                      json);
+  if (!flags.parallel.empty()) {
+    if (flags.mix && !flags.acceptance.empty())
+      return fail_usage("bench: --mix and --draft-acceptance exclude each other", "leave one of them out",
+                        json);
+    return bench_parallel(flags, *depths,
+                          flags.acceptance.empty() ? std::vector<Acceptance>() : *acceptances);
+  }
   if (flags.mix) {
     return fail_usage("bench: --mix needs sequences that decode meanwhile", "lamina bench --parallel 8 --mix",
                       json);
@@ -415,10 +443,6 @@ int bench(const BenchFlags& flags) {
   if (const auto status = check_length(needed, static_cast<std::uint32_t>(context), file->weights); !status) {
     return fail(status.error(), json);
   }
-  const auto acceptances = parse_acceptances(flags.acceptance);
-  if (!acceptances)
-    return fail_usage(describe(acceptances.error()).view(), "for example --draft-acceptance 3/4,1/2,1/10,0",
-                      json);
   const SessionNeeds needs{.context = static_cast<std::uint32_t>(context), .drafts = true};
   auto started = start(std::move(*file), flags.common, needs);
   if (!started) return fail(started.error(), json);
@@ -477,7 +501,8 @@ int bench(const BenchFlags& flags) {
         Json draft;
         const auto ahead = tests.decode_ahead(depth, acceptance, draft);
         if (!ahead) return fail(ahead.error(), json);
-        Json row = row_json(name_of(acceptance), flags.generate, depth, threads, *ahead, cost, ceilings);
+        Json row =
+            row_json("decode, " + acceptance.name(), flags.generate, depth, threads, *ahead, cost, ceilings);
         row["draft"] = std::move(draft);
         if (!row["tokens_per_s"].is_null() && !speeds->empty())
           row["draft"]["speedup"] =

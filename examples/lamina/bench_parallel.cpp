@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <random>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include <lamina/engine/batch.hpp>
+#include <lamina/engine/drafting/draft_rounds.hpp>
+#include <lamina/engine/drafting/lookahead.hpp>
 
 #include "interrupt.hpp"
 #include "machine.hpp"
@@ -32,12 +35,24 @@ class ParallelBench {
 
   [[nodiscard]] lamina::Result<ParallelSpeed> run() {
     LAMINA_TRY(begin());
-    LAMINA_TRY(decode(1));  // pages of the weights come in, clocks rise
+    StandIn stand_in{tokens_, test_.acceptance};
+    std::optional<lamina::DraftRounds> rounds;
+    if (test_.drafter != nullptr) {
+      lamina::DraftOptions options = test_.drafts;
+      options.substitute = stand_in.substitute();
+      auto made = lamina::DraftRounds::create(*test_.drafter, engine_, options, test_.sequences);
+      if (!made) return made.error();
+      rounds.emplace(std::move(*made));
+      for (std::uint32_t i = 0; i < test_.sequences; ++i) aheads_.emplace_back(engine_.model().hidden());
+    }
     ParallelSpeed speed;
+    LAMINA_TRY(decode(1, speed));  // pages of the weights come in, clocks rise
+    speed = {};
     const Stopwatch watch;
-    LAMINA_TRY(test_.mix ? decode_beside_prompt(speed) : decode(test_.generate - 1));
+    LAMINA_TRY(test_.mix ? decode_beside_prompt(speed)
+               : rounds  ? decode_ahead(*rounds, speed)
+                         : decode(test_.generate - 1, speed));
     const double seconds = watch.seconds();
-    if (!test_.mix) speed.decoded = std::uint64_t{test_.sequences} * (test_.generate - 1);
     speed.decode_per_s = static_cast<double>(speed.decoded) / seconds;
     speed.prompt_per_s = static_cast<double>(speed.read) / seconds;
     return speed;
@@ -70,10 +85,48 @@ class ParallelBench {
     return feeds;
   }
 
-  [[nodiscard]] lamina::Status decode(std::uint32_t passes) {
+  [[nodiscard]] lamina::Status decode(std::uint32_t passes, ParallelSpeed& speed) {
     for (std::uint32_t pass = 0; pass < passes && !interrupted(); ++pass) {
       const auto result = engine_.run(steps());
       if (!result) return result.error();
+      speed.decoded += users_.size();
+      for (std::size_t i = 0; i < aheads_.size(); ++i) aheads_[i].know_hidden(result->hidden(i));
+    }
+    return lamina::Done{};
+  }
+
+  /// Until one sequence has decoded all its tokens.
+  [[nodiscard]] lamina::Status decode_ahead(lamina::DraftRounds& rounds, ParallelSpeed& speed) {
+    const std::uint32_t end = test_.depth + test_.generate;
+    const std::uint32_t room = engine_.options().logits_rows - test_.sequences;
+    const auto goes_on = [&](const lamina::Sequence& user) { return user.position() < end; };
+    while (std::all_of(users_.begin(), users_.end(), goes_on) && !interrupted()) {
+      std::vector<Feed> feeds = steps();
+      std::vector<lamina::DraftWish> wishes;
+      for (std::size_t i = 0; i < users_.size(); ++i)
+        wishes.push_back(
+            {&aheads_[i], &users_[i], feeds[i].tokens.ids[0], end - users_[i].position() - 1, nullptr});
+      LAMINA_TRY(rounds.draft({test_.sequences, 0}, room, wishes));
+      for (std::size_t i = 0; i < users_.size(); ++i)
+        feeds[i] = {&users_[i], aheads_[i].with_drafts(wishes[i].token), Want::all};
+      const Stopwatch watch;
+      const auto result = engine_.run(feeds);
+      if (!result) return result.error();
+      rounds.take_pass(watch.seconds());
+      std::uint32_t accepted = 0;
+      for (std::size_t i = 0; i < users_.size(); ++i) {
+        lamina::Lookahead& ahead = aheads_[i];
+        ahead.take(result->logits(i), result->hidden(i));
+        const std::span<const TokenId> next = std::span(tokens_).subspan(ahead.position(users_[i]));
+        static_cast<void>(ahead.skip(next));
+        LAMINA_TRY(ahead.finish(users_[i], true));
+        accepted += ahead.accepted();
+      }
+      rounds.finish(accepted);
+      speed.decoded += users_.size() + accepted;
+      speed.drafted += rounds.drafted();
+      speed.accepted += accepted;
+      ++speed.passes;
     }
     return lamina::Done{};
   }
@@ -105,6 +158,7 @@ class ParallelBench {
   const ParallelTest& test_;
   std::vector<TokenId> tokens_;
   std::vector<lamina::Sequence> users_;
+  std::vector<lamina::Lookahead> aheads_;  ///< [users] with a drafter
 };
 
 }  // namespace

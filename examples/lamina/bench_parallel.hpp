@@ -5,7 +5,11 @@
 #include <cstdint>
 
 #include <lamina/core/error.hpp>
+#include <lamina/engine/drafting/draft_options.hpp>
+#include <lamina/engine/drafting/drafter.hpp>
 #include <lamina/engine/engine.hpp>
+
+#include "stand_in.hpp"
 
 namespace program {
 
@@ -17,6 +21,10 @@ struct ParallelTest {
   bool mix = false;                ///< one more sequence reads a prompt meanwhile
   std::uint32_t prompt = 512;      ///< tokens of it
   std::uint32_t prompt_rows = 16;  ///< of them, in one pass at most
+  const lamina::Drafter* drafter =
+      nullptr;  ///< with drafts, until one sequence has all its tokens; not with `mix`
+  lamina::DraftOptions drafts{};
+  Acceptance acceptance{};  ///< of the drafts that stand in for those of the drafter
 };
 
 struct ParallelSpeed {
@@ -24,9 +32,12 @@ struct ParallelSpeed {
   std::uint64_t read = 0;
   double decode_per_s = 0;  ///< tokens of all together
   double prompt_per_s = 0;
+  std::uint64_t drafted = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t passes = 0;
 };
 
-/// Errors: as `Engine::run`
+/// Errors: as `Engine::run`, `DraftRounds::create`
 [[nodiscard]] lamina::Result<ParallelSpeed> measure_parallel(lamina::Engine& engine,
                                                              const ParallelTest& test);
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include <lamina/engine/drafting/draft_rounds.hpp>
 #include <lamina/huggingface/directories.hpp>
 #include <lamina/packing/read_ahead.hpp>
 #include <lamina/weights/mapped_file.hpp>
@@ -72,26 +73,34 @@ lamina::Result<std::optional<lamina::Drafter>> open_drafter(const CommonOptions&
   return none;
 }
 
-std::uint64_t drafter_bytes(const lamina::Drafter& drafter, const lamina::EngineOptions& engine) {
-  return lamina::matrix_bytes(drafter.entry(), drafter.file()) + drafter.entry().model_bytes() +
-         lamina::DraftEngine::bytes(drafter.entry(), engine);
-}
-
 lamina::DraftOptions draft_options(const CommonOptions& common) noexcept {
   lamina::DraftOptions options;
   options.most = common.draft_max;
   return options;
 }
 
+std::uint64_t plan_drafter(const lamina::Drafter& drafter, const CommonOptions& common,
+                           std::uint32_t sequences, lamina::SessionOptions& options) {
+  const lamina::DraftOptions drafts = draft_options(common);
+  const std::uint32_t rows = sequences + drafts.rows(sequences);
+  options.logits_rows = std::max(options.logits_rows, std::min(options.chunk, rows));
+  return lamina::matrix_bytes(drafter.entry(), drafter.file()) + drafter.entry().model_bytes() +
+         lamina::DraftRounds::bytes(drafter.entry(), options.engine(), drafts, sequences);
+}
+
 Json drafts_json(const lamina::DraftCounts& counts) {
   std::size_t longest = counts.lengths.size();
   while (longest > 1 && counts.lengths[longest - 1] == 0) --longest;
+  Json over_time = Json::array();
+  for (const lamina::DraftRun& run : counts.over_time())
+    over_time.push_back(Json::array({run.drafts, run.passes}));
   return {
       {"drafted", counts.drafted},
       {"accepted", counts.accepted},
       {"passes", counts.passes},
       {"lengths", std::vector<std::uint64_t>(counts.lengths.begin(),
-                                             counts.lengths.begin() + static_cast<std::ptrdiff_t>(longest))}};
+                                             counts.lengths.begin() + static_cast<std::ptrdiff_t>(longest))},
+      {"over_time", std::move(over_time)}};
 }
 
 }  // namespace program

@@ -9,8 +9,8 @@
 
 #include <lamina/core/error.hpp>
 #include <lamina/engine/drafting/draft_counts.hpp>
+#include <lamina/engine/drafting/draft_options.hpp>
 #include <lamina/engine/drafting/drafter.hpp>
-#include <lamina/engine/drafting/read_ahead.hpp>
 #include <lamina/engine/options.hpp>
 #include <lamina/schedule/description.hpp>
 
@@ -29,14 +29,17 @@ namespace program {
 [[nodiscard]] lamina::Result<std::optional<lamina::Drafter>> open_drafter(
     const CommonOptions& common, const lamina::ModelDescription& model, lamina::Executor* executor);
 
-/// Bytes of memory that a drafter takes beside an engine: weights, vectors and scratch.
-[[nodiscard]] std::uint64_t drafter_bytes(const lamina::Drafter& drafter,
-                                          const lamina::EngineOptions& engine);
-
 /// How the flags want drafts.
 [[nodiscard]] lamina::DraftOptions draft_options(const CommonOptions& common) noexcept;
 
-/// {"drafted", "accepted", "passes", "lengths"}: the last one says how many passes had 0, 1, 2, ... drafts.
+/// Plans the rows of logits that drafts for `sequences` sequences need. Returns the bytes of memory that the
+/// drafter takes beside the engine: weights, vectors and scratch.
+[[nodiscard]] std::uint64_t plan_drafter(const lamina::Drafter& drafter, const CommonOptions& common,
+                                         std::uint32_t sequences, lamina::SessionOptions& options);
+
+/// {"drafted", "accepted", "passes", "lengths", "over_time"}: `lengths` says how many passes had 0, 1, 2, ...
+/// drafts, `over_time` has [drafts, passes] for passes in a row with equally many, the first
+/// `DraftCounts::most_runs` of them.
 [[nodiscard]] Json drafts_json(const lamina::DraftCounts& counts);
 
 }  // namespace program

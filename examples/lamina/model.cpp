@@ -221,6 +221,13 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   if (!pool) return pool.error();
   engine.pool = std::move(*pool);
   options.executor = engine.pool.get();
+  std::uint64_t drafter = 0;
+  if (needs.drafts) {
+    auto opened = open_drafter(common, file.weights.description, options.executor);
+    if (!opened) return opened.error();
+    engine.drafter = std::move(*opened);
+  }
+  if (engine.drafter) drafter = plan_drafter(*engine.drafter, common, std::max(needs.sequences, 1U), options);
   const bool many = needs.sequences > 0;
   if (many) {
     const std::uint64_t pages = sequences_of(needs).kv_blocks(options.context);
@@ -231,18 +238,8 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
     plan_pages(pages);
     if (const std::size_t page = (*entry)->page_bytes(options.cache); page > 0 && needs.kept_bytes > 0) {
       plan_pages(pages + needs.kept_bytes / page);
-      if (!fit_memory(**entry, file.weights, common, needs, options, 0)) plan_pages(pages);
+      if (!fit_memory(**entry, file.weights, common, needs, options, drafter)) plan_pages(pages);
     }
-  }
-  std::uint64_t drafter = 0;
-  if (needs.drafts) {
-    auto opened = open_drafter(common, file.weights.description, options.executor);
-    if (!opened) return opened.error();
-    engine.drafter = std::move(*opened);
-  }
-  if (engine.drafter) {
-    options.logits_rows = std::max(options.logits_rows, std::min(options.chunk, common.draft_max + 1));
-    drafter = drafter_bytes(*engine.drafter, options.engine());
   }
   if (needs.branches) {
     options.cache_tokens = options.context < UINT32_MAX / 2 ? 2 * options.context : 0;

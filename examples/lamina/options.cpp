@@ -104,7 +104,7 @@ void add_draft_flags(CLI::App& command, CommonOptions& options) {
                   "guesses right, and are the same (default: what lies beside the model, see the README)")
       ->group(group);
   add_number(command, "--draft-max", options.draft_max, 0U, lamina::most_drafts,
-             "Tokens drafted for a pass at most; how many pay is measured (default 8)")
+             "Tokens drafted for an answer in a pass at most; how many pay is measured (default 8)")
       ->group(group);
   command.add_flag("--no-draft", options.no_draft, "No drafts, whatever lies beside the model")->group(group);
 }

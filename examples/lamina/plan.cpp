@@ -227,10 +227,9 @@ int show(const PlanFlags& flags, const lamina::ModelDescription& description, co
   as_it_lies.no_pack = true;
   const auto drafter = open_drafter(as_it_lies, description, nullptr);
   if (!drafter) return fail(drafter.error(), flags.common.json);
-  if (*drafter) options.logits_rows = std::min(options.chunk, flags.common.draft_max + 1);
   options.executor = &threads;
   BytesBeside beside;
-  if (*drafter) beside.drafter = drafter_bytes(**drafter, options.engine());
+  if (*drafter) beside.drafter = plan_drafter(**drafter, flags.common, flags.parallel, options);
   const Planner planner(description, file, format, entry, beside);
   if (options.context > static_cast<std::uint32_t>(description.max_context)) {
     return fail(Error{ErrorCode::bad_argument, "context", "tokens of context outside the model's range",

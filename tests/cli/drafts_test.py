@@ -33,6 +33,10 @@ class Drafts(Case):
                         self.assertEqual(sum(draft["lengths"]), draft["passes"])
                         self.assertEqual(sum(k * n for k, n in enumerate(draft["lengths"])), draft["drafted"])
                         self.assertLessEqual(draft["accepted"], draft["drafted"])
+                        over_time = draft["over_time"]
+                        self.assertEqual(sum(passes for _, passes in over_time), draft["passes"])
+                        self.assertEqual(sum(k * passes for k, passes in over_time), draft["drafted"])
+                        self.assertTrue(all(a[0] != b[0] for a, b in zip(over_time, over_time[1:])))
 
     def test_found_beside_the_model(self):
         model = self.folder / "model"
@@ -63,6 +67,12 @@ class Drafts(Case):
         self.assertEqual(plain["drafter_bytes"], 0)
         self.assertGreater(drafted["drafter_bytes"], 100_000)
         self.assertGreaterEqual(drafted["total_bytes"], plain["total_bytes"] + drafted["drafter_bytes"])
+        # Many decode together: scratch for each in a step, rows of logits for the drafts of all.
+        many = self.good("plan", *flags, "--draft", DATA / "e2b/drafter.gguf", "--parallel", "3").json()
+        self.assertGreater(many["drafter_bytes"], drafted["drafter_bytes"])
+        without = self.good("plan", *flags, "--parallel", "3").json()
+        self.assertGreater(many["total_bytes"] - many["drafter_bytes"] - without["total_bytes"],
+                           drafted["total_bytes"] - drafted["drafter_bytes"] - plain["total_bytes"])
         between = str((plain["total_bytes"] + drafted["total_bytes"]) // 2)
         run = ["run", *flags, "-n", "2", "--tokens", "2,5", "--budget", between]
         self.good(*run)
@@ -83,6 +93,16 @@ class Drafts(Case):
         self.assertEqual(len(right["pass_s"]), 5)
         own = self.good(*flags).json()["rows"]
         self.assertTrue(any(row["test"] == "decode, drafts" for row in own))
+        together = {(row["test"], row["sequences"]): row for row in
+                    self.good(*flags, "--draft-fixed", "--draft-acceptance", "1,0", "--parallel", "1,3").json()["rows"]}
+        for count in (1, 3):
+            self.assertNotIn("draft", together["decode together", count])
+            right, wrong = (together[f"decode together, {share} drafts right", count]["draft"] for share in (1, 0))
+            self.assertEqual(right["accepted"], right["drafted"])
+            self.assertEqual((wrong["accepted"], wrong["passes"]), (0, 63))
+            self.assertLess(right["passes"], 16)
+            self.assertGreater(right["speedup"], 0)
+        self.bad(2, *flags, "--parallel", "2", "--mix", "--draft-acceptance", "1")
         self.bad(2, *flags, "--draft-acceptance", "3/2")
         self.bad(2, "bench", "--draft-acceptance", "1")
 

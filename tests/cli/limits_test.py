@@ -37,8 +37,10 @@ class Limits(Case):
 
     def test_memory(self):
         answered, refused, unpacked = 0, 0, 0
-        # Finely around where the program itself begins to run, and where packing stops to fit.
-        for limit in [*range(10_000, 15_000, 250), *range(15_000, 40_000, 1000)]:
+        # Finely around where the program itself begins to run, and where packing stops to fit. With less than its
+        # own size the system ends it before it begins.
+        first = max(10_000, os.path.getsize(program.PROGRAM) // KIB + 500)
+        for limit in [*range(first, first + 5000, 250), *range(first + 5000, 40_000, 1000)]:
             outcome = limited({resource.RLIMIT_AS: limit * KIB}, "run", "-t", "1", "Reverse lamina.")
             if outcome.code == 127 or "error while loading shared libraries" in outcome.err:
                 continue  # not even the system's loader ran to its end

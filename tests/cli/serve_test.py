@@ -532,6 +532,76 @@ class Crowds(Serving):
             one.close()
 
 
+class Drafts(unittest.TestCase):
+    """With a drafter that nobody trained (`synth demo-drafter q8_0 FILE --seed 3`): its guesses are hardly ever right,
+    and answers are the same."""
+
+    drafter = program.GOLDEN / "demo/drafter.gguf"
+
+    def ask_all(self, *flags):
+        server = Server("--parallel", "3", "--queue", "100", *flags)
+        self.addCleanup(server.end)
+        answers = {}
+
+        def ask(number):
+            fields = [{}, {"temperature": 1.3, "seed": number, "max_tokens": 60}, {"n": 2, "temperature": 1, "seed": 3},
+                      {"temperature": 1, "seed": number, "max_tokens": 60, "response_format": {"type": "json_schema", "json_schema": {
+                          "name": "x", "schema": {"type": "object", "properties": {"word": {
+                              "type": "string", "maxLength": 12}}, "required": ["word"]}}}}][number % 4]
+            words = ["Reverse lamina.", "Write 612 in words.", "Sort 5 3 9 1."][number % 3]
+            answers[number] = server.chat([{"role": "user", "content": words}], **fields)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual({status for status, _ in answers.values()}, {200})
+        return server, [answers[number][1] for number in range(24)]
+
+    def test_answers_are_the_same_and_drafts_are_counted(self):
+        plain, want = self.ask_all()
+        server, got = self.ask_all("--draft", str(self.drafter), "--draft-max", "4")
+        drafted = accepted = 0
+        for answer, other in zip(got, want):
+            self.assertEqual([choice["message"]["content"] for choice in answer["choices"]],
+                             [choice["message"]["content"] for choice in other["choices"]])
+            details = answer["usage"]["completion_tokens_details"]
+            accepted += details["accepted_prediction_tokens"]
+            drafted += details["accepted_prediction_tokens"] + details["rejected_prediction_tokens"]
+            self.assertLessEqual(answer["timings"]["draft_n_accepted"], answer["timings"]["draft_n"])
+            self.assertNotIn("accepted_prediction_tokens", other["usage"]["completion_tokens_details"])
+            self.assertNotIn("draft_n", other["timings"])
+        self.assertEqual(server.metric("draft_tokens_total"), drafted)
+        self.assertEqual(server.metric("draft_accepted_total"), accepted)
+        self.assertEqual(plain.metric("draft_tokens_total"), 0)
+
+    def test_found_beside_the_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = pathlib.Path(folder) / "demo.gguf"
+            model.write_bytes(program.DEMO.read_bytes())
+            (pathlib.Path(folder) / "mtp-demo.gguf").write_bytes(self.drafter.read_bytes())
+            for flags, drafts in (([], True), (["--no-draft"], False), (["--draft-max", "0"], False)):
+                with self.subTest(flags=flags):
+                    server = Server("-m", str(model), *flags)
+                    details = server.chat()[1]["usage"]["completion_tokens_details"]
+                    server.end()
+                    self.assertEqual("accepted_prediction_tokens" in details, drafts)
+
+    def test_the_plan_counts_it(self):
+        flags = ["-m", str(program.DEMO), "-c", "512", "--parallel", "4"]
+        plan = [json.loads(program.lamina("plan", *flags, "--json", *more).out)
+                for more in ([], ["--draft", self.drafter])]
+        self.assertGreater(plan[1]["total_bytes"], plan[0]["total_bytes"] + plan[1]["drafter_bytes"])
+        outcome = program.lamina("serve", *flags, "--port", "0", "--cache-bytes", "0", "--draft", self.drafter,
+                                 "--budget", str(plan[1]["drafter_bytes"] + 100))
+        self.assertEqual(outcome.code, 1)
+        self.assertIn("model does not fit", outcome.err)
+        outcome = program.lamina("serve", "--port", "0", "--draft", program.GOLDEN / "assistant/e2b/drafter.gguf")
+        self.assertEqual(outcome.code, 1)
+        self.assertIn("drafter belongs to another model", outcome.err)
+
+
 class Keys(Serving):
     flags = ("--api-key", "secret", "--no-page")
 

@@ -16,7 +16,10 @@
 #include <doctest/doctest.h>
 
 #include <lamina/chat/chat.hpp>
+#include <lamina/chat/scheduling/scheduler.hpp>
 #include <lamina/engine/batch.hpp>
+#include <lamina/engine/drafting/draft_rounds.hpp>
+#include <lamina/engine/drafting/lookahead.hpp>
 #include <lamina/huggingface/directories.hpp>
 #include <lamina/json/conversation.hpp>
 #include <lamina/media/read_file.hpp>
@@ -28,6 +31,7 @@
 #include <lamina/state/state_file.hpp>
 #include <lamina/weights/media/mmproj.hpp>
 
+#include "support/demo_drafter.hpp"
 #include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden.hpp"
@@ -261,6 +265,59 @@ TEST_CASE(
     CHECK(left.refused == 0);
     CHECK(sizes(ready) == want);
   }
+}
+
+TEST_CASE("drafts for many: all memory is asked for when their scheduler is made") {
+  const Model model = demo();
+  lamina::SchedulerOptions options{.parallel = 3, .queue = 4, .context = 128, .cache_bytes = 0};
+  options.drafter = demo_drafter();
+  const auto make = [&]() -> Status {
+    auto engine = lamina::Engine::create(model, {.rows = 32, .logits_rows = 27, .cache_tokens = 1024});
+    if (!engine) return engine.error();
+    return status_of(lamina::Scheduler::create(std::move(*engine), options));
+  };
+  CHECK(refuse_each(make) > 20);
+
+  auto engine = must(lamina::Engine::create(model, {.rows = 32, .logits_rows = 10, .cache_tokens = 1024}));
+  auto rounds =
+      must(lamina::DraftRounds::create(*options.drafter, engine, {.most = 4, .measures = false}, 2));
+  std::vector<lamina::Sequence> sequences;
+  std::vector<lamina::Lookahead> aheads;
+  const std::vector<lamina::TokenId> tokens(9, 7);
+  for (int i = 0; i < 2; ++i) {
+    sequences.push_back(must(engine.sequence({.context = 128})));
+    aheads.emplace_back(model.hidden());
+    const lamina::Feed feed{&sequences.back(), tokens, lamina::Want::last};
+    const auto pass = must(engine.run({&feed, 1}));
+    aheads.back().take(pass.logits(0), pass.hidden(0));
+    must(aheads.back().finish(sequences.back(), true));
+  }
+  std::vector<lamina::DraftWish> wishes;
+  for (std::size_t i = 0; i < 2; ++i) wishes.push_back({&aheads[i], &sequences[i], 7, 4, nullptr});
+  std::size_t drafted = 0;
+  grants = Grants{.calls = 0};
+  Status status = lamina::Done{};
+  for (int round = 0; round < 3 && status; ++round) {
+    status = rounds.draft({2, 0}, 8, wishes);
+    const lamina::Feed feeds[] = {{&sequences[0], aheads[0].with_drafts(7), lamina::Want::all},
+                                  {&sequences[1], aheads[1].with_drafts(7), lamina::Want::all}};
+    const auto pass = engine.run(feeds);
+    if (!pass) break;
+    drafted += rounds.drafted();
+    rounds.take_pass(0.001);
+    for (std::size_t i = 0; i < 2; ++i) {
+      aheads[i].take(pass->logits(i), pass->hidden(i));
+      const lamina::TokenId next = 7;
+      static_cast<void>(aheads[i].skip({&next, 1}));
+      static_cast<void>(aheads[i].finish(sequences[i], true));
+    }
+    rounds.finish(0);
+  }
+  const Grants left = std::exchange(grants, Grants{});
+  CHECK_MESSAGE(status, message_of(status));
+  CHECK(left.refused == 0);
+  CHECK(drafted == 24);
+  CHECK(sequences[0].position() >= 12);
 }
 
 TEST_CASE("pictures, videos and sounds: read, prepared, encoded") {

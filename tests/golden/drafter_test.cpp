@@ -25,16 +25,12 @@
 #include <lamina/json/schema/compiler.hpp>
 #include <lamina/masks/constraint.hpp>
 #include <lamina/sampling/sampler.hpp>
-#include <lamina/testing/random_weights.hpp>
 
-#include "models/drafters/demo_drafter.hpp"
+#include "support/demo_drafter.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden_checks.hpp"
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"
-
-/// All drafters compiled into this program (generated).
-std::span<const lamina::DrafterEntry* const> lamina_drafters();
 
 namespace {
 namespace drafting {  // other tests of the unit have the same names
@@ -162,7 +158,7 @@ struct Script {
   std::uint32_t first = 0;      ///< position of given[0]
   std::vector<TokenId> drafts;  ///< since it was cleared
 
-  static TokenId choose(void* context, std::uint32_t position, TokenId drafted) {
+  static TokenId choose(void* context, const lamina::Sequence&, std::uint32_t position, TokenId drafted) {
     auto& script = *static_cast<Script*>(context);
     const bool is_given = position >= script.first && position - script.first < script.given.size();
     script.drafts.push_back(is_given ? script.given[position - script.first] : drafted);
@@ -364,7 +360,7 @@ TEST_CASE("drafters: refused at every place, text stays the same where rings wra
       const std::vector<TokenId>& text;
       std::uint32_t prompt;
       std::uint32_t right;  ///< drafts before a wrong one
-      static TokenId choose(void* context, std::uint32_t position, TokenId) {
+      static TokenId choose(void* context, const lamina::Sequence&, std::uint32_t position, TokenId) {
         const auto& known = *static_cast<Known*>(context);
         const std::uint32_t at = position - known.prompt;
         const TokenId token = at < known.text.size() ? known.text[at] : 0;
@@ -463,24 +459,13 @@ TEST_CASE("drafters: sampled tokens behind accepted and refused drafts are distr
   CHECK(chi_square < cells + 4 * std::sqrt(2.0 * cells));
 }
 
-/// A drafter of the demo model with random weights: what is right comes from who knows the answer.
-lamina::Drafter demo_drafter() {
-  for (const lamina::DrafterEntry* entry : lamina_drafters()) {
-    if (entry->name != lamina::models::DemoDrafter::name) continue;
-    return must(lamina::Drafter::create(
-        *entry, lamina::testing::random_weights<lamina::models::DemoDrafter>(lamina::Format::q8_0, 3)));
-  }
-  REQUIRE_MESSAGE(false, "the demo model's drafter is not compiled in");
-  return must(lamina::Result<lamina::Drafter>(lamina::Error{}));
-}
-
 /// Drafts the tokens of an answer that is known, but for every `wrong`-th position.
 struct KnownAnswer {
   std::vector<TokenId> tokens;
   std::uint32_t begin = 0;
   std::uint32_t wrong = 4;
 
-  static TokenId choose(void* context, std::uint32_t position, TokenId drafted) {
+  static TokenId choose(void* context, const lamina::Sequence&, std::uint32_t position, TokenId drafted) {
     const auto& known = *static_cast<const KnownAnswer*>(context);
     const std::uint32_t at = position - known.begin;
     return at < known.tokens.size() && position % known.wrong != 0 ? known.tokens[at] : drafted;

@@ -16,83 +16,14 @@
 #include <lamina/chat/scheduling/scheduler.hpp>
 #include <lamina/session.hpp>
 
-#include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
-#include "support/loaded_model.hpp"
+#include "support/scheduler_setting.hpp"
 
 namespace {
 
 using lamina::Scheduler;
 using lamina::StopReason;
 using lamina::Submission;
-
-/// Remembers what it was told.
-class Ear final : public lamina::AnswerListener {
- public:
-  void take(const lamina::ResponseEvent& event) override {
-    text += event.text;
-    ++pieces;
-  }
-  void prompt_read(std::size_t done, std::size_t total) override { read.emplace_back(done, total); }
-  bool goes_on() override { return listens && pieces < most_pieces; }
-  void ended(lamina::Result<lamina::Answer> made) override {
-    CHECK_FALSE(answer.has_value());
-    answer.emplace(std::move(made));
-  }
-
-  std::string text;
-  std::size_t pieces = 0;
-  std::size_t most_pieces = SIZE_MAX;
-  bool listens = true;
-  std::vector<std::pair<std::size_t, std::size_t>> read;
-  std::optional<lamina::Result<lamina::Answer>> answer;
-};
-
-const lamina::Answer& heard(const Ear& ear) {
-  REQUIRE(ear.answer.has_value());
-  REQUIRE(static_cast<bool>(*ear.answer));
-  return **ear.answer;
-}
-
-struct Setting {
-  lamina::Model model = must(lamina::Model::open(demo_path, lamina_registry()));
-  std::unique_ptr<Scheduler> scheduler;
-
-  explicit Setting(const lamina::SchedulerOptions& options, std::uint32_t cache_tokens = 0) {
-    auto engine = must(lamina::Engine::create(
-        model, {.rows = 64,
-                .logits_rows = options.parallel,
-                .context = options.context,
-                .cache_tokens = cache_tokens > 0 ? cache_tokens : 4 * options.parallel * options.context}));
-    scheduler = must(Scheduler::create(std::move(engine), options));
-  }
-
-  [[nodiscard]] std::shared_ptr<const lamina::EncodedPrompt> prompt(std::string_view words) const {
-    lamina::Conversation talk;
-    talk.messages.push_back({"user", words});
-    const auto rendered = must(lamina::render_chat(talk, model.template_size()));
-    return std::make_shared<const lamina::EncodedPrompt>(
-        must(lamina::encode_prompt(rendered, *model.tokenizer(), model.hidden())));
-  }
-  [[nodiscard]] lamina::AnswerOrder order(std::string_view words, std::shared_ptr<Ear> ear) const {
-    lamina::AnswerOrder order;
-    order.prompt = prompt(words);
-    order.options.sampling = lamina::SamplingOptions::greedy();
-    order.listener = std::move(ear);
-    return order;
-  }
-  std::shared_ptr<Ear> ask(std::string_view words) {
-    auto ear = std::make_shared<Ear>();
-    std::vector<lamina::AnswerOrder> orders;
-    orders.push_back(order(words, ear));
-    CHECK(must(scheduler->submit(std::move(orders))) == Submission::taken);
-    return ear;
-  }
-  void finish() {
-    for (int i = 0; i < 10'000 && scheduler->step(); ++i) continue;
-    CHECK_FALSE(scheduler->step());
-  }
-};
 
 const lamina::SchedulerOptions four{.parallel = 4, .queue = 100, .context = 256, .prompt_rows = 16};
 

@@ -204,17 +204,29 @@ Json usage_json(const std::vector<EndedAnswer>& answers, std::size_t prompt_toke
   std::size_t written = 0;
   std::size_t thought = 0;
   std::size_t read = 0;
+  bool drafts = false;
+  std::uint64_t drafted = 0;
+  std::uint64_t accepted = 0;
   for (const EndedAnswer& one : answers) {
     written += one.answer->tokens.size();
     thought += one.thought_tokens;
     read += one.answer->prompt_tokens_read;
+    if (!one.answer->drafts) continue;
+    drafts = true;
+    drafted += one.answer->drafts->drafted;
+    accepted += one.answer->drafts->accepted;
+  }
+  Json details{{"reasoning_tokens", thought}};
+  if (drafts) {
+    details["accepted_prediction_tokens"] = accepted;
+    details["rejected_prediction_tokens"] = drafted - accepted;
   }
   const std::size_t cached = prompt_tokens > read ? prompt_tokens - read : 0;
   return {{"prompt_tokens", prompt_tokens},
           {"completion_tokens", written},
           {"total_tokens", prompt_tokens + written},
           {"prompt_tokens_details", {{"cached_tokens", cached}}},
-          {"completion_tokens_details", {{"reasoning_tokens", thought}}}};
+          {"completion_tokens_details", std::move(details)}};
 }
 
 Json timings_json(const std::vector<EndedAnswer>& answers) {
@@ -222,13 +234,18 @@ Json timings_json(const std::vector<EndedAnswer>& answers) {
   const auto per_second = [](std::size_t count, double seconds) {
     return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
   };
-  return {{"cache_n", first.prompt_tokens - first.prompt_tokens_read},
-          {"prompt_n", first.prompt_tokens_read},
-          {"prompt_ms", first.prompt_seconds * 1000},
-          {"prompt_per_second", per_second(first.prompt_tokens_read, first.prompt_seconds)},
-          {"predicted_n", first.tokens.size()},
-          {"predicted_ms", first.decode_seconds * 1000},
-          {"predicted_per_second", per_second(first.tokens.size(), first.decode_seconds)}};
+  Json timings{{"cache_n", first.prompt_tokens - first.prompt_tokens_read},
+               {"prompt_n", first.prompt_tokens_read},
+               {"prompt_ms", first.prompt_seconds * 1000},
+               {"prompt_per_second", per_second(first.prompt_tokens_read, first.prompt_seconds)},
+               {"predicted_n", first.tokens.size()},
+               {"predicted_ms", first.decode_seconds * 1000},
+               {"predicted_per_second", per_second(first.tokens.size(), first.decode_seconds)}};
+  if (first.drafts) {
+    timings["draft_n"] = first.drafts->drafted;
+    timings["draft_n_accepted"] = first.drafts->accepted;
+  }
+  return timings;
 }
 
 Json progress_json(const News& news, std::size_t prompt_tokens) {

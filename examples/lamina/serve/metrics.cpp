@@ -59,6 +59,9 @@ void metrics(Service& service, Exchange& exchange) {
   text.counter("media_total", "Requests with pictures or sounds.", number_of(requests.media));
   text.counter("passes_total", "Passes over the weights.", number_of(counts.passes));
   text.counter("pass_seconds_total", "Time in passes.", counts.pass_seconds);
+  text.counter("draft_tokens_total", "Tokens that were drafted.", number_of(counts.drafted));
+  text.counter("draft_accepted_total", "Drafted tokens that were drawn then.", number_of(counts.accepted));
+  text.counter("draft_seconds_total", "Time of the drafter.", counts.draft_seconds);
   text.gauge("answers_running", "Answers that are being written.", number_of(counts.running));
   text.gauge("answers_waiting", "Answers that wait for a slot.", number_of(counts.waiting));
   text.gauge("slots", "Answers that can be written at the same time.",

@@ -107,6 +107,7 @@ void add_serve(Program& program) {
   auto flags = std::make_shared<ServeFlags>();
   add_common_flags(*command, flags->common);
   add_memory_flags(*command, flags->common);
+  add_draft_flags(*command, flags->common);
   add_media_settings(*command, flags->media);
   command->add_option("--host", flags->host, "Address to listen on (default 127.0.0.1: this machine alone)");
   add_number(*command, "--port", flags->port, std::uint16_t{0}, std::uint16_t{65535},

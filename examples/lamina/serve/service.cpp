@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "../answer.hpp"
+#include "../drafting.hpp"
 #include "../report.hpp"
 
 namespace program::serving {
@@ -43,7 +44,8 @@ Result<std::unique_ptr<Service>> Service::open(const ServeFlags& flags, std::siz
                       {.logits_rows = flags.parallel,
                        .block = lamina::default_image_budget,
                        .sequences = flags.parallel,
-                       .kept_bytes = cache_bytes});
+                       .kept_bytes = cache_bytes,
+                       .drafts = true});
   if (!engine) return engine.error();
   service->engine_ = std::move(*engine);
   const lamina::Model& model = service->model();
@@ -54,7 +56,9 @@ Result<std::unique_ptr<Service>> Service::open(const ServeFlags& flags, std::siz
                                                                       .queue = flags.queue,
                                                                       .context = planned.context,
                                                                       .prompt_rows = flags.prompt_rows,
-                                                                      .cache_bytes = cache_bytes});
+                                                                      .cache_bytes = cache_bytes,
+                                                                      .drafter = service->engine_.drafter,
+                                                                      .drafts = draft_options(flags.common)});
   if (!scheduler) return scheduler.error();
   service->scheduler_ = std::move(*scheduler);
   auto generation = generation_options(model, service->flags_.common, {});

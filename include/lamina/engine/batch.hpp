@@ -62,6 +62,19 @@ class Batch {
   /// Which of those that wait feed `index` is a beginning of.
   [[nodiscard]] std::size_t source(std::size_t index) const noexcept { return sources_[index]; }
 
+  /// Rows that the pass has left.
+  [[nodiscard]] std::uint32_t rows_left() const noexcept { return rows_; }
+  /// Rows of logits that it has left.
+  [[nodiscard]] std::uint32_t logits_left() const noexcept { return logits_; }
+  /// Puts another feed in the place of `index`, of the same sequence. Requires that there is room for it.
+  void replace(std::size_t index, const Feed& feed) noexcept {
+    Feed& old = feeds_[index];
+    rows_ = rows_ + static_cast<std::uint32_t>(old.tokens.size()) -
+            static_cast<std::uint32_t>(feed.tokens.size());
+    logits_ = logits_ + wanted_rows(old) - wanted_rows(feed);
+    old = feed;
+  }
+
  private:
   void make(std::span<const Feed> waiting) {
     feeds_.clear();

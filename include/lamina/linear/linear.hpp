@@ -20,7 +20,7 @@ namespace lamina {
 /// The form in which activations enter a product.
 enum class ActivationKind : std::uint8_t {
   f32,   ///< `ActivationRows::values`; rounded to bf16 where the target multiplies these natively
-  int8,  ///< `ActivationRows::quantized`: in blocks of 32, step = largest magnitude / 127
+  int8,  ///< `ActivationRows::quantized`: in steps of 32 or 128 columns, step = largest magnitude / 127
 };
 
 /// The form that weights of `format` multiply with.
@@ -45,11 +45,12 @@ inline constexpr auto sum_bias_bits = std::bit_cast<std::int32_t>(sum_bias);
 
 /// Block of 32 columns of a tile of `rows` rows, quantised: value ≈ step * code. The sums are those of codes
 /// times the offsets that kernels add to weight codes to make them unsigned: ready to start an accumulator
-/// with, so that the offset costs nothing in the product. Biased ones have `sum_bias_bits` added.
+/// with, so that the offset costs nothing in the product. Targets that start sums at the bits of `sum_bias`
+/// add these to the biased ones.
 template <int rows>
 struct ActivationBlock {
   std::int32_t quads[code_block_elements / 4][rows];  ///< four codes each, -127..127
-  float step[rows];
+  float step[rows];                                   ///< the same in all blocks that share it
   std::int32_t biased_minus_8_total[rows];
   std::int32_t biased_minus_32_first[rows];  ///< codes 0..15
   std::int32_t minus_32_second[rows];        ///< codes 16..31

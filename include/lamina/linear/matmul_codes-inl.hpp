@@ -57,64 +57,78 @@ HWY_INLINE void sum_products(compat::VecI32 (&sums)[tokens][panel_vectors], cons
   }
 }
 
-/// Multiplies `blocks` blocks of a panel with a tile of tokens, adding to y [tokens, panel_rows].
+/// True if a tile asks for the next one's activations, which may come from the third-level cache. 512 tokens
+/// on a Zen 4 core, AVX-512: up to 1.05 times as fast beside busy neighbours, level without; Q6_K 1.05 times.
+/// On AVX2 a tile computes long enough; there it was slower.
+inline constexpr bool asks_for_activations = compat::lanes32 >= 16;
+
+/// Multiplies `blocks` blocks of a panel with a tile of tokens, adding to y [tokens, panel_rows]. Asks on the
+/// way for as many bytes of activations at `next` as it reads.
 template <CodeClass shape, int tokens>
 HWY_NOINLINE void multiply_tile(Panel panel, std::size_t blocks, const ActivationBlock<tokens>* x,
-                                float* y) noexcept {
-  const compat::TagF32 df;
+                                const std::byte* next, float* y) noexcept {
   constexpr int lanes = compat::lanes32;
   constexpr int scales_per_block = shape.scales_per_block();
-  compat::VecF32 result[tokens][panel_vectors];
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < panel_vectors; ++v) result[t][v] = hn::LoadU(df, y + t * panel_rows + v * lanes);
-  }
-  for (std::size_t b = 0; b < blocks; ++b, ++x) {
-    const std::uint32_t* w = panel.codes + b * panel_block_words;
-    const float* scales = panel.scales + b * static_cast<std::size_t>(scales_per_block * panel_rows);
-    compat::VecI32 sums[tokens][panel_vectors];
-    compat::VecI32 second_sums[tokens][panel_vectors];
-    if constexpr (shape.halves) {
-      sum_products<shape, tokens, 0>(sums, w, *x);
-      sum_products<shape, tokens, 1>(second_sums, w, *x);
-    } else {
-      sum_products<shape, tokens, -1>(sums, w, *x);
+  for (std::size_t b = 0; b < blocks;) {
+    compat::VecF32 result[tokens][panel_vectors];
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < panel_vectors; ++v) result[t][v] = begin_sum(y + t * panel_rows + v * lanes);
+    }
+    for (const std::size_t end = sum_end(b, blocks); b < end; ++b, ++x) {
+      if constexpr (asks_for_activations) {
+        constexpr std::size_t line = 64;
+        for (std::size_t i = 0; i < sizeof(*x); i += line) __builtin_prefetch(next + i, 0, 2);
+        next += sizeof(*x);
+      }
+      const std::uint32_t* w = panel.codes + b * panel_block_words;
+      const float* scales = panel.scales + b * static_cast<std::size_t>(scales_per_block * panel_rows);
+      compat::VecI32 sums[tokens][panel_vectors];
+      compat::VecI32 second_sums[tokens][panel_vectors];
+      if constexpr (shape.halves) {
+        sum_products<shape, tokens, 0>(sums, w, *x);
+        sum_products<shape, tokens, 1>(second_sums, w, *x);
+      } else {
+        sum_products<shape, tokens, -1>(sums, w, *x);
+      }
+      HWY_UNROLL(4)
+      for (int t = 0; t < tokens; ++t) {
+        HWY_UNROLL(2)
+        for (int v = 0; v < panel_vectors; ++v) {
+          result[t][v] = add_block<shape>(result[t][v], sums[t][v], second_sums[t][v],
+                                          scales + v * scales_per_block * lanes, *x, t);
+        }
+      }
     }
     HWY_UNROLL(4)
     for (int t = 0; t < tokens; ++t) {
       HWY_UNROLL(2)
-      for (int v = 0; v < panel_vectors; ++v) {
-        result[t][v] = add_block<shape>(result[t][v], sums[t][v], second_sums[t][v],
-                                        scales + v * scales_per_block * lanes, *x, t);
-      }
+      for (int v = 0; v < panel_vectors; ++v) end_sum(result[t][v], x[-1], t, y + t * panel_rows + v * lanes);
     }
-  }
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < panel_vectors; ++v) hn::StoreU(result[t][v], df, y + t * panel_rows + v * lanes);
   }
 }
 
-/// Multiplies a panel with a tile of `tokens` tokens, at most `activation_tile`, at `x`.
+/// Multiplies a panel with a tile of `tokens` tokens, at most `activation_tile`, at `x`; the next is at
+/// `next`.
 template <CodeClass shape>
 void multiply_tokens(std::uint32_t tokens, const Panel& panel, std::size_t blocks, const std::byte* x,
-                     float* y) noexcept {
+                     const std::byte* next, float* y) noexcept {
   static_assert(activation_tile == 4);
   switch (tokens) {
     case 1:
-      return multiply_tile<shape, 1>(panel, blocks, tile_at<1>(x), y);
+      return multiply_tile<shape, 1>(panel, blocks, tile_at<1>(x), next, y);
     case 2:
-      return multiply_tile<shape, 2>(panel, blocks, tile_at<2>(x), y);
+      return multiply_tile<shape, 2>(panel, blocks, tile_at<2>(x), next, y);
     case 3:
-      return multiply_tile<shape, 3>(panel, blocks, tile_at<3>(x), y);
+      return multiply_tile<shape, 3>(panel, blocks, tile_at<3>(x), next, y);
     default:
-      return multiply_tile<shape, 4>(panel, blocks, tile_at<4>(x), y);
+      return multiply_tile<shape, 4>(panel, blocks, tile_at<4>(x), next, y);
   }
 }
 
-using MultiplyTokens = void (*)(std::uint32_t, const Panel&, std::size_t, const std::byte*, float*) noexcept;
+using MultiplyTokens = void (*)(std::uint32_t, const Panel&, std::size_t, const std::byte*, const std::byte*,
+                                float*) noexcept;
 
 /// The kernel of a format's class: the only classes there are.
 [[nodiscard]] inline MultiplyTokens multiply_tokens_of(CodeClass shape) noexcept {
@@ -218,7 +232,8 @@ inline void multiply_panels(const RowGroup& group, const ActivationRows& x, std:
       next.ask_for_part();
       if (is_last) ask_for_results(y, y_stride, first + token + count, first + tokens);
       if (column == 0) std::memset(sums, 0, count * panel_rows * sizeof(float));
-      multiply(count, scratch.panel, columns / code_block_elements, tile, sums);
+      multiply(count, scratch.panel, columns / code_block_elements, tile,
+               tile + activation_tile * quantized_row_bytes(w.columns), sums);
       if (!is_last) continue;
       for (std::size_t t = 0; t < count; ++t) {
         store_results(sums + t * panel_rows, group.rows, y + (first + token + t) * y_stride);

@@ -26,10 +26,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if !LAMINA_ONE_LANE
 
-/// How far ahead of a stream of interleaved rows is asked for. The processor's own prefetcher keeps pace with
-/// rows of simple blocks; whether it does with those of K types, whose scales come between, depends on the
-/// core, and what is asked for much too early is out of the nearest cache again when its turn comes. AVX-512,
-/// GB/s of Q4_0 Q8_0 Q4_K Q6_K:
+/// How far ahead of a stream of interleaved rows is asked for with one token. The processor's own prefetcher
+/// keeps pace with rows of simple blocks; whether it does with those of K types, whose scales come between,
+/// depends on the core, and what is asked for much too early is out of the nearest cache again when its turn
+/// comes. AVX-512, GB/s of Q4_0 Q8_0 Q4_K Q6_K:
 ///
 ///                                   32 rows ahead     4 KiB           one line       not at all
 ///   Zen 5, one core, reads 36-45    41 41 26 25       42 42 30 27                    40 42 14 14
@@ -41,6 +41,19 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// build suits both; zero, until it has been set, would ask for what is read anyway.
 inline const std::size_t stream_lead = compat::lanes32 < 16 ? 8192 : core_has_avx_vnni() ? 4096 : 64;
 
+/// The same with more tokens. These multiply about as long as the next rows take to come; that both happens
+/// at the same time, rows must be asked for so early that they wait in the second-level cache meanwhile.
+/// GB/s of a Zen 4 core that reads 20 to 25, Q4_0 with 2 / 3 / 4 / 8 tokens at 12 288 columns:
+///
+///   AVX-512, into the nearest cache       64 bytes 17 15 14 8    4 KiB 17 16 14 10    8 KiB 15 14 13 9
+///   AVX-512, into the second-level one    1 KiB 18 11 8 8        8 KiB 23 23 20 11    16 KiB 23 23 21 11
+///   AVX2, into the nearest cache          8 KiB 16 14 12 7       16 KiB 13 13 12 7
+///   AVX2, into the second-level one       8 KiB 20 17 13 7       16 KiB 20 16 13 7
+///
+/// At 1536 columns, and for the other formats, it is alike; 32 and 64 KiB are little better than 16, and ask
+/// for more than is read where the rows end. One token alone loses a tenth by it. Not measured on Zen 5.
+inline constexpr std::size_t few_tokens_lead = 16384;
+
 /// Multiplies `blocks` blocks of 32 of the rows of one vector with a tile of tokens, adding to y [tokens,
 /// panel_rows]. `panel` is memory for the scales of blocks that share them. Asks on the way for as many bytes
 /// at `next` as it reads, so that what is multiplied next comes in at an even pace; returns the end of those.
@@ -49,7 +62,7 @@ using MultiplyRows = const std::byte* (*)(const Rows& rows, std::size_t blocks, 
                                           const std::byte* tile, const std::byte* next, float* y);
 
 /// The exact integer sums of a group of blocks, fed by an unpacker.
-template <CodeClass shape, int blocks, int tokens>
+template <CodeClass shape, std::size_t blocks, int tokens>
 struct GroupSums {
   static constexpr int halves = shape.halves ? 2 : 1;
   static constexpr int quads = block_quads / halves;
@@ -76,46 +89,48 @@ HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t bloc
                                             const std::byte* tile, const std::byte* next, float* y) noexcept {
   const compat::TagF32 df;
   constexpr CodeClass shape = code_class(F);
-  constexpr int parts = group_blocks<F>;
+  constexpr std::size_t parts = group_blocks<F>;
   constexpr std::size_t line = 64;
   constexpr std::size_t block_bytes = info_of(F).block_bytes;
   constexpr std::size_t group_bytes =
       compat::lanes32 * block_bytes * parts * code_block_elements / info_of(F).block_elements;
+  static_assert(step_blocks == 1 || step_blocks % parts == 0);
   // A block's own scale is read with its codes, those of a K type's block just before them: a pass of their
   // own would read ahead of the stream.
   constexpr bool scale_in_block = info_of(F).block_elements == code_block_elements;
   const Rows rows = stored;  // a copy that can live in registers
   const auto* x = tile_at<tokens>(tile);
-  compat::VecF32 result[tokens];
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) result[t] = hn::LoadU(df, y + t * panel_rows);
-  for (std::size_t b = 0; b < blocks; b += parts) {
-    HWY_UNROLL(14)
-    for (std::size_t i = 0; i < (group_bytes + line - 1) / line; ++i)
-      __builtin_prefetch(next + i * line, 0, 3);
-    next += group_bytes;
-    if constexpr (!scale_in_block) {
-      if (b % super_block_parts == 0)
-        unpack_scales_at<F>(rows, b / super_block_parts * block_bytes, panel, 0, 0);
-    }
-    GroupSums<shape, parts, tokens> group{x + b, {}, {}};
-    unpack_group_codes<F>(rows, b, group);
-    HWY_ALIGN float own_scale[compat::lanes32];
-    if constexpr (scale_in_block) hn::Store(rows.halves(b * block_bytes), df, own_scale);
+  for (std::size_t b = 0; b < blocks;) {
+    compat::VecF32 result[tokens];
     HWY_UNROLL(4)
-    for (int i = 0; i < parts; ++i) {
-      const std::size_t block = b + static_cast<std::size_t>(i);
-      const float* scale =
-          scale_in_block ? own_scale : panel_slot(panel, shape, 0, block % super_block_parts).scales;
+    for (int t = 0; t < tokens; ++t) result[t] = begin_sum(y + t * panel_rows);
+    for (const std::size_t end = sum_end(b, blocks); b < end; b += parts) {
+      HWY_UNROLL(14)
+      for (std::size_t i = 0; i < (group_bytes + line - 1) / line; ++i)
+        __builtin_prefetch(next + i * line, 0, tokens > 1 ? 2 : 3);
+      next += group_bytes;
+      if constexpr (!scale_in_block) {
+        if (b % super_block_parts == 0)
+          unpack_scales_at<F>(rows, b / super_block_parts * block_bytes, panel, 0, 0);
+      }
+      GroupSums<shape, parts, tokens> group{x + b, {}, {}};
+      unpack_group_codes<F>(rows, b, group);
+      HWY_ALIGN float own_scale[compat::lanes32];
+      if constexpr (scale_in_block) hn::Store(rows.halves(b * block_bytes), df, own_scale);
       HWY_UNROLL(4)
-      for (int t = 0; t < tokens; ++t) {
-        result[t] = add_block<shape>(result[t], group.sums[i][0][t], group.sums[i][shape.halves ? 1 : 0][t],
-                                     scale, x[block], t);
+      for (std::size_t i = 0; i < parts; ++i) {
+        const float* scale =
+            scale_in_block ? own_scale : panel_slot(panel, shape, 0, (b + i) % super_block_parts).scales;
+        HWY_UNROLL(4)
+        for (int t = 0; t < tokens; ++t) {
+          result[t] = add_block<shape>(result[t], group.sums[i][0][t], group.sums[i][shape.halves ? 1 : 0][t],
+                                       scale, x[b + i], t);
+        }
       }
     }
+    HWY_UNROLL(4)
+    for (int t = 0; t < tokens; ++t) end_sum(result[t], x[b - 1], t, y + t * panel_rows);
   }
-  HWY_UNROLL(4)
-  for (int t = 0; t < tokens; ++t) hn::StoreU(result[t], df, y + t * panel_rows);
   return next;
 }
 
@@ -178,6 +193,7 @@ inline void multiply_few(const RowGroup& group, const ActivationRows& x, const P
            : tokens == 3 ? multiply_rows_of<InterleavedRows, 3>(format)
                          : multiply_rows_of<InterleavedRows, 4>(format);
   };
+  const std::size_t lead = x.rows > 1 ? few_tokens_lead : stream_lead;
   const MultiplyRows<InterleavedRows> multiply_tile = multiply_of(activation_tile);
   const MultiplyRows<InterleavedRows> multiply_rest = multiply_of(x.rows % activation_tile);
   const std::size_t columns = group.matrix.columns;
@@ -193,7 +209,8 @@ inline void multiply_few(const RowGroup& group, const ActivationRows& x, const P
         const std::byte* tile =
             x.quantized + token * quantized_row_bytes(columns) + count * quantized_row_bytes(column);
         const auto multiply = count == activation_tile ? multiply_tile : multiply_rest;
-        multiply(rows, blocks, panel, tile, rows.first + stream_lead,
+        // What follows has been asked for when the first tile passed by.
+        multiply(rows, blocks, panel, tile, rows.first + (token == 0 ? lead : 0),
                  sums + token * panel_rows + v * compat::lanes32);
       }
     }

@@ -67,6 +67,25 @@ TEST_CASE("those who decode are in every pass, prompts share the rest evenly") {
   CHECK(rows_of(gentle, 6) == std::vector<std::size_t>{0, 27, 0, 10, 27, 0});
 }
 
+TEST_CASE("what a pass has left can be filled: a feed takes the place of another of its sequence") {
+  Crowd crowd;
+  crowd.left = {1, 1000, 1};
+  const auto waiting = crowd.waiting();
+  Batch batch({.rows = 64, .logits_rows = 8, .prompt_rows = 16});
+  must(batch.plan(waiting));
+  CHECK(batch.rows_left() == 64 - 16 - 2);
+  CHECK(batch.logits_left() == 8 - 2);
+  const Feed plain = batch.feeds()[0];
+  REQUIRE(plain.tokens.size() == 1);
+  batch.replace(0, {plain.sequence, std::span(batch_tokens).first(4), Want::all});
+  CHECK(rows_of(batch, 3)[batch.source(0)] == 4);
+  CHECK(batch.rows_left() == 64 - 16 - 2 - 3);
+  CHECK(batch.logits_left() == 8 - 2 - 3);
+  batch.replace(0, plain);
+  CHECK(batch.logits_left() == 8 - 2);
+  CHECK(rows_of(batch, 3)[batch.source(0)] == 1);
+}
+
 TEST_CASE("rows of logits are counted: all of a prompt's in pieces") {
   Crowd crowd;
   crowd.left = {1, 1000, 10};

@@ -23,7 +23,7 @@ namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace {
 
 constexpr std::uint32_t rows = 5;
-constexpr std::uint32_t columns = 96;
+constexpr std::uint32_t columns = 224;  // the last blocks are fewer than share a step
 constexpr std::size_t stride = columns + 7;
 
 /// Values of every size: row r is scaled by 10^(10 (r - 2)); block 1 of row 1 is zero.
@@ -50,8 +50,10 @@ void check_row(const ActivationBlock<tile_rows>* blocks, int row, const float* v
   for (std::uint32_t b = 0; b < columns / 32; ++b, ++wrong.blocks_seen) {
     const float* from = values + b * 32;
     const ActivationBlock<tile_rows>& block = blocks[b];
+    const std::size_t step_begin = b / step_blocks * step_blocks * 32;
+    const std::size_t step_end = std::min<std::size_t>(step_begin + step_blocks * 32, columns);
     float largest = 0;
-    for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(from[i]));
+    for (std::size_t i = step_begin; i < step_end; ++i) largest = std::max(largest, std::fabs(values[i]));
     const float step = largest / 127.0F;
     if (block.step[row] != step) ++wrong.steps;
     std::int32_t sum[2] = {};
@@ -64,9 +66,9 @@ void check_row(const ActivationBlock<tile_rows>* blocks, int row, const float* v
       if (std::fabs(code - exact) > 0.5 + 2 * 127 * 0x1p-24 || code < -127) ++wrong.codes;
       sum[i / 16] += code;
     }
-    if (without_bias(block.biased_minus_32_first[row]) != static_cast<float>(-32 * sum[0]) ||
+    if (block.biased_minus_32_first[row] - start_bias != -32 * sum[0] ||
         block.minus_32_second[row] != -32 * sum[1] ||
-        without_bias(block.biased_minus_8_total[row]) != static_cast<float>(-8 * (sum[0] + sum[1]))) {
+        block.biased_minus_8_total[row] - start_bias != -8 * (sum[0] + sum[1])) {
       ++wrong.sums;
     }
   }
@@ -95,21 +97,21 @@ void test_tiny_blocks() {
   std::vector<float> values(32, 1e-40F);
   ActivationBlock<1> block;
   std::int8_t codes[32];
-  quantize_block(values.data(), block, 0);
+  quantize_step(values.data(), 1, &block, 0);
   std::memcpy(codes, block.quads, 32);
   CHECK(block.step[0] == 0.0F);
   CHECK(std::count(codes, codes + 32, 0) == 32);
   // The largest magnitudes become -127 and 127 without overflow.
   values.assign(32, -3.0e38F);
   values[5] = 3.0e38F;
-  quantize_block(values.data(), block, 0);
+  quantize_step(values.data(), 1, &block, 0);
   std::memcpy(codes, block.quads, 32);
   CHECK(block.step[0] == 3.0e38F / 127.0F);
   CHECK(codes[0] == -127);
   CHECK(codes[5] == 127);
 }
 
-/// A number that is not finite anywhere in a block makes its step so and its codes zero, and changes nothing
+/// A number that is not finite anywhere makes its step so and the step's codes zero, and changes nothing
 /// else.
 void test_not_finite() {
   INFO("target ", std::string(hwy::TargetName(HWY_TARGET)));
@@ -119,24 +121,27 @@ void test_not_finite() {
   quantize_rows(values.data(), stride, columns, rows, clean.data());
   int wrong = 0;
   for (const float damage : test::not_finite) {
-    for (std::size_t at = 0; at < 32; ++at) {
+    for (std::size_t at = 0; at < columns; ++at) {
       std::vector<float> damaged = values;
-      damaged[2 * stride + 32 + at] = damage;  // row 2, block 1
+      damaged[2 * stride + at] = damage;  // row 2
       std::vector<std::byte> memory(rows * row_bytes);
       quantize_rows(damaged.data(), stride, columns, rows, memory.data());
-      ActivationBlock<4> block = tile_at<4>(memory.data())[1];
-      const ActivationBlock<4>& before = tile_at<4>(clean.data())[1];
-      wrong += std::isfinite(block.step[2]);
-      wrong += block.biased_minus_8_total[2] != sum_bias_bits || block.minus_32_second[2] != 0 ||
-               block.biased_minus_32_first[2] != sum_bias_bits;
-      for (auto& quad : block.quads) wrong += quad[2] != 0;
-      // With what it had before, all bytes are as they were.
-      for (int quad = 0; quad < 8; ++quad) block.quads[quad][2] = before.quads[quad][2];
-      block.step[2] = before.step[2];
-      block.biased_minus_8_total[2] = before.biased_minus_8_total[2];
-      block.biased_minus_32_first[2] = before.biased_minus_32_first[2];
-      block.minus_32_second[2] = before.minus_32_second[2];
-      std::memcpy(memory.data() + sizeof block, &block, sizeof block);
+      const std::size_t first = at / 32 / step_blocks * step_blocks;
+      for (std::size_t b = first; b < std::min(first + step_blocks, std::size_t{columns / 32}); ++b) {
+        ActivationBlock<4> block = tile_at<4>(memory.data())[b];
+        const ActivationBlock<4>& before = tile_at<4>(clean.data())[b];
+        wrong += std::isfinite(block.step[2]);
+        wrong += block.biased_minus_8_total[2] != start_bias || block.minus_32_second[2] != 0 ||
+                 block.biased_minus_32_first[2] != start_bias;
+        for (auto& quad : block.quads) wrong += quad[2] != 0;
+        // With what it had before, all bytes are as they were.
+        for (int quad = 0; quad < 8; ++quad) block.quads[quad][2] = before.quads[quad][2];
+        block.step[2] = before.step[2];
+        block.biased_minus_8_total[2] = before.biased_minus_8_total[2];
+        block.biased_minus_32_first[2] = before.biased_minus_32_first[2];
+        block.minus_32_second[2] = before.minus_32_second[2];
+        std::memcpy(memory.data() + b * sizeof block, &block, sizeof block);
+      }
       wrong += memory != clean;
     }
   }
@@ -159,12 +164,14 @@ void test_together() {
     std::vector<std::byte> whole(4 * quantized_row_bytes(columns));
     quantize_rows(values.data(), stride, columns, 4, whole.data());
     const ActivationBlock<4>* together = tile_at<4>(whole.data());
-    for (std::size_t b = 0; b < columns / 32; ++b) {
-      ActivationBlock<4> alone;
-      for (int row = 0; row < 4; ++row)
-        quantize_block(values.data() + static_cast<std::size_t>(row) * stride + b * 32, alone, row);
-      wrong += std::memcmp(&alone, together + b, sizeof alone) != 0;
-      ++tiles;
+    for (std::size_t b = 0; b < columns / 32; b += step_blocks) {
+      const std::size_t blocks = std::min(step_blocks, columns / 32 - b);
+      ActivationBlock<4> alone[step_blocks];
+      for (int row = 0; row < 4; ++row) {
+        quantize_step(values.data() + static_cast<std::size_t>(row) * stride + b * 32, blocks, alone, row);
+      }
+      wrong += std::memcmp(alone, together + b, blocks * sizeof *alone) != 0;
+      tiles += static_cast<int>(blocks);
     }
   }
   CHECK(tiles == 5 * columns / 32);
@@ -199,7 +206,7 @@ HWY_EXPORT(test_together);
 TEST_CASE("quantize_rows: steps, codes and sums of every block") {
   CHECK(LAMINA_ON_EACH_TARGET(test_blocks) > 0);
 }
-TEST_CASE("quantize_block: tiny and huge values") { CHECK(LAMINA_ON_EACH_TARGET(test_tiny_blocks) > 0); }
+TEST_CASE("quantize_step: tiny and huge values") { CHECK(LAMINA_ON_EACH_TARGET(test_tiny_blocks) > 0); }
 TEST_CASE("quantize_rows: NaN and infinities are not hidden") {
   CHECK(LAMINA_ON_EACH_TARGET(test_not_finite) > 0);
 }

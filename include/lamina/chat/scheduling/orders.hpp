@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <lamina/chat/answer.hpp>
 #include <lamina/chat/prompt.hpp>
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/error.hpp>
+#include <lamina/engine/drafting/draft_options.hpp>
+#include <lamina/engine/drafting/drafter.hpp>
 #include <lamina/engine/sequence.hpp>
 
 namespace lamina {
@@ -52,6 +55,9 @@ struct SchedulerOptions {
   /// Most tokens of prompts in a pass with somebody who decodes: what these wait longer is what they cost.
   std::uint32_t prompt_rows = 64;
   std::size_t cache_bytes = std::size_t{512} << 20;  ///< of snapshots of what was read; 0: none
+  std::optional<Drafter> drafter{};  ///< of the model: answers come faster where its drafts are right
+  /// An engine needs room for logits of `drafts.rows(parallel)` rows more: fewer are drafted else.
+  DraftOptions drafts{};
 };
 
 /// What became of a wish for answers.
@@ -70,6 +76,9 @@ struct SchedulerCounts {
   std::uint64_t answers = 0;  ///< that ended
   std::uint64_t errors = 0;   ///< of these, with an error
   double pass_seconds = 0;
+  std::uint64_t drafted = 0;   ///< tokens
+  std::uint64_t accepted = 0;  ///< of these, those that were drawn then
+  double draft_seconds = 0;
   std::size_t running = 0;
   std::size_t waiting = 0;
   std::size_t kept_bytes = 0;  ///< of snapshots

@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,14 +16,16 @@
 
 #include <lamina/chat/answer.hpp>
 #include <lamina/chat/generation/answer_writer.hpp>
+#include <lamina/chat/scheduling/order_queue.hpp>
 #include <lamina/chat/scheduling/orders.hpp>
 #include <lamina/chat/scheduling/slot.hpp>
+#include <lamina/chat/scheduling/slot_drafts.hpp>
+#include <lamina/chat/scheduling/slot_prefixes.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
 #include <lamina/engine/batch.hpp>
 #include <lamina/engine/check_options.hpp>
 #include <lamina/engine/engine.hpp>
-#include <lamina/state/prefix_store.hpp>
 
 namespace lamina {
 
@@ -69,64 +69,45 @@ class Scheduler {
   [[nodiscard]] const SchedulerOptions& options() const noexcept { return options_; }
 
  private:
-  struct Waiting {
-    AnswerOrder order;
-    std::shared_ptr<detail::SharedPrompt> shared;
-    bool leads = false;
-  };
-  struct Errand {
-    std::size_t slot;
-    SlotTask* task;
-    bool done = false;
-    bool dropped = false;
-  };
-
   Scheduler(Engine engine, const SchedulerOptions& options)
       : engine_(std::move(engine)),
         options_(options),
-        store_(options.cache_bytes, engine_.model().entry().page_bytes(engine_.options().cache)),
+        prefixes_(options.cache_bytes, engine_.model().entry().page_bytes(engine_.options().cache)),
         batch_({.rows = engine_.options().rows,
                 .logits_rows = engine_.options().logits_rows,
                 .prompt_rows = options.prompt_rows,
-                .keeps_blocks = engine_.model().entry().sees_blocks}) {}
+                .keeps_blocks = engine_.model().entry().sees_blocks}),
+        queue_(options.queue) {}
 
-  [[nodiscard]] bool has_work() const noexcept {
-    return !waiting_.empty() || !errands_.empty() ||
-           std::any_of(slots_.begin(), slots_.end(), [](const auto& slot) { return slot.busy(); });
+  [[nodiscard]] bool is_busy() const noexcept {
+    return std::any_of(slots_.begin(), slots_.end(), [](const auto& slot) { return slot.busy(); });
   }
-  void do_errands();
   void drop_those_who_left();
   void admit();
-  [[nodiscard]] std::optional<Waiting> next_waiting();
-  void start(Waiting waiting);
-  [[nodiscard]] detail::AnswerSlot* slot_for(std::span<const TokenId> prompt) noexcept;
+  void start(detail::WaitingOrder waiting);
   void pass();
+  [[nodiscard]] Result<PassResult> run_planned();
   [[nodiscard]] Result<PassResult> run_pass(std::span<const Feed> feeds);
-  [[nodiscard]] bool free_pages() noexcept;
   void run_each_alone();
-  void take_result(detail::AnswerSlot& slot, std::size_t fed, std::span<const float> logits);
-  void keep(detail::AnswerSlot& slot);
+  void take_result(detail::AnswerSlot& slot, const Feed& feed, const PassResult& result, std::size_t index);
   void end(detail::AnswerSlot& slot, Result<Answer> answer);
   void publish();
 
   Engine engine_;
   SchedulerOptions options_;
-  PrefixStore store_;
+  detail::SlotPrefixes prefixes_;
   Batch batch_;
+  std::optional<detail::SlotDrafts> drafts_;
   std::vector<detail::AnswerSlot> slots_;  ///< the running thread's, as all above
   std::vector<Feed> feeds_;
   std::vector<detail::AnswerSlot*> fed_;
   std::uint64_t clock_ = 0;
 
+  detail::OrderQueue queue_;
+
   mutable std::mutex mutex_;  ///< of what follows
-  std::condition_variable work_;
-  std::condition_variable errands_done_;
-  std::deque<Waiting> waiting_;
-  std::vector<Errand*> errands_;
   std::vector<SlotState> states_;
   SchedulerCounts counts_;
-  bool stopped_ = false;
-  bool ended_ = false;
 };
 
 // --- Implementation ---
@@ -139,10 +120,17 @@ inline Result<std::unique_ptr<Scheduler>> Scheduler::create(Engine engine, const
                                          "an engine needs a row of logits for each (`logits_rows`)");
     }
     std::unique_ptr<Scheduler> made(new Scheduler(std::move(engine), options));
+    if (options.drafter && options.drafts.most > 0) {
+      auto drafts =
+          detail::SlotDrafts::create(*options.drafter, made->engine_, options.drafts, options.parallel);
+      if (!drafts) return drafts.error();
+      made->drafts_.emplace(std::move(*drafts));
+    }
+    const std::uint32_t hidden = made->drafts_ ? made->engine_.model().hidden() : 0;
     for (std::uint32_t i = 0; i < options.parallel; ++i) {
       auto sequence = made->engine_.sequence({options.context});
       if (!sequence) return sequence.error();
-      made->slots_.emplace_back(i, std::move(*sequence));
+      made->slots_.emplace_back(i, std::move(*sequence), hidden);
     }
     LAMINA_TRY(made->batch_.expect(options.parallel));
     made->publish();
@@ -162,45 +150,23 @@ inline Result<Submission> Scheduler::submit(std::vector<AnswerOrder> orders) {
         if (const auto sampler = Sampler::create(*sampling, 1, {}); !sampler) return sampler.error();
       }
     }
-    auto shared = std::make_shared<detail::SharedPrompt>();
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return Submission::stopped;
-    const auto idle = static_cast<std::size_t>(
-        std::count_if(states_.begin(), states_.end(), [](const SlotState& slot) { return !slot.busy; }));
-    if (waiting_.size() + orders.size() > options_.queue + idle) return Submission::full;
-    for (std::size_t i = 0; i < orders.size(); ++i)
-      waiting_.push_back({std::move(orders[i]), orders.size() > 1 ? shared : nullptr, i == 0});
-    work_.notify_one();
-    return Submission::taken;
+    std::size_t idle = 0;
+    for (const SlotState& slot : slots()) idle += slot.busy ? 0U : 1U;
+    return queue_.add(std::move(orders), idle);
   });
 }
 
 inline void Scheduler::run() {
-  for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      work_.wait(lock, [&] { return stopped_ || has_work(); });
-      if (stopped_ && !has_work()) {
-        ended_ = true;
-        return;
-      }
-    }
-    step();
-  }
+  while (queue_.wait(is_busy())) step();
 }
 
-inline void Scheduler::stop() {
-  const std::lock_guard lock(mutex_);
-  stopped_ = true;
-  work_.notify_all();
-}
+inline void Scheduler::stop() { queue_.stop(); }
 
 inline bool Scheduler::step() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!has_work()) return false;
-  }
-  do_errands();
+  if (!is_busy() && queue_.empty()) return false;
+  queue_.run_errands(
+      [&](std::size_t index, SlotTask& task) { task.run(slots_[index].sequence, slots_[index].busy()); },
+      [&] { publish(); });
   drop_those_who_left();
   admit();
   pass();
@@ -213,47 +179,16 @@ inline Status Scheduler::with_slot(std::size_t index, SlotTask& task) {
     return Error{ErrorCode::bad_argument, "slot",
                  "there is no such slot", text("0 to %zu", slots_.size() - 1),
                  text("%zu", index),      ""};
-  Errand errand{index, &task};
-  std::unique_lock lock(mutex_);
-  if (!ended_) errands_.push_back(&errand);
-  work_.notify_one();
-  errands_done_.wait(lock, [&] { return errand.done || ended_; });
-  if (!errand.done) return Error{ErrorCode::cancelled, "slot", "the scheduler has stopped", "", "", ""};
-  return Done{};
-}
-
-inline void Scheduler::do_errands() {
-  std::vector<Errand*> errands;
-  {
-    const std::lock_guard lock(mutex_);
-    errands.swap(errands_);
-  }
-  if (errands.empty()) return;
-  for (Errand* errand : errands) {
-    detail::AnswerSlot& slot = slots_[errand->slot];
-    errand->task->run(slot.sequence, slot.busy());
-  }
-  publish();
-  const std::lock_guard lock(mutex_);
-  for (Errand* errand : errands) errand->done = true;
-  errands_done_.notify_all();
+  return queue_.do_errand(index, task);
 }
 
 inline void Scheduler::drop_those_who_left() {
-  std::vector<Waiting> gone;
+  std::vector<detail::WaitingOrder> gone = queue_.take_gone();
   {
     const std::lock_guard lock(mutex_);
-    for (auto one = waiting_.begin(); one != waiting_.end();) {
-      if (!stopped_ && one->order.listener->goes_on()) {
-        ++one;
-        continue;
-      }
-      gone.push_back(std::move(*one));
-      one = waiting_.erase(one);
-    }
     counts_.answers += gone.size();
   }
-  for (Waiting& one : gone) {
+  for (detail::WaitingOrder& one : gone) {
     if (one.shared && one.leads) one.shared->leader_ended = true;
     Answer answer;
     answer.stop = StopReason::interrupted;
@@ -261,70 +196,33 @@ inline void Scheduler::drop_those_who_left() {
   }
 }
 
-inline std::optional<Scheduler::Waiting> Scheduler::next_waiting() {
-  const std::lock_guard lock(mutex_);
-  // Those who share a prompt wait until the first of them has read it.
-  const auto ready = std::find_if(waiting_.begin(), waiting_.end(), [](const Waiting& one) {
-    return !one.shared || one.leads || one.shared->snapshot || one.shared->leader_ended;
-  });
-  if (ready == waiting_.end()) return std::nullopt;
-  Waiting next = std::move(*ready);
-  waiting_.erase(ready);
-  return next;
-}
-
 inline void Scheduler::admit() {
   while (std::any_of(slots_.begin(), slots_.end(), [](const auto& slot) { return !slot.busy(); })) {
-    auto next = next_waiting();
+    auto next = queue_.next();
     if (!next) return;
     start(std::move(*next));
   }
 }
 
-/// The idle slot that has read most of the prompt; of equal ones, the one that was idle for longest.
-inline detail::AnswerSlot* Scheduler::slot_for(std::span<const TokenId> prompt) noexcept {
-  detail::AnswerSlot* best = nullptr;
-  std::uint32_t best_read = 0;
-  for (detail::AnswerSlot& slot : slots_) {
-    if (slot.busy()) continue;
-    const std::uint32_t read = slot.usable_of(prompt);
-    if (best != nullptr && (read < best_read || (read == best_read && slot.used >= best->used))) continue;
-    best = &slot;
-    best_read = read;
-  }
-  return best;
-}
-
-inline void Scheduler::start(Waiting waiting) {
+inline void Scheduler::start(detail::WaitingOrder waiting) {
   const std::span<const TokenId> ids = waiting.order.prompt->ids;
-  detail::AnswerSlot& slot = *slot_for(ids);
+  detail::AnswerSlot& slot = *detail::SlotPrefixes::slot_for(ids, slots_);
   slot.used = ++clock_;
   auto sampler = sampler_for(engine_.model(), waiting.order.options);
   const std::shared_ptr<AnswerListener> listener = waiting.order.listener;
-  const std::shared_ptr<detail::SharedPrompt> shared = waiting.shared;
+  const std::shared_ptr<detail::SharedPrompt> led = waiting.leads ? waiting.shared : nullptr;
   const Status begun = !sampler ? Status(sampler.error()) : guard_memory("answer", [&]() -> Status {
-    slot.begin(engine_.model(), std::move(waiting.order), std::move(*sampler), std::move(waiting.shared),
-               waiting.leads);
+    slot.begin(engine_.model(), std::move(waiting), std::move(*sampler));
     return Done{};
   });
   if (!begun) {
-    if (shared && waiting.leads) shared->leader_ended = true;  // the others read the prompt themselves
+    if (led) led->leader_ended = true;  // the others read the prompt themselves
     slot.abandon();
     listener->ended(begun.error());
     return;
   }
-  const auto most = static_cast<std::uint32_t>(ids.size() - 1);  // one is left, for its logits
-  PrefixMatch match = store_.find(ids);
-  if (slot.shared && slot.shared->snapshot) match.snapshot = slot.shared->snapshot;
-  const std::uint32_t here = slot.usable_of(ids);
-  bool restored = false;
-  if (match.snapshot && std::min(match.snapshot->position(), most) > here) {
-    while (!(restored = static_cast<bool>(slot.sequence.restore(*match.snapshot))) && store_.evict())
-      continue;
-    if (restored) static_cast<void>(slot.sequence.rewind(slot.sequence.rewind_start(most)));
-  }
-  if (!restored) static_cast<void>(slot.sequence.rewind(here));
-  slot.read_from(slot.sequence.position(), match.common, engine_.model().entry().sees_blocks);
+  const std::uint32_t common = prefixes_.go_on(slot, ids);
+  slot.read_from(slot.sequence.position(), common, engine_.model().entry().sees_blocks);
   const std::lock_guard lock(mutex_);
   counts_.prompt_tokens += ids.size();
 }
@@ -347,8 +245,9 @@ inline void Scheduler::pass() {
     for (detail::AnswerSlot* slot : fed_) end(*slot, planned.error());
     return;
   }
+  if (drafts_) drafts_->add(batch_, fed_);
   const auto begin = std::chrono::steady_clock::now();
-  const auto result = run_pass(batch_.feeds());
+  const auto result = run_planned();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   {
     const std::lock_guard lock(mutex_);
@@ -356,26 +255,32 @@ inline void Scheduler::pass() {
     counts_.pass_seconds += seconds;
   }
   if (!result) return run_each_alone();
+  if (drafts_) drafts_->take_pass(seconds);
   for (std::size_t i = 0; i < batch_.feeds().size(); ++i)
-    take_result(*fed_[batch_.source(i)], batch_.feeds()[i].tokens.size(), result->logits(i));
+    take_result(*fed_[batch_.source(i)], batch_.feeds()[i], *result, i);
+  if (!drafts_) return;
+  const std::uint32_t accepted = drafts_->finish();
+  const std::lock_guard lock(mutex_);
+  counts_.drafted += drafts_->rounds().drafted();
+  counts_.accepted += accepted;
+  counts_.draft_seconds += drafts_->rounds().steps_seconds();
+}
+
+inline Result<PassResult> Scheduler::run_planned() {
+  if (drafts_ && drafts_->any()) {
+    // Drafts take no page that anybody holds, and what fails may be their fault.
+    auto result = engine_.run(batch_.feeds());
+    if (result) return result;
+    drafts_->drop(batch_);
+  }
+  return run_pass(batch_.feeds());
 }
 
 inline Result<PassResult> Scheduler::run_pass(std::span<const Feed> feeds) {
   auto result = engine_.run(feeds);
-  while (!result && result.error().code == ErrorCode::out_of_memory && free_pages())
+  while (!result && result.error().code == ErrorCode::out_of_memory && prefixes_.free_pages(slots_))
     result = engine_.run(feeds);
   return result;
-}
-
-/// Pages that only the store or idle slots hold are for those who are here.
-inline bool Scheduler::free_pages() noexcept {
-  if (store_.evict()) return true;
-  for (detail::AnswerSlot& slot : slots_) {
-    if (slot.busy() || slot.sequence.position() == 0) continue;
-    slot.sequence.reset();
-    return true;
-  }
-  return false;
 }
 
 /// After a pass that failed: who was to blame ends, the others go on.
@@ -385,45 +290,38 @@ inline void Scheduler::run_each_alone() {
     detail::AnswerSlot& slot = *fed_[batch_.source(i)];
     const auto alone = run_pass({&feeds[i], 1});
     if (alone) {
-      take_result(slot, feeds[i].tokens.size(), alone->logits(0));
+      take_result(slot, feeds[i], *alone, 0);
     } else {
       end(slot, alone.error());
     }
   }
 }
 
-inline void Scheduler::take_result(detail::AnswerSlot& slot, std::size_t fed, std::span<const float> logits) {
+inline void Scheduler::take_result(detail::AnswerSlot& slot, const Feed& feed, const PassResult& result,
+                                   std::size_t index) {
   const bool reads = slot.reads();
+  const std::size_t fed = feed.tokens.size() - slot.ahead.drafts().size();
   slot.advance(fed);
   if (reads) {
     const std::lock_guard lock(mutex_);
     counts_.prompt_tokens_read += fed;
   }
-  if (slot.at_parting()) keep(slot);
+  if (slot.at_parting()) prefixes_.keep(slot);
   if (!slot.needs_logits()) return;
+  slot.ahead.take(result.logits(index), result.hidden(index));
   if (reads) {
-    keep(slot);
-    if (slot.shared && slot.leads && !slot.shared->snapshot) {
-      if (auto snapshot = slot.sequence.snapshot()) {
-        slot.shared->snapshot = std::move(*snapshot);
-      } else {
-        slot.shared->leader_ended = true;  // the others read it themselves
-      }
-    }
+    slot.ahead.reset_counts();
+    prefixes_.keep(slot);
+    slot.share_prompt();
   }
-  const auto fed_next = guard_memory("answer", [&] {
-    return slot.writer().next(logits, slot.sequence.position(), slot.sequence.context());
-  });
-  if (!fed_next) return end(slot, fed_next.error());
-  if (!fed_next->empty()) return slot.feed_next(*fed_next);
-  keep(slot);
+  const auto rest = guard_memory("answer", [&] { return slot.draw(); });
+  if (!rest) {
+    static_cast<void>(slot.ahead.finish(slot.sequence, false));
+    return end(slot, rest.error());
+  }
+  if (!rest->empty()) return slot.feed_next(*rest);
+  prefixes_.keep(slot);
   end(slot, std::move(slot.writer().answer()));
-}
-
-/// Keeps what a slot has read, if there is memory for it.
-inline void Scheduler::keep(detail::AnswerSlot& slot) {
-  if (slot.sequence.snapshot_bytes() > store_.budget()) return;
-  if (const auto snapshot = slot.sequence.snapshot()) static_cast<void>(store_.put(*snapshot));
 }
 
 inline void Scheduler::end(detail::AnswerSlot& slot, Result<Answer> answer) {
@@ -432,6 +330,7 @@ inline void Scheduler::end(detail::AnswerSlot& slot, Result<Answer> answer) {
     ++counts_.answers;
     if (answer) {
       slot.finish(*answer);
+      if (drafts_) answer->drafts = slot.ahead.counts();
       counts_.answer_tokens += answer->tokens.size();
     } else {
       ++counts_.errors;
@@ -450,8 +349,7 @@ inline void Scheduler::publish() {
     states_[i] = slots_[i].state();
     counts_.running += states_[i].busy ? 1U : 0U;
   }
-  counts_.waiting = waiting_.size();
-  counts_.kept_bytes = store_.bytes();
+  counts_.kept_bytes = prefixes_.bytes();
 }
 
 inline std::vector<SlotState> Scheduler::slots() const {
@@ -462,7 +360,7 @@ inline std::vector<SlotState> Scheduler::slots() const {
 inline SchedulerCounts Scheduler::counts() const {
   const std::lock_guard lock(mutex_);
   SchedulerCounts counts = counts_;
-  counts.waiting = waiting_.size();
+  counts.waiting = queue_.size();
   return counts;
 }
 

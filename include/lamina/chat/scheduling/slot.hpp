@@ -14,32 +14,30 @@
 
 #include <lamina/chat/answer.hpp>
 #include <lamina/chat/generation/answer_writer.hpp>
-#include <lamina/chat/scheduling/orders.hpp>
 #include <lamina/chat/prompt.hpp>
+#include <lamina/chat/scheduling/order_queue.hpp>
+#include <lamina/chat/scheduling/orders.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/engine/batch.hpp>
+#include <lamina/engine/drafting/lookahead.hpp>
 #include <lamina/engine/engine.hpp>
 #include <lamina/engine/sequence.hpp>
 #include <lamina/sampling/sampler.hpp>
-#include <lamina/state/snapshot.hpp>
 
 namespace lamina {
 
 namespace detail {
 
-/// What those have in common who answer the same prompt.
-struct SharedPrompt {
-  std::optional<Snapshot> snapshot;  ///< of the whole prompt
-  bool leader_ended = false;         ///< nobody reads it for the others
-};
-
 /// One slot. Used by the scheduler's thread alone.
 class AnswerSlot {
  public:
-  AnswerSlot(std::size_t id, Sequence made) : sequence(std::move(made)), id_(id) {}
+  /// `hidden`: width of the hidden states that drafts start from; 0: nothing is drafted.
+  AnswerSlot(std::size_t id, Sequence made, std::uint32_t hidden)
+      : sequence(std::move(made)), ahead(hidden), id_(id) {}
 
   Sequence sequence;
+  Lookahead ahead;         ///< of a pass; the sequence has read nothing ahead once its tokens are drawn
   std::uint64_t used = 0;  ///< when it was last begun with
   std::shared_ptr<SharedPrompt> shared;
   bool leads = false;
@@ -56,11 +54,12 @@ class AnswerSlot {
     return sequence.rewind_start(std::min(common, static_cast<std::uint32_t>(prompt.size() - 1)));
   }
 
-  void begin(const Model& model, AnswerOrder order, Sampler sampler, std::shared_ptr<SharedPrompt> with,
-             bool is_first) {
-    shared = std::move(with);
-    leads = is_first;
-    work_ = std::make_unique<Work>(std::move(order), std::move(sampler));
+  void begin(const Model& model, WaitingOrder waiting, Sampler sampler) {
+    shared = std::move(waiting.shared);
+    leads = waiting.leads;
+    ahead.forget();
+    ahead.reset_counts();
+    work_ = std::make_unique<Work>(std::move(waiting.order), std::move(sampler));
     const AnswerOrder& kept = work_->order;
     const Question question{kept.prompt->tokens(), kept.form, kept.start, kept.turn, kept.thinks};
     work_->writer.emplace(model, kept.options, work_->sampler, question, *kept.listener);
@@ -94,6 +93,23 @@ class AnswerSlot {
   /// Whether the last feed ended where the prompt parts from another.
   [[nodiscard]] bool at_parting() const noexcept { return work_->parted; }
   [[nodiscard]] bool needs_logits() const noexcept { return work_->rest.empty(); }
+  /// Draws from what the last pass returned, as far as tokens were drafted for it.
+  ///
+  /// Returns  the tokens that are to be fed next; none: the answer ended. Valid until the next call
+  /// Errors   as `AnswerWriter::next`, `Lookahead::finish`
+  [[nodiscard]] Result<std::span<const TokenId>> draw() {
+    for (;;) {
+      const auto next = writer().next(ahead.logits(), ahead.position(sequence), sequence.context());
+      std::span<const TokenId> rest;
+      if (next && !next->empty()) {
+        rest = ahead.skip(*next);
+        if (rest.empty()) continue;
+      }
+      LAMINA_TRY(ahead.finish(sequence, !rest.empty()));
+      if (!next) return next.error();
+      return rest;
+    }
+  }
   /// Tokens of the answer that are fed next.
   void feed_next(std::span<const TokenId> tokens) {
     work_->next.assign(tokens.begin(), tokens.end());
@@ -107,6 +123,15 @@ class AnswerSlot {
     const auto decode_begin = work_->reading ? now : work_->decode_begin;
     answer.prompt_seconds = std::chrono::duration<double>(decode_begin - work_->begin).count();
     answer.decode_seconds = std::chrono::duration<double>(now - decode_begin).count();
+  }
+  /// Keeps the prompt, now read, for those who share it.
+  void share_prompt() {
+    if (!shared || !leads || shared->snapshot) return;
+    if (auto snapshot = sequence.snapshot()) {
+      shared->snapshot = std::move(*snapshot);
+    } else {
+      shared->leader_ended = true;  // the others read it themselves
+    }
   }
   /// Forgets an answer that could not begin.
   void abandon() noexcept {
