@@ -91,12 +91,8 @@ struct Panel {
   float* scales;
 };
 
-/// Columns of a full panel, a multiple of every format's block. With 512 bits the tokens' codes, scales and
-/// results take a larger part of the nearest cache: a Zen 4 core is faster with 16 KiB of codes than with 24,
-/// by 2 % with 512 tokens and 5 % with 32.
-inline constexpr std::size_t panel_columns =
-    (compat::lanes32 >= 16 ? std::size_t{16384} : matmul_panel_bytes) / panel_rows / 256 * 256;
-static_assert(panel_columns * panel_rows <= matmul_panel_bytes);
+/// Columns of a full panel, a multiple of every format's block.
+inline constexpr std::size_t panel_columns = matmul_panel_bytes / panel_rows / 256 * 256;
 static_assert(panel_columns > 0);
 inline constexpr int panel_block_words = panel_rows * block_quads;
 inline constexpr float offset_divisor = 8.0f;
