@@ -110,6 +110,7 @@ test("a server that goes away is told, and asked again", async () => {
   await user.send("Are you there?");
   await user.page.waitForSelector(".error", waiting);
   assert.match(await user.text(".error"), /cannot be reached|broke off/);
+  await user.waitForText(answerText, "Half");
   assert.equal(await user.text(answerText), "Half");
   isWell = true;
   await user.click(".error .retry");
