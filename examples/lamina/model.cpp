@@ -125,13 +125,7 @@ PlannedSequences sequences_of(const SessionNeeds& needs) {
 std::uint64_t planned_bytes(const lamina::ModelEntry& entry, const lamina::SessionOptions& options,
                             const SessionNeeds& needs) {
   if (needs.sequences == 0) return lamina::Session::bytes(entry, options);
-  const lamina::EngineOptions engine = options.engine();
-  const auto bytes_of = [&](std::uint32_t context) -> std::uint64_t {
-    return lamina::Engine::sequence_bytes(entry, engine, {context});
-  };
-  return entry.model_bytes() + lamina::Engine::bytes(entry, engine) +
-         needs.sequences * bytes_of(sequences_of(needs).context_of(options.context)) +
-         (needs.has_longer ? bytes_of(options.context) : 0);
+  return engine_bytes(entry, options.engine(), sequences_of(needs), options.context);
 }
 
 /// Control groups end a process that takes more memory than they grant: say so before.
@@ -231,14 +225,11 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   const bool many = needs.sequences > 0;
   if (many) {
     const std::uint64_t pages = sequences_of(needs).kv_blocks(options.context);
-    const auto plan_pages = [&](std::uint64_t count) {
-      options.cache_tokens = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-          count * lamina::kv_block, UINT32_MAX / lamina::kv_block * lamina::kv_block));
-    };
-    plan_pages(pages);
+    options.cache_tokens = cache_tokens(pages);
     if (const std::size_t page = (*entry)->page_bytes(options.cache); page > 0 && needs.kept_bytes > 0) {
-      plan_pages(pages + needs.kept_bytes / page);
-      if (!fit_memory(**entry, file.weights, common, needs, options, drafter)) plan_pages(pages);
+      options.cache_tokens = cache_tokens(pages + needs.kept_bytes / page);
+      if (!fit_memory(**entry, file.weights, common, needs, options, drafter))
+        options.cache_tokens = cache_tokens(pages);
     }
   }
   if (needs.branches) {

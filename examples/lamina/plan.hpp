@@ -63,6 +63,14 @@ struct PlannedSequences {
   }
 };
 
+/// Tokens that so many blocks of a cache hold, as `EngineOptions::cache_tokens` counts them.
+[[nodiscard]] std::uint32_t cache_tokens(std::uint64_t blocks) noexcept;
+
+/// Bytes of an engine and its sequences, weights not among them; exact. `longest`: the context of those that
+/// have none of their own.
+[[nodiscard]] std::uint64_t engine_bytes(const lamina::ModelEntry& entry, const lamina::EngineOptions& engine,
+                                         const PlannedSequences& sequences, std::uint32_t longest);
+
 /// One model, planned: its description, the encodings of its weights, and what follows from them.
 class Planner {
  public:

@@ -90,6 +90,21 @@ ExpertSizes Planner::experts() const {
   return sizes;
 }
 
+std::uint32_t cache_tokens(std::uint64_t blocks) noexcept {
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(blocks * lamina::kv_block, UINT32_MAX / lamina::kv_block * lamina::kv_block));
+}
+
+std::uint64_t engine_bytes(const lamina::ModelEntry& entry, const lamina::EngineOptions& engine,
+                           const PlannedSequences& sequences, std::uint32_t longest) {
+  const auto bytes_of = [&](std::uint32_t context) -> std::uint64_t {
+    return lamina::Engine::sequence_bytes(entry, engine, {context});
+  };
+  return entry.model_bytes() + lamina::Engine::bytes(entry, engine) +
+         sequences.count * bytes_of(sequences.context_of(longest)) +
+         (sequences.has_longer ? bytes_of(longest) : 0);
+}
+
 namespace {
 
 /// The plan of a session, or of the sequences of one engine.
@@ -99,9 +114,7 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
   if (sequences.count == 1 && sequences.context == 0 && !sequences.has_longer) return plan;
   // Counted in whole pages, as `start` plans them.
   lamina::EngineOptions engine = options.engine();
-  engine.cache_tokens = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(sequences.kv_blocks(options.context) * lamina::kv_block,
-                              UINT32_MAX / lamina::kv_block * lamina::kv_block));
+  engine.cache_tokens = cache_tokens(sequences.kv_blocks(options.context));
   const std::uint32_t longer = sequences.has_longer ? 1 : 0;
   lamina::SessionOptions each = options;
   each.context = sequences.context_of(options.context);
@@ -109,9 +122,7 @@ lamina::MemoryPlan plan_sequences(const lamina::ModelEntry& entry, lamina::Sessi
   plan.cache = plan.cache * longer + one.cache * sequences.count;
   plan.ring_slack = plan.ring_slack * longer + one.ring_slack * sequences.count;
   plan.page_rounding = plan.page_rounding * longer + one.page_rounding * sequences.count;
-  plan.total_bytes = entry.model_bytes() + lamina::Engine::bytes(entry, engine) +
-                     longer * lamina::Engine::sequence_bytes(entry, engine, options.sequence()) +
-                     sequences.count * lamina::Engine::sequence_bytes(entry, engine, each.sequence());
+  plan.total_bytes = engine_bytes(entry, engine, sequences, options.context);
   plan.bookkeeping = plan.total_bytes - plan.vectors - plan.cache - plan.ring_slack - plan.page_rounding -
                      plan.row_cache - plan.expert_cache - plan.scratch;
   return plan;
