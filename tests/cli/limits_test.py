@@ -3,12 +3,28 @@
 
 import os
 import resource
+import struct
 import subprocess
 
 import program
 from program import Case, Outcome
 
 KIB = 1024
+
+
+def loaded_bytes(path):
+    """Address space that the segments of an ELF file of 64 bits take: its code and data, not its debug information."""
+    with open(path, "rb") as file:
+        content = file.read()
+    first, = struct.unpack_from("<Q", content, 32)
+    size, count = struct.unpack_from("<HH", content, 54)
+    ends = [0]
+    for header in range(first, first + size * count, size):
+        kind, = struct.unpack_from("<I", content, header)
+        address, _, _, in_memory = struct.unpack_from("<4Q", content, header + 16)
+        if kind == 1:  # PT_LOAD
+            ends.append(address + in_memory)
+    return max(ends)
 
 
 def limited(limits, *arguments, stdin=b"", cpus=None):
@@ -39,8 +55,8 @@ class Limits(Case):
         answered, refused, unpacked = 0, 0, 0
         # Finely around where the program itself begins to run, and where packing stops to fit. With less than its
         # own size the system ends it before it begins.
-        first = max(10_000, os.path.getsize(program.PROGRAM) // KIB + 500)
-        for limit in [*range(first, first + 5000, 250), *range(first + 5000, 40_000, 1000)]:
+        first = loaded_bytes(program.PROGRAM) // KIB + 500
+        for limit in [*range(first, first + 10_000, 250), *range(first + 10_000, first + 25_000, 1000)]:
             outcome = limited({resource.RLIMIT_AS: limit * KIB}, "run", "-t", "1", "Reverse lamina.")
             if outcome.code == 127 or "error while loading shared libraries" in outcome.err:
                 continue  # not even the system's loader ran to its end
