@@ -9,6 +9,7 @@
 
 #include <lamina/attention/attend-inl.hpp>
 #include <lamina/attention/kv_rows-inl.hpp>
+#include <lamina/packing/huge_block.hpp>
 #include <lamina/testing/random_weights.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -56,8 +57,10 @@ void bench_attend(benchmark::State& state) {
   const std::size_t cache_bytes = Layout::bytes_per_position * depth;
   const std::size_t layers = row_count > 1 ? 1 : (std::size_t{192} << 20) / cache_bytes + 1;
   const std::size_t floats = layers * (cache_bytes / sizeof(float) + depth + 4 * 64);
-  std::vector<float> memory(floats + 64, 0.0F);
-  Arena arena(std::as_writable_bytes(std::span<float>(memory)));
+  // As the memory of an engine.
+  const auto memory = HugeBlock::create((floats + 64) * sizeof(float));
+  if (memory == nullptr) return state.SkipWithError("no memory");
+  Arena arena(memory->bytes());
   std::vector<KvRows> caches;
   const std::vector<float> source = random_floats(4096 + dim, 5);
   const std::vector<float> key_norm = random_floats(dim, 6);

@@ -9,10 +9,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include <lamina/engine/drafting/draft_costs.hpp>
-#include <lamina/engine/drafting/read_ahead.hpp>
-
+#include "bench_flags.hpp"
 #include "bench_parallel.hpp"
+#include "bench_session.hpp"
 #include "commands.hpp"
 #include "drafting.hpp"
 #include "interrupt.hpp"
@@ -30,19 +29,6 @@ namespace program {
 namespace {
 
 using lamina::TokenId;
-
-struct BenchFlags {
-  CommonOptions common;
-  std::uint32_t prompt = 512;
-  std::uint32_t generate = 128;
-  std::string depths = "0";
-  std::uint32_t repeat = 3;
-  std::string parallel;  ///< numbers of sequences; empty: one, in a session
-  bool mix = false;
-  std::uint32_t mix_rows = 16;
-  std::string acceptance;  ///< shares of drafts that are right, by a stand-in; empty: the drafter's own
-  bool fixed_length = false;
-};
 
 /// Ceilings of this machine.
 struct Ceilings {
@@ -93,112 +79,14 @@ void add_expert_fields(Json& row, const lamina::ExpertReads& reads, double token
   row["expert_bytes_read"] = any ? Json(static_cast<double>(reads.bytes) / tokens) : Json();
 }
 
-/// The session under test and the tokens it is fed: random, the same in every run.
-class Bench {
- public:
-  Bench(Engine& engine, const BenchFlags& flags, std::uint32_t most_tokens) : engine_(engine), flags_(flags) {
-    std::mt19937 random(1);
-    const std::uint32_t vocab = engine.session->vocab();
-    for (std::uint32_t i = 0; i < most_tokens; ++i) tokens_.push_back(static_cast<TokenId>(random() % vocab));
-  }
-
-  /// What comes after `depth` tokens when the likeliest is taken each time: then a drafter has something to
-  /// guess.
-  [[nodiscard]] lamina::Status write_greedy(std::uint32_t depth) {
-    session().reset();
-    const std::span<TokenId> text = std::span(tokens_).subspan(depth, flags_.generate);
-    LAMINA_TRY(session().prompt(std::span<const TokenId>(tokens_).first(std::max(depth, 1U))));
-    for (std::size_t i = depth > 0 ? 0 : 1; i < text.size() && !interrupted(); ++i) {
-      const auto logits = session().logits();
-      text[i] = static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-      if (const auto next = session().step(text[i]); !next) return next.error();
-    }
-    return lamina::Done{};
-  }
-
-  /// As `decode`, reading ahead; `draft` tells what drafting did and what passes and steps took. Drafts are
-  /// those of the drafter, or right and wrong ones in their place at a rate; a step costs what it costs
-  /// either way.
-  [[nodiscard]] lamina::Result<std::vector<double>> decode_ahead(std::uint32_t depth,
-                                                                 const Acceptance& acceptance, Json& draft) {
-    StandIn stand_in{tokens_, acceptance};
-    lamina::DraftOptions options = draft_options(flags_.common);
-    options.measures = !flags_.fixed_length;
-    options.substitute = stand_in.substitute();
-    auto ahead = lamina::ReadAhead::create(*engine_.drafter, session().engine(), options);
-    if (!ahead) return ahead.error();
-    auto speeds = repeat(depth, flags_.generate, [&](std::span<const TokenId> tokens) -> lamina::Status {
-      ahead->forget();
-      ahead->know_hidden(session().hidden());
-      ahead->reset_counts();
-      lamina::Sequence& sequence = session().sequence();
-      for (std::size_t i = 0; i < tokens.size() && !interrupted(); ++i) {
-        const auto most = static_cast<std::uint32_t>(tokens.size() - i - 1);
-        const auto logits = ahead->feed(session().engine(), sequence, tokens.subspan(i, 1), most);
-        if (!logits) return logits.error();
-      }
-      return ahead->settle(sequence);
-    });
-    draft = drafts_json(ahead->counts());
-    draft["step_s"] = ahead->costs().step(1);
-    const lamina::RowCosts& passes = ahead->costs().passes();
-    for (std::uint32_t rows = 1; rows <= passes.most_known(); ++rows) {
-      // By rows; null where no pass had so many.
-      draft["pass_s"].push_back(passes.knows(rows) ? Json(passes.of(rows)) : Json());
-    }
-    return speeds;
-  }
-
-  /// Tokens per second of each repetition of one test, after `depth` tokens.
-  [[nodiscard]] lamina::Result<std::vector<double>> prefill(std::uint32_t depth) {
-    return repeat(depth, flags_.prompt,
-                  [this](std::span<const TokenId> tokens) { return session().prompt(tokens); });
-  }
-  [[nodiscard]] lamina::Result<std::vector<double>> decode(std::uint32_t depth) {
-    return repeat(depth, flags_.generate, [this](std::span<const TokenId> tokens) -> lamina::Status {
-      for (const TokenId token : tokens) {
-        if (const auto logits = session().step(token); !logits) return logits.error();
-        if (interrupted()) break;
-      }
-      return lamina::Done{};
-    });
-  }
-
-  /// Adds what the last test asked of experts on disk.
-  void add_experts(Json& row) { add_expert_fields(row, reads_, tokens_measured_); }
-
- private:
-  [[nodiscard]] lamina::Session& session() { return *engine_.session; }
-
-  template <class Work>
-  [[nodiscard]] lamina::Result<std::vector<double>> repeat(std::uint32_t depth, std::uint32_t count,
-                                                           Work work) {
-    const std::span<const TokenId> all(tokens_);
-    std::vector<double> speeds;
-    reads_ = {};
-    tokens_measured_ = 0;
-    for (std::uint32_t i = 0; i <= flags_.repeat; ++i) {
-      session().reset();
-      if (depth > 0) LAMINA_TRY(session().prompt(all.first(depth)));
-      const lamina::ExpertReads before = session().expert_reads();
-      const Stopwatch watch;
-      LAMINA_TRY(work(all.subspan(depth, count)));
-      if (interrupted()) break;
-      // The first repetition warms up: pages of the weights come in, clocks rise.
-      if (i == 0) continue;
-      speeds.push_back(count / watch.seconds());
-      reads_ += session().expert_reads() - before;
-      tokens_measured_ += count;
-    }
-    return speeds;
-  }
-
-  Engine& engine_;
-  const BenchFlags& flags_;
-  std::vector<TokenId> tokens_;
-  lamina::ExpertReads reads_;   ///< of the last test's repetitions
-  double tokens_measured_ = 0;  ///< in them
-};
+/// Seconds by rows are null where no pass had so many.
+Json drafted_json(const DraftedSpeeds& speeds) {
+  Json draft = drafts_json(speeds.counts);
+  draft["step_s"] = speeds.step_s;
+  for (const double seconds : speeds.pass_s) draft["pass_s"].push_back(seconds > 0 ? Json(seconds) : Json());
+  draft["speedup"] = speed_json(speeds.speedups);
+  return draft;
+}
 
 TokenCost decode_cost(const Planner& planner, lamina::SessionOptions options, std::uint32_t depth) {
   options.context = std::max(depth, 1U);
@@ -245,7 +133,7 @@ void print_experts(const Json& row) {
 /// What drafting did in a row's test, where it did.
 void print_drafts(const Json& row) {
   if (const auto draft = row.find("draft"); draft != row.end()) {
-    putf("   %.2fx, %s of %s drafts in %s passes", draft->value("speedup", 0.0),
+    putf("   %.2fx, %s of %s drafts in %s passes", (*draft)["speedup"]["median"].get<double>(),
          (*draft)["accepted"].dump().c_str(), (*draft)["drafted"].dump().c_str(),
          (*draft)["passes"].dump().c_str());
   }
@@ -351,7 +239,6 @@ int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths,
       }
     }
   }
-  double plain = 0;
   for (const ParallelTest& test : tests) {
     if (output_failed() || interrupted()) break;
     const std::uint32_t count = test.sequences;
@@ -359,14 +246,17 @@ int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths,
     if (test.drafter != nullptr) name += ", " + test.acceptance.name();
     std::vector<double> all;
     std::vector<double> prompt;
+    std::vector<double> speedups;
     lamina::DraftCounts drafts;
     const lamina::ExpertReads before = started->engine->expert_reads();
     double tokens = 0;
     for (std::uint32_t i = 0; i < flags.repeat && !interrupted(); ++i) {
       const auto speed = measure_parallel(*started->engine, test);
       if (!speed) return fail(speed.error(), json);
+      if (interrupted()) break;
       all.push_back(speed->decode_per_s);
       prompt.push_back(speed->prompt_per_s);
+      if (test.drafter != nullptr) speedups.push_back(speed->decode_per_s / speed->plain_per_s);
       tokens += static_cast<double>(speed->decoded + speed->read);
       drafts.drafted += speed->drafted;
       drafts.accepted += speed->accepted;
@@ -388,13 +278,11 @@ int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths,
              {"prompt_tokens_per_s", read},
              {"peak_rss_bytes", peak_memory_bytes()}};
     add_expert_fields(row, started->engine->expert_reads() - before, tokens);
-    if (test.drafter == nullptr) {
-      plain = median;
-    } else {
+    if (test.drafter != nullptr) {
       row["draft"] = {{"drafted", drafts.drafted},
                       {"accepted", drafts.accepted},
                       {"passes", drafts.passes},
-                      {"speedup", median / plain}};
+                      {"speedup", speed_json(speedups)}};
     }
     if (!json) {
       putf("%-28s %7u %7u %12.2f %12.2f %12.2f", name.c_str(), count, test.depth, median, median / count,
@@ -431,7 +319,10 @@ int bench(const BenchFlags& flags) {
                       json);
   }
   const std::uint32_t deepest = *std::max_element(depths->begin(), depths->end());
-  const std::uint64_t needed = std::uint64_t{deepest} + std::max(flags.prompt, flags.generate);
+  const bool may_draft =
+      !flags.common.no_draft && !(flags.common.draft.empty() && drafters_beside(flags.common.model).empty());
+  const std::uint64_t needed =
+      std::uint64_t{deepest} + std::max(flags.prompt, SessionBench::text_tokens(flags, may_draft));
 
   catch_interrupts();
   auto file = open_file(flags.common.model);
@@ -464,7 +355,7 @@ int bench(const BenchFlags& flags) {
   const Planner planner(engine.model->file().description, &engine.model->file(), lamina::Format::f32,
                         &engine.model->entry());
   const lamina::SessionOptions& options = engine.session->options();
-  Bench tests(engine, flags, static_cast<std::uint32_t>(needed));
+  SessionBench tests(engine, flags, static_cast<std::uint32_t>(needed));
   Json rows = Json::array();
   if (!json) {
     putf("target %s, products by %s\n", target_name().c_str(), kernel_names().c_str());
@@ -483,7 +374,7 @@ int bench(const BenchFlags& flags) {
       if (!speeds) return fail(speeds.error(), json);
       Json row = row_json("prefill", flags.prompt, depth, threads, *speeds,
                           prefill_cost(planner, options, flags.prompt), ceilings);
-      tests.add_experts(row);
+      add_expert_fields(row, tests.expert_reads(), tests.tokens_measured());
       add(std::move(row));
     }
     if (flags.generate > 0 && !interrupted()) {
@@ -494,19 +385,16 @@ int bench(const BenchFlags& flags) {
       const auto speeds = tests.decode(depth);
       if (!speeds) return fail(speeds.error(), json);
       Json decoded = row_json("decode", flags.generate, depth, threads, *speeds, cost, ceilings);
-      tests.add_experts(decoded);
+      add_expert_fields(decoded, tests.expert_reads(), tests.tokens_measured());
       add(std::move(decoded));
       for (const Acceptance& acceptance : engine.drafter ? *acceptances : std::vector<Acceptance>()) {
         if (interrupted()) break;
-        Json draft;
-        const auto ahead = tests.decode_ahead(depth, acceptance, draft);
+        const auto ahead = tests.decode_ahead(depth, acceptance);
         if (!ahead) return fail(ahead.error(), json);
-        Json row =
-            row_json("decode, " + acceptance.name(), flags.generate, depth, threads, *ahead, cost, ceilings);
-        row["draft"] = std::move(draft);
-        if (!row["tokens_per_s"].is_null() && !speeds->empty())
-          row["draft"]["speedup"] =
-              row["tokens_per_s"]["median"].get<double>() / speed_json(*speeds)["median"].get<double>();
+        Json row = row_json("decode, " + acceptance.name(), flags.generate, depth, threads,
+                            ahead->tokens_per_s, cost, ceilings);
+        add_expert_fields(row, tests.expert_reads(), tests.tokens_measured());
+        row["draft"] = drafted_json(*ahead);
         add(std::move(row));
       }
     }

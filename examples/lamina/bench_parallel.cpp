@@ -24,6 +24,9 @@ using lamina::Feed;
 using lamina::TokenId;
 using lamina::Want;
 
+/// Passes of a turn.
+constexpr std::uint32_t turn_passes = 16;
+
 class ParallelBench {
  public:
   ParallelBench(lamina::Engine& engine, const ParallelTest& test) : engine_(engine), test_(test) {
@@ -48,10 +51,12 @@ class ParallelBench {
     ParallelSpeed speed;
     LAMINA_TRY(decode(1, speed));  // pages of the weights come in, clocks rise
     speed = {};
+    if (rounds) {
+      LAMINA_TRY(decode_in_turns(*rounds, speed));
+      return speed;
+    }
     const Stopwatch watch;
-    LAMINA_TRY(test_.mix ? decode_beside_prompt(speed)
-               : rounds  ? decode_ahead(*rounds, speed)
-                         : decode(test_.generate - 1, speed));
+    LAMINA_TRY(test_.mix ? decode_beside_prompt(speed) : decode(test_.generate - 1, speed));
     const double seconds = watch.seconds();
     speed.decode_per_s = static_cast<double>(speed.decoded) / seconds;
     speed.prompt_per_s = static_cast<double>(speed.read) / seconds;
@@ -95,12 +100,38 @@ class ParallelBench {
     return lamina::Done{};
   }
 
-  /// Until one sequence has decoded all its tokens.
+  /// Until one sequence has decoded all its tokens: turns with and without drafts, for machines change their
+  /// speed within seconds.
+  [[nodiscard]] lamina::Status decode_in_turns(lamina::DraftRounds& rounds, ParallelSpeed& speed) {
+    ParallelSpeed plain;
+    double drafted_s = 0;
+    double plain_s = 0;
+    while (goes_on() && !interrupted()) {
+      const Stopwatch drafted;
+      LAMINA_TRY(decode_ahead(rounds, speed));
+      drafted_s += drafted.seconds();
+      rounds.forget();
+      const Stopwatch without;
+      for (std::uint32_t pass = 0; pass < turn_passes && goes_on(); ++pass) LAMINA_TRY(decode(1, plain));
+      plain_s += without.seconds();
+    }
+    speed.decode_per_s = static_cast<double>(speed.decoded) / drafted_s;
+    speed.plain_per_s = static_cast<double>(plain.decoded) / plain_s;
+    return lamina::Done{};
+  }
+
+  /// Whether no sequence has decoded all its tokens.
+  [[nodiscard]] bool goes_on() const {
+    const std::uint32_t end = test_.depth + test_.generate;
+    return std::all_of(users_.begin(), users_.end(),
+                       [&](const lamina::Sequence& user) { return user.position() < end; });
+  }
+
+  /// A turn with drafts.
   [[nodiscard]] lamina::Status decode_ahead(lamina::DraftRounds& rounds, ParallelSpeed& speed) {
     const std::uint32_t end = test_.depth + test_.generate;
     const std::uint32_t room = engine_.options().logits_rows - test_.sequences;
-    const auto goes_on = [&](const lamina::Sequence& user) { return user.position() < end; };
-    while (std::all_of(users_.begin(), users_.end(), goes_on) && !interrupted()) {
+    for (std::uint32_t pass = 0; pass < turn_passes && goes_on() && !interrupted(); ++pass) {
       std::vector<Feed> feeds = steps();
       std::vector<lamina::DraftWish> wishes;
       for (std::size_t i = 0; i < users_.size(); ++i)

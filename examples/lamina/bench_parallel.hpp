@@ -22,7 +22,7 @@ struct ParallelTest {
   std::uint32_t prompt = 512;      ///< tokens of it
   std::uint32_t prompt_rows = 16;  ///< of them, in one pass at most
   const lamina::Drafter* drafter =
-      nullptr;  ///< with drafts, until one sequence has all its tokens; not with `mix`
+      nullptr;  ///< with drafts, until one sequence has all its tokens; in turns without; not with `mix`
   lamina::DraftOptions drafts{};
   Acceptance acceptance{};  ///< of the drafts that stand in for those of the drafter
 };
@@ -31,6 +31,7 @@ struct ParallelSpeed {
   std::uint64_t decoded = 0;
   std::uint64_t read = 0;
   double decode_per_s = 0;  ///< tokens of all together
+  double plain_per_s = 0;   ///< the same in the turns without drafts
   double prompt_per_s = 0;
   std::uint64_t drafted = 0;
   std::uint64_t accepted = 0;

@@ -16,8 +16,6 @@
 #include <lamina/simd/prelude.hpp>
 #include <lamina/attention/kv_rows.hpp>
 
-#include <hwy/cache_control.h>
-
 HWY_BEFORE_NAMESPACE();
 namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE {
 namespace detail {
@@ -47,11 +45,15 @@ using KeyTag = hn::CappedTag<float, Layout::key_is_value
 inline constexpr std::uint32_t attend_chunk = 16;
 static_assert(kv_block % attend_chunk == 0);
 
-/// Asks for the cache lines of `bytes` bytes. Addresses behind the cache's end are harmless: this is only a
-/// hint.
+/// Asks for the cache lines of `bytes` bytes, into the second-level cache: the nearest one is full of what is
+/// multiplied. Addresses behind the cache's end are harmless: this is only a hint.
+///
+/// One core of a Zen 4 that reads 19 GB/s, AVX2 code, 8 query heads at depth 16 384, in large pages: rows of
+/// 256 bf16 12 GB/s (into the nearest cache 8), of 512 bf16 11 (7), of 512 with K=V 7.5 (6); from a cache
+/// 11.7, 12 and 7.6.
 HWY_INLINE void fetch_ahead(const std::byte* from, std::size_t bytes) noexcept {
   constexpr std::size_t line = 64;
-  for (std::size_t i = 0; i < bytes; i += line) hwy::Prefetch(from + i);
+  for (std::size_t i = 0; i < bytes; i += line) __builtin_prefetch(from + i, 0, 2);
 }
 
 /// The rows of one block of one kv head, and where those of the next one begin: only to be asked for ahead.

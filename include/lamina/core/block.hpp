@@ -12,10 +12,30 @@
 #include <string_view>
 #include <utility>
 
+#if defined(__linux__) && __STDC_HOSTED__ && __has_include(<sys/mman.h>)
+#include <sys/mman.h>
+#endif
+
 #include <lamina/core/arena.hpp>
 #include <lamina/core/error.hpp>
 
 namespace lamina {
+
+/// Of x86-64, and of most other processors.
+inline constexpr std::size_t large_page_bytes = std::size_t{2} << 20;
+
+/// Asks that what lies in `memory` in whole large pages be mapped as such when it is first written to. A hint
+/// only: nothing happens where the system has none. Rows that are asked for ahead of their use come in at the
+/// pace of the memory only if their addresses are found at once.
+inline void prefer_large_pages([[maybe_unused]] std::span<std::byte> memory) noexcept {
+#if defined(MADV_HUGEPAGE)
+  const auto begin = reinterpret_cast<std::uintptr_t>(memory.data());
+  const std::size_t before = (large_page_bytes - begin % large_page_bytes) % large_page_bytes;
+  if (memory.size() < before + large_page_bytes) return;
+  const std::size_t whole = (memory.size() - before) / large_page_bytes * large_page_bytes;
+  (void)::madvise(memory.data() + before, whole, MADV_HUGEPAGE);
+#endif
+}
 
 /// Memory of a size that is known before use. Moving it does not move the bytes.
 class Block {
@@ -28,7 +48,8 @@ class Block {
     return *this;
   }
 
-  /// Takes `bytes` bytes: of `memory` if that is given, else from the heap. `what` names the owner in errors.
+  /// Takes `bytes` bytes: of `memory` if that is given, else from the heap, in large pages where the system
+  /// grants them. `what` names the owner in errors.
   ///
   /// Errors   out_of_memory (`memory` is too small, or the system refuses)
   [[nodiscard]] static Result<Block> take(std::size_t bytes, std::span<std::byte> memory,
@@ -56,6 +77,7 @@ class Block {
                    "plan a shorter `context`, smaller passes or a smaller `cache` format"};
     }
     block.bytes_ = {block.owned_.get(), bytes};
+    prefer_large_pages(block.bytes_);
     return block;
   }
 

@@ -9,6 +9,7 @@
 #include <span>
 
 #include <lamina/core/arena.hpp>
+#include <lamina/core/block.hpp>
 #include <lamina/weights/mapped_file.hpp>
 #include <lamina/weights/weight_file.hpp>
 
@@ -23,16 +24,14 @@ class HugeBlock final : public ByteOwner {
     std::unique_ptr<HugeBlock> block(new (std::nothrow) HugeBlock);
     if (block == nullptr) return nullptr;
 #if LAMINA_HAS_MMAP
-    constexpr std::size_t page = std::size_t{2} << 20;
+    constexpr std::size_t page = large_page_bytes;
     const std::size_t mapped = bytes + page;  // room to align
     void* first = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (first == MAP_FAILED) return nullptr;
     block->taken_ = {static_cast<std::byte*>(first), mapped};
     const auto misalignment = reinterpret_cast<std::uintptr_t>(first) % page;
     block->bytes_ = block->taken_.subspan((page - misalignment) % page, bytes);
-#ifdef MADV_HUGEPAGE
-    (void)::madvise(block->bytes_.data(), bytes, MADV_HUGEPAGE);  // a hint: failure has no effect
-#endif
+    prefer_large_pages(block->bytes_);
 #else
     auto* first = new (std::align_val_t{arena_alignment}, std::nothrow) std::byte[bytes]{};
     if (first == nullptr) return nullptr;
