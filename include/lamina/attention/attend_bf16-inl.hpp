@@ -83,8 +83,8 @@ HWY_INLINE void store_tile(const compat::VecF32 (&sum)[Q][2], float* out, std::s
 }
 
 /// Memory that is read later, asked for line by line while something else is computed: many lines at once
-/// would wait for each other, and so would what comes behind them. Lines come into the second-level cache
-/// `Lead` bytes before they come into the nearest one: a core waits for few lines of memory at a time, and
+/// would wait for each other, and so would what comes behind them. Lines come into the second-level cache 16
+/// rows before they come into the nearest one: a core waits for few lines of memory at a time, and
 /// twice as many when both its caches wait for some.
 ///
 /// One core of a Zen 4 that reads 19 GB/s, 8 query heads at depth 16 384, bf16, in large pages:
@@ -95,22 +95,37 @@ HWY_INLINE void store_tile(const compat::VecF32 (&sum)[Q][2], float* out, std::s
 ///   512 with K=V       7.9    9.4     12.2    12.6    12.5     12.6
 ///
 /// Into the second-level cache only: 14.5, 12.8 and 12.1. In small pages 10 to 12.5, whatever the lead.
-template <std::size_t Lead>
 class FetchedAhead {
  public:
-  explicit FetchedAhead(const std::byte* first) noexcept : next_(first) {}
+  /// From byte `at` of a block's rows on, `row_bytes` each; the others of a later block come behind them.
+  FetchedAhead(const std::byte* rows, std::size_t row_bytes, std::size_t at, const std::byte* later) noexcept
+      : next_(rows + at), later_(later) {
+    const std::size_t size = kv_block * row_bytes;
+    const std::size_t far = at + lead_rows * row_bytes;
+    far_ = far < size ? rows + far : later + (far - size);
+    left_ = far < size ? static_cast<std::ptrdiff_t>(size - far) : PTRDIFF_MAX;
+  }
   HWY_INLINE void lines(std::size_t count) noexcept {
-    fetch_ahead(next_ + Lead, count * 64);
-    for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(next_ + i * 64, 0, 3);
+    for (std::size_t i = 0; i < count; ++i) {
+      __builtin_prefetch(far_ + i * 64, 0, 2);
+      __builtin_prefetch(next_ + i * 64, 0, 3);
+    }
     next_ += count * 64;
+    far_ += count * 64;
+    left_ -= static_cast<std::ptrdiff_t>(count * 64);
+    if (left_ > 0) return;
+    far_ = later_;
+    left_ = PTRDIFF_MAX;
   }
 
  private:
-  const std::byte* next_;
-};
+  static constexpr std::size_t lead_rows = 16;
 
-/// Rows between the two caches, see above.
-inline constexpr std::size_t lead_rows = 16;
+  const std::byte* next_;
+  const std::byte* far_;    ///< what comes into the second-level cache
+  std::ptrdiff_t left_;     ///< bytes until `far_` goes on at `later_`
+  const std::byte* later_;  ///< rows of a block need not lie behind those of the one before
+};
 
 /// Pairs of bf16 numbers of codes of int8, exactly: `lower` and `upper` of every lane.
 HWY_INLINE compat::VecI32 pairs_of_codes(compat::VecI32 lower, compat::VecI32 upper) noexcept {
@@ -141,9 +156,9 @@ HWY_INLINE compat::VecI32 load_pairs(const std::byte* row, std::size_t column, s
 ///
 /// Shapes    rows [attend_panel_keys] rows, `stride` bytes apart · panel [count / 2, attend_panel_keys] pairs
 /// Effects   asks for `lines` lines for every 16 by 16 pairs
-template <CacheFormat Format, class Ahead>
+template <CacheFormat Format>
 HWY_INLINE void turn_columns(const std::byte* rows, std::size_t stride, std::size_t column, std::size_t count,
-                             std::int32_t* panel, Ahead& ahead, std::size_t lines) noexcept {
+                             std::int32_t* panel, FetchedAhead& ahead, std::size_t lines) noexcept {
   const compat::TagI32 d;
   constexpr std::size_t lanes = compat::lanes32;
   for (std::size_t pair = 0; pair < count / 2; pair += lanes) {
@@ -176,16 +191,16 @@ struct RowsAfterKeys {
   static constexpr std::size_t turned = panel_lines * compat::lanes32 / Layout::head_dim;
   static constexpr std::size_t multiplied = (panel_lines + Layout::head_dim - 1) / Layout::head_dim;
 
-  using Ahead = FetchedAhead<lead_rows * row_bytes>;
-  static HWY_INLINE Ahead of(const KvBlock& block, std::uint32_t key) noexcept {
-    return Ahead((Layout::key_is_value ? block.next_keys : block.values) + key * row_bytes);
+  static HWY_INLINE FetchedAhead of(const KvBlock& block, std::uint32_t key) noexcept {
+    return {Layout::key_is_value ? block.next_keys : block.values, row_bytes, key * row_bytes,
+            Layout::key_is_value ? block.next_values : block.next_keys};
   }
 };
 
 /// Turns the keys of a panel, `key` of its block the first, into columns, in the order of `prepare_queries`.
 template <class Layout>
-HWY_INLINE void turn_keys(const KvBlock& block, std::uint32_t key, std::int32_t* panel,
-                          typename RowsAfterKeys<Layout>::Ahead& ahead, bool few_vectors) noexcept {
+HWY_INLINE void turn_keys(const KvBlock& block, std::uint32_t key, std::int32_t* panel, FetchedAhead& ahead,
+                          bool few_vectors) noexcept {
   const std::size_t lines = RowsAfterKeys<Layout>::turned / (few_vectors ? 2 : 1);
   const std::byte* keys = block.keys + key * Layout::key_row_bytes;
   if constexpr (!Layout::key_is_value) {
@@ -226,8 +241,8 @@ HWY_INLINE void scale_tile(compat::VecF32 (&sum)[Q][2], const float* factors) no
 /// Effects   with `fetch`, asks for `RowsAfterKeys`
 template <class Layout, std::uint32_t Q>
 HWY_NOINLINE void score_panel(const KvBlock& block, std::uint32_t key, const std::int32_t* panel,
-                              const std::uint16_t* queries, float* scores,
-                              typename RowsAfterKeys<Layout>::Ahead& ahead, bool fetch) noexcept {
+                              const std::uint16_t* queries, float* scores, FetchedAhead& ahead,
+                              bool fetch) noexcept {
   constexpr std::size_t dim = Layout::head_dim;
   const compat::TagF32 df;
   const compat::TagI32 di;
@@ -298,9 +313,9 @@ HWY_NOINLINE void add_bf16_columns(const KvBlock& block, BlockRange part, const 
                                    bool fetch) noexcept {
   constexpr std::size_t next_bytes = Layout::key_is_value ? Layout::value_row_bytes : Layout::key_row_bytes;
   constexpr std::size_t lines = (2 * next_bytes * bf16_columns / Layout::head_dim + 63) / 64;
-  FetchedAhead<lead_rows * next_bytes> ahead((Layout::key_is_value ? block.next_values : block.next_keys) +
-                                             column / bf16_columns * (kv_block / 2 * lines * 64) +
-                                             part.lo / 2 * (lines * 64));
+  FetchedAhead ahead(Layout::key_is_value ? block.next_values : block.next_keys, next_bytes,
+                     column / bf16_columns * (kv_block / 2 * lines * 64) + part.lo / 2 * (lines * 64),
+                     Layout::key_is_value ? block.next_keys : block.next_values);
   // A pair may have one position outside of `part`, whose row may hold anything.
   alignas(64) static constexpr std::byte no_values[bf16_columns * sizeof(std::uint16_t)] = {};
   const compat::TagF32 df;
@@ -346,7 +361,7 @@ struct Bf16Products {
                                const AttendScratch& scratch) noexcept {
     for (std::uint32_t key = part.lo / attend_panel_keys * attend_panel_keys; key < part.hi;
          key += attend_panel_keys) {
-      auto ahead = RowsAfterKeys<Layout>::of(block, key);
+      FetchedAhead ahead = RowsAfterKeys<Layout>::of(block, key);
       const bool few = vectors <= RowsAfterKeys<Layout>::few_vectors;
       turn_keys<Layout>(block, key, panel_of(scratch), ahead, few);
       for_each_bf16_tile(vectors, [&](auto height, std::uint32_t v) HWY_ATTR {
