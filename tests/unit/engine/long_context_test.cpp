@@ -225,7 +225,8 @@ void check_long_context() {
   // of two narrow layers.
   const std::pair<CacheFormat, double> formats[] = {
       {CacheFormat::f32, 4e-6}, {CacheFormat::bf16, 2e-2}, {CacheFormat::int8, 4e-2}};
-  for (const auto& [cache, tolerance] : formats) {
+  for (const auto& format : formats) {
+    const CacheFormat cache = format.first;
     auto made = Session::create(
         native::make_model_entry<V>(), file,
         {.context = 262'144, .precision = Precision::exact, .cache = cache, .executor = pool->get()});
@@ -242,7 +243,7 @@ void check_long_context() {
       found.emplace_back(session.logits().begin(), session.logits().end());
       CAPTURE(places[i]);
       CAPTURE(static_cast<int>(cache));
-      CHECK(difference(found.back(), expected[i]) < tolerance);
+      CHECK(difference(found.back(), expected[i]) < format.second);
     }
     for (std::size_t i = 0; i < kept.size(); ++i) {
       const auto restored = session.restore(kept[i]);
