@@ -49,10 +49,12 @@ class Layers(unittest.TestCase):
 
 class Model(unittest.TestCase):
     def test_tests_depths_and_explanation(self):
-        found = document(MODEL, DEMO, "--tests", "p8,n2,n2@20,n2@9000", "--repeats", "1", "--deepest", "100",
+        found = document(MODEL, DEMO, "--tests", "p8,n2,n2@20,n2@9000,n2x3,n2x3@20", "--repeats", "1", "--deepest", "100",
                          "--explain", "--threads", "2")
         self.assertEqual([(row["test"], row["depth"]) for row in found["rows"]],
-                         [("prefill", 0), ("decode", 0), ("decode", 20)])
+                         [("prefill", 0), ("decode", 0), ("decode", 20), ("n2x3", 0), ("n2x3", 20)])
+        self.assertEqual([row["sequences"] for row in found["rows"]], [1, 1, 1, 3, 3])
+        self.assertLess(found["rows"][3]["bytes_per_token"], found["rows"][1]["bytes_per_token"] / 2)
         self.assertEqual(found["rows"][2]["measured_depth"], 20)
         self.assertGreater(found["rows"][2]["bytes_per_token"], found["rows"][1]["bytes_per_token"])
         self.assertEqual(len(found["explained"]), 3)
@@ -70,7 +72,8 @@ class Model(unittest.TestCase):
                 self.assertIn("</svg>", (pathlib.Path(folder) / name).read_text(encoding="utf-8"))
 
     def test_wrong_usage(self):
-        for words in ([], [DEMO, "--tests", "q5"], [DEMO, "--tests", "p5@"], [DEMO, "--repeats", "0"]):
+        for words in ([], [DEMO, "--tests", "q5"], [DEMO, "--tests", "p5@"], [DEMO, "--tests", "n5x0"],
+                      [DEMO, "--tests", "p5x2"], [DEMO, "--repeats", "0"]):
             with self.subTest(words=words):
                 self.assertEqual(run(MODEL, *words).returncode, 2)
         self.assertEqual(run(MODEL, HERE / "no-such-file.gguf").returncode, 1)

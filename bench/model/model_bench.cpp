@@ -20,6 +20,7 @@
 #include <lamina/weights/gguf/file.hpp>
 #include <lamina/weights/recognise.hpp>
 
+#include "../../examples/lamina/bench_parallel.hpp"
 #include "../arguments.hpp"
 #include "../layers/timed_variant.hpp"
 #include "../machine.hpp"
@@ -33,11 +34,18 @@ namespace {
 
 using lamina::TokenId;
 
-/// "p512@4096": a prompt of 512 tokens after 4096 others; "n64": 64 tokens decoded one by one.
+/// "p512@4096": a prompt of 512 tokens after 4096 others; "n64": 64 tokens decoded one by one; "n32x8": 32
+/// each of 8 sequences that decode together.
 struct Test {
   bool is_prefill = false;
   std::uint32_t tokens = 0;
+  std::uint32_t sequences = 1;
   std::uint32_t depth = 0;
+
+  [[nodiscard]] std::string name() const {
+    if (sequences > 1) return "n" + std::to_string(tokens) + "x" + std::to_string(sequences);
+    return is_prefill ? "prefill" : "decode";
+  }
 };
 
 /// What one token of a test needs.
@@ -62,7 +70,9 @@ int print_usage() {
   std::fputs(
       "usage: bench_model MODEL.gguf [--tests p512,p2048,n128,n128@4096] [--threads 1] [--repeats 3]\n"
       "                   [--deepest 16384] [--cache bf16|int8] [--explain] [--no-pack] [--json]\n"
-      "  --tests     p512: prompt, n128: decoding one by one; @4096 behind it: after that many tokens\n"
+      "  --tests     p512: prompt, n128: decoding one by one, n32x8: of 8 sequences together (tokens/s of "
+      "all);\n"
+      "              @4096 behind it: after that many tokens\n"
       "  --deepest   leaves out tests at greater depth: filling a cache takes as long as reading a prompt\n"
       "  --no-pack   computes from the mapped file\n"
       "  --explain   adds up layer benches on the same weights, in turns with the model\n",
@@ -75,6 +85,9 @@ int fail(const lamina::Error& error) {
   return 1;
 }
 
+/// Each has a row of a pass.
+constexpr std::uint32_t most_sequences = lamina::SessionOptions{}.chunk;
+
 std::optional<Test> parse_test(std::string_view text) {
   if (text.empty() || (text[0] != 'p' && text[0] != 'n')) return std::nullopt;
   Test test{.is_prefill = text[0] == 'p'};
@@ -82,6 +95,12 @@ std::optional<Test> parse_test(std::string_view text) {
   const auto tokens = bench::take_number(text);
   if (!tokens || *tokens == 0) return std::nullopt;
   test.tokens = *tokens;
+  if (text.starts_with('x') && !test.is_prefill) {
+    text.remove_prefix(1);
+    const auto sequences = bench::take_number(text);
+    if (!sequences || *sequences == 0 || *sequences > most_sequences) return std::nullopt;
+    test.sequences = *sequences;
+  }
   if (text.empty()) return test;
   if (text[0] != '@') return std::nullopt;
   text.remove_prefix(1);
@@ -135,11 +154,11 @@ class ModelBench {
       std::vector<double> speeds;
       double depth = 0;
       for (std::uint32_t i = 0; i < request_.repeats; ++i) {
-        LAMINA_TRY(go_to(test.depth));
-        depth += session_->position();
-        const auto seconds = time(test);
-        if (!seconds) return seconds.error();
-        speeds.push_back(test.tokens / *seconds);
+        if (test.sequences == 1) LAMINA_TRY(go_to(test.depth));
+        depth += test.sequences == 1 ? session_->position() : test.depth;
+        const auto speed = measure(test);
+        if (!speed) return speed.error();
+        speeds.push_back(*speed);
       }
       report(test, static_cast<std::uint32_t>(depth / request_.repeats), speeds);
     }
@@ -156,12 +175,18 @@ class ModelBench {
 
   [[nodiscard]] lamina::SessionOptions session_options() const {
     std::uint32_t context = 512;
+    std::uint32_t together = 0;  // tokens of sequences beside the session's
+    lamina::SessionOptions options;
     for (const Test& test : request_.tests) {
       context = std::max(context, test.depth + test.tokens * (test.depth > 0 ? request_.repeats : 1));
+      if (test.sequences == 1) continue;
+      const std::uint32_t pages = (test.depth + test.tokens) / lamina::kv_block + 1;
+      together = std::max(together, test.sequences * pages * lamina::kv_block);
+      options.logits_rows = std::max(options.logits_rows, test.sequences);
     }
-    lamina::SessionOptions options;
     options.context = std::min(context, static_cast<std::uint32_t>(file_.description.max_context));
     options.chunk = std::min(options.chunk, options.context);
+    options.cache_tokens = options.context + together;
     options.cache = request_.cache;
     options.executor = executor_;
     return options;
@@ -196,6 +221,21 @@ class ModelBench {
     }
     drift_ = 0;
     return lamina::Done{};
+  }
+
+  /// Tokens per second, of all sequences.
+  lamina::Result<double> measure(const Test& test) {
+    if (test.sequences > 1) {
+      // As `lamina bench --parallel` does it, which takes its first token to warm up.
+      const auto speed = program::measure_parallel(
+          session_->engine(),
+          {.sequences = test.sequences, .depth = test.depth, .generate = test.tokens + 1});
+      if (!speed) return speed.error();
+      return speed->decode_per_s;
+    }
+    const auto seconds = time(test);
+    if (!seconds) return seconds.error();
+    return test.tokens / *seconds;
   }
 
   lamina::Result<double> time(const Test& test) {
@@ -235,15 +275,18 @@ class ModelBench {
       const auto owner = static_cast<std::size_t>(plan->owner_of[at]);
       const auto& owner_kind = plan->kinds[static_cast<std::size_t>(plan->kind_of[owner])];
       if (test.is_prefill && i >= plan->first_reader) break;
-      cost.bytes += static_cast<double>(test.is_prefill ? kind.weights.bytes
-                                                        : kind.weights.active_bytes + owner_kind.kv_bytes);
+      // Of experts, those of different tokens: sequences may choose the same ones.
+      const double active = test.sequences * static_cast<double>(kind.weights.active_bytes);
+      const double weights = std::min(active, static_cast<double>(kind.weights.bytes)) / test.sequences;
+      cost.bytes += test.is_prefill ? static_cast<double>(kind.weights.bytes)
+                                    : weights + static_cast<double>(owner_kind.kv_bytes);
       if (test.is_prefill) cost.ops += 2.0 * static_cast<double>(kind.attention_multiply_adds);
     }
     if (test.is_prefill) {
       cost.bytes /= std::min(test.tokens, session_->options().chunk);
       cost.ops += 2.0 * static_cast<double>(plan->owner_multiply_adds);
     } else {
-      cost.bytes += static_cast<double>(plan->outside.active_bytes);
+      cost.bytes += static_cast<double>(plan->outside.active_bytes) / test.sequences;
       cost.ops = static_cast<double>(plan->decode_flops);
     }
     return cost;
@@ -262,17 +305,17 @@ class ModelBench {
     const double speed = bench::median(speeds);
     const double bandwidth_share = speed * cost.bytes / before_.bytes_per_s;
     const double peak_share = speed * cost.ops / before_.int8_ops_per_s;
-    const char* name = test.is_prefill ? "prefill" : "decode";
     if (!request_.json) {
-      std::printf("%-8s %7u %7u %10.2f %10.2f-%10.2f %12.2f %8.1f %% %8.1f %%\n", name, test.tokens, depth,
-                  speed, *std::min_element(speeds.begin(), speeds.end()),
+      std::printf("%-8s %7u %7u %10.2f %10.2f-%10.2f %12.2f %8.1f %% %8.1f %%\n", test.name().c_str(),
+                  test.tokens, depth, speed, *std::min_element(speeds.begin(), speeds.end()),
                   *std::max_element(speeds.begin(), speeds.end()), cost.bytes / 1e6, 100 * bandwidth_share,
                   100 * peak_share);
       std::fflush(stdout);
       return;
     }
     bench::Row row;
-    row.add("test", name).add("tokens", test.tokens).add("depth", test.depth).add("measured_depth", depth);
+    row.add("test", test.name()).add("tokens", test.tokens).add("sequences", test.sequences);
+    row.add("depth", test.depth).add("measured_depth", depth);
     row.add("threads", request_.threads).add_spread("tokens_per_s", speeds);
     row.add("bytes_per_token", cost.bytes).add("share_of_bandwidth", bandwidth_share);
     row.add("ops_per_token", cost.ops).add("share_of_peak", peak_share);
@@ -283,6 +326,7 @@ class ModelBench {
   lamina::Status explain() {
     for (const Test& test : request_.tests) {
       if (test.is_prefill && (test.tokens > session_->options().chunk || test.depth > 0)) continue;
+      if (test.sequences > 1) continue;  // layer benches have one sequence
       LAMINA_TRY(go_to(test.depth));
       lamina::LayerBenchOptions options;
       options.rows = test.is_prefill ? test.tokens : 1;
@@ -292,7 +336,8 @@ class ModelBench {
       bench::Explanation explanation;
       LAMINA_TRY(explanation.prepare(file_, entry_.name, options));
       const std::uint32_t rounds = std::max(3U, 3 * request_.repeats);
-      const Test piece{test.is_prefill, test.is_prefill ? test.tokens : 4, test.depth};
+      const Test piece{
+          .is_prefill = test.is_prefill, .tokens = test.is_prefill ? test.tokens : 4, .depth = test.depth};
       for (std::uint32_t i = 0; i < rounds; ++i) {
         if (session_->position() + piece.tokens > session_->context() || piece.depth == 0) {
           LAMINA_TRY(go_to(0));
@@ -302,11 +347,11 @@ class ModelBench {
         if (!seconds) return seconds.error();
         explanation.add_round(test.is_prefill ? *seconds : *seconds / piece.tokens);
       }
-      const char* name = test.is_prefill ? "prefill" : "decode";
+      const std::string name = test.name();
       if (request_.json) {
-        explanation.write(document_, name, test.tokens, test.depth, request_.threads);
+        explanation.write(document_, name.c_str(), test.tokens, test.depth, request_.threads);
       } else {
-        explanation.print(name, test.tokens, test.depth);
+        explanation.print(name.c_str(), test.tokens, test.depth);
       }
     }
     return lamina::Done{};

@@ -2,8 +2,9 @@
 // Drives mainline llama.cpp through its C interface, for bench/peers/run.py. Compiled at run time against the headers of
 // the release that the npm package node-llama-cpp brings.
 //
-//   llama_peer LIBRARIES MODEL THREADS bench TEST,TEST,...    a test is p512 (prompt) or n128 (decoding one by one),
-//                                                             with @4096 behind it after that many tokens; a JSON line
+//   llama_peer LIBRARIES MODEL THREADS bench TEST,TEST,...    a test is p512 (prompt), n128 (decoding one by one) or
+//                                                             n32x8 (8 sequences together), with @4096 behind it after
+//                                                             that many tokens; a JSON line
 //   llama_peer LIBRARIES MODEL THREADS logits ID,ID,... FILE  float32 logits of all tokens [n, vocabulary] into FILE
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,15 +14,18 @@
 #include "ggml-backend.h"
 #include "llama.h"
 
-enum { batch_tokens = 2048, micro_batch_tokens = 512, most_ids = 4096 };
+enum { batch_tokens = 2048, micro_batch_tokens = 512, most_ids = 4096, most_sequences = 256 };
 
 struct test {
   char kind;  // 'p' or 'n'
   int tokens;
+  int sequences;
   int depth;
 };
 
+static struct llama_model* model;
 static struct llama_context* context;
+static int threads;
 static int vocabulary;
 static int position;
 static unsigned random_state = 1;
@@ -40,6 +44,21 @@ static void print_errors_only(enum ggml_log_level level, const char* text, void*
 static int fail(const char* what) {
   fprintf(stderr, "llama_peer: %s\n", what);
   return 1;
+}
+
+// A context for so many sequences, of so many tokens each, in place of the one that was there. Returns 0 when done.
+static int open_context(int sequences, int tokens_each) {
+  if (context) llama_free(context);
+  position = 0;
+  struct llama_context_params parameters = llama_context_default_params();
+  parameters.n_ctx = (unsigned)(sequences * ((tokens_each + 255) / 256 * 256));
+  parameters.n_seq_max = (unsigned)sequences;
+  parameters.n_batch = batch_tokens;
+  parameters.n_ubatch = micro_batch_tokens;
+  parameters.n_threads = parameters.n_threads_batch = threads;
+  parameters.swa_full = false;
+  context = llama_init_from_model(model, parameters);
+  return context == NULL;
 }
 
 static llama_token random_token(void) {
@@ -79,18 +98,42 @@ static int feed_random(int count, int at_once) {
   return 0;
 }
 
+// One token for each of so many sequences, at the same position of all, in one batch.
+static int step_together(int sequences) {
+  struct llama_batch batch = llama_batch_init(sequences, 0, 1);
+  batch.n_tokens = sequences;
+  for (int i = 0; i < sequences; i++) {
+    batch.token[i] = random_token();
+    batch.pos[i] = position;
+    batch.n_seq_id[i] = 1;
+    batch.seq_id[i][0] = i;
+    batch.logits[i] = 1;
+  }
+  const int status = llama_decode(context, batch);
+  llama_synchronize(context);
+  llama_batch_free(batch);
+  position++;
+  return status;
+}
+
 static void forget(void) {
   llama_memory_clear(llama_get_memory(context), true);
   position = 0;
 }
 
-// Reads "p512,n64@4096"; returns the number of tests.
+// Reads "p512,n32x8,n64@4096"; returns the number of tests.
 static int parse_tests(const char* text, struct test* tests, int most) {
   int count = 0;
   while (count < most) {
     struct test* test = &tests[count++];
     test->depth = 0;
-    if (sscanf(text, "%c%d@%d", &test->kind, &test->tokens, &test->depth) < 2) return 0;
+    test->sequences = 1;
+    int read = 0;
+    if (sscanf(text, "%c%d%n", &test->kind, &test->tokens, &read) < 2) return 0;
+    text += read;
+    if (*text == 'x' && sscanf(text, "x%d%n", &test->sequences, &read) == 1) text += read;
+    if (*text == '@' && sscanf(text, "@%d%n", &test->depth, &read) == 1) text += read;
+    if (test->sequences < 1 || test->sequences > most_sequences) return 0;
     text = strchr(text, ',');
     if (!text) return count;
     text++;
@@ -98,7 +141,22 @@ static int parse_tests(const char* text, struct test* tests, int most) {
   return count;
 }
 
-static int run_tests(const struct test* tests, int count, int threads) {
+// Tokens per second of sequences that decode together in a context of their own: they share what was read before, and
+// take one step to warm up. Not positive: it failed.
+static double measure_together(const struct test* test) {
+  if (open_context(test->sequences, test->depth + test->tokens + 1)) return 0;
+  if (feed_random(test->depth, batch_tokens)) return 0;
+  for (int i = 1; i < test->sequences && test->depth > 0; i++)
+    llama_memory_seq_cp(llama_get_memory(context), 0, i, -1, -1);
+  if (step_together(test->sequences)) return 0;
+  const double start = seconds_now();
+  for (int i = 0; i < test->tokens; i++) {
+    if (step_together(test->sequences)) return 0;
+  }
+  return (double)test->tokens * test->sequences / (seconds_now() - start);
+}
+
+static int run_tests(const struct test* tests, int count, int tokens_each) {
   // As in bench_model: memory that a prompt of this length works on is touched before one is timed.
   int warm_up = 32;
   for (int i = 0; i < count; i++) {
@@ -106,14 +164,25 @@ static int run_tests(const struct test* tests, int count, int threads) {
   }
   if (feed_random(warm_up < 512 ? warm_up : 512, batch_tokens)) return fail("warm-up failed");
   for (int i = 0; i < count; i++) {
-    if (tests[i].depth == 0 || position > tests[i].depth) forget();
-    if (feed_random(tests[i].depth - position, batch_tokens)) return fail("feeding the context failed");
     const int is_prefill = tests[i].kind == 'p';
-    const double start = seconds_now();
-    if (feed_random(tests[i].tokens, is_prefill ? batch_tokens : 1)) return fail("decoding failed");
-    const double seconds = seconds_now() - start;
-    printf("{\"test\":\"%s\",\"tokens\":%d,\"depth\":%d,\"threads\":%d,\"tokens_per_s\":%.4f}\n",
-           is_prefill ? "prefill" : "decode", tests[i].tokens, tests[i].depth, threads, tests[i].tokens / seconds);
+    const int is_alone = tests[i].sequences == 1;
+    char name[32] = "decode";
+    double speed = 0;
+    if (!is_alone) {
+      snprintf(name, sizeof name, "n%dx%d", tests[i].tokens, tests[i].sequences);
+      speed = measure_together(&tests[i]);
+      if (speed <= 0) return fail("decoding together failed");
+      if (i + 1 < count && open_context(1, tokens_each)) return fail("no context can be made");
+    } else {
+      if (is_prefill) strcpy(name, "prefill");
+      if (tests[i].depth == 0 || position > tests[i].depth) forget();
+      if (feed_random(tests[i].depth - position, batch_tokens)) return fail("feeding the context failed");
+      const double start = seconds_now();
+      if (feed_random(tests[i].tokens, is_prefill ? batch_tokens : 1)) return fail("decoding failed");
+      speed = tests[i].tokens / (seconds_now() - start);
+    }
+    printf("{\"test\":\"%s\",\"tokens\":%d,\"depth\":%d,\"threads\":%d,\"tokens_per_s\":%.4f}\n", name, tests[i].tokens,
+           tests[i].depth, threads, speed);
     fflush(stdout);
   }
   return 0;
@@ -132,7 +201,7 @@ static int write_logits(char* ids, const char* path) {
 
 int main(int argument_count, char** arguments) {
   if (argument_count < 6) return 2;
-  const int threads = atoi(arguments[3]);
+  threads = atoi(arguments[3]);
   const int is_bench = !strcmp(arguments[4], "bench");
   if (!is_bench && argument_count < 7) return 2;
   struct test tests[64];
@@ -141,22 +210,15 @@ int main(int argument_count, char** arguments) {
   int needed = most_ids;
   for (int i = 0; i < test_count; i++) {
     const int end = tests[i].depth + tests[i].tokens;
-    if (end > needed) needed = end;
+    if (tests[i].sequences == 1 && end > needed) needed = end;
   }
 
   llama_log_set(print_errors_only, NULL);
   ggml_backend_load_all_from_path(arguments[1]);
   llama_backend_init();
-  struct llama_model* model = llama_model_load_from_file(arguments[2], llama_model_default_params());
+  model = llama_model_load_from_file(arguments[2], llama_model_default_params());
   if (!model) return fail("the model cannot be loaded");
-  struct llama_context_params parameters = llama_context_default_params();
-  parameters.n_ctx = (unsigned)(needed + 255) / 256 * 256;
-  parameters.n_batch = batch_tokens;
-  parameters.n_ubatch = micro_batch_tokens;
-  parameters.n_threads = parameters.n_threads_batch = threads;
-  parameters.swa_full = false;
-  context = llama_init_from_model(model, parameters);
-  if (!context) return fail("no context can be made");
+  if (open_context(1, needed)) return fail("no context can be made");
   vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model));
-  return is_bench ? run_tests(tests, test_count, threads) : write_logits(arguments[5], arguments[6]);
+  return is_bench ? run_tests(tests, test_count, needed) : write_logits(arguments[5], arguments[6]);
 }

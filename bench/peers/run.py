@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs lamina and llama.cpp in turns on the same GGUF file and prints the ratios of their speeds.
 
-    python3 bench/peers/run.py MODEL.gguf --tests p512,n64,n32@4096 --threads 1,2 --rounds 3
+    python3 bench/peers/run.py MODEL.gguf --tests p512,n64,n32@4096,n32x8 --threads 1,2 --rounds 3
 
 llama.cpp comes prebuilt from the npm package node-llama-cpp, into a scratch folder outside the project; nothing of it
 is kept here. Needs: npm, git, a C compiler, and bench_model (cmake --preset release && cmake --build --preset release).
-A test is p512 (a prompt of 512 tokens) or n64 (64 tokens decoded one by one), with @4096 behind it after that many
-tokens. Every round starts each engine once; lamina measures the machine before and after its tests. The ratio is the
+A test is p512 (a prompt of 512 tokens), n64 (64 tokens decoded one by one) or n32x8 (32 tokens each of 8 sequences that
+decode together; the speed is of all), with @4096 behind it after that many tokens. Every round starts each engine once; lamina measures the machine before and after its tests. The ratio is the
 median of the rounds' ratios, because machines change their speed between rounds. Exit status 0 if all ran.
 --ik names the llama-bench of an ik_llama.cpp that you built: it runs in the same rounds, with weights repacked when they
 are loaded (-rtr 1), and gets a table of its own.
@@ -101,8 +101,9 @@ def run_llama(driver, libraries, model, threads, tests):
 
 
 def run_ik(program, model, threads, tests):
-    """Speeds of ik_llama.cpp's llama-bench. It has no test behind a filled cache but -gp, whose time counts both parts."""
-    tests = [test for test in tests.split(",") if "@" not in test]
+    """Speeds of ik_llama.cpp's llama-bench. It has no test behind a filled cache but -gp, whose time counts both parts,
+    and none of sequences that decode together."""
+    tests = [test for test in tests.split(",") if "@" not in test and "x" not in test]
     lengths = {kind: ",".join(test[1:] for test in tests if test[0] == kind) or "0" for kind in "pn"}
     output, memory = timed([program, "-m", model, "-t", threads, "-p", lengths["p"], "-n", lengths["n"], "-r", 1, "-rtr", 1,
                             "-o", "json"])
@@ -143,7 +144,8 @@ def compare(arguments, threads, driver, libraries):
         ours = [found[test] for found in speeds["lamina"]]
         theirs = [found[test] for found in speeds["llama.cpp"]]
         row = {
-            "test": test[0], "tokens": test[1], "depth": test[2], "threads": threads,
+            "test": test[0], "tokens": test[1], "sequences": costs[test]["sequences"], "depth": test[2],
+            "threads": threads,
             "lamina": spread(ours), "llama.cpp": spread(theirs),
             "ratio": spread([our / their for our, their in zip(ours, theirs)]),
             "bytes_per_token": costs[test]["bytes_per_token"],
@@ -161,14 +163,15 @@ def print_table(rows):
     print(f"{'test':<18}{'threads':>8}{'lamina':>10}{'min - max':>18}{'llama.cpp':>11}{'min - max':>18}"
           f"{'ratio':>8}{'min - max':>14}{'bandwidth':>11}")
     for row in rows:
-        name = f"{row['test']} {row['tokens']}" + (f" @{row['depth']}" if row["depth"] else "")
+        name = row["test"] if row["sequences"] > 1 else f"{row['test']} {row['tokens']}"
+        name += f" @{row['depth']}" if row["depth"] else ""
         columns = [f"{name:<18}{row['threads']:>8}"]
         for engine, width in (("lamina", 10), ("llama.cpp", 11)):
             one = row[engine]
             columns.append(f"{one['median']:>{width}.2f}{one['min']:>9.2f} -{one['max']:>7.2f}")
         ratio = row["ratio"]
         columns.append(f"{ratio['median']:>8.2f}{ratio['min']:>7.2f} -{ratio['max']:>5.2f}")
-        columns.append(f"{100 * row['share_of_bandwidth']:>9.1f} %" if row["test"] == "decode" else "")
+        columns.append(f"{100 * row['share_of_bandwidth']:>9.1f} %" if row["test"] != "prefill" else "")
         print("".join(columns))
     print(f"peak RSS, mapped file pages included: lamina {max(r['lamina_peak_rss_bytes'] for r in rows) / 1e9:.2f} GB, "
           f"llama.cpp {max(r['llama.cpp_peak_rss_bytes'] for r in rows) / 1e9:.2f} GB")

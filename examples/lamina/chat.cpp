@@ -297,6 +297,8 @@ int chat(const ChatFlags& flags) {
   options.generation = std::move(*generation);
   options.system = flags.generation.system;
   options.thinking = flags.generation.think;
+  options.snapshot_bytes = std::min(
+      options.snapshot_budget(engine->model->entry(), engine->session->options()), engine->spare_bytes);
   options.drafter = engine->drafter;
   options.drafts = draft_options(flags.common);
   auto chat = lamina::Chat::create(*engine->model, std::move(*engine->session), options);

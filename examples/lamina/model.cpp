@@ -142,6 +142,16 @@ lamina::Status check_grant(const lamina::ModelEntry& entry, const lamina::Sessio
                "choose a smaller context (-c) or cache format, or raise the limit"};
 }
 
+/// What `--budget` and the container leave beside what is planned, once weights are packed.
+std::size_t spare_bytes(const lamina::ModelEntry& entry, const lamina::SessionOptions& options,
+                        const SessionNeeds& needs, const CommonOptions& common, std::uint64_t planned,
+                        std::uint64_t drafter) {
+  const std::uint64_t granted = grantable_memory_bytes();
+  const std::uint64_t taken = planned_bytes(entry, options, needs) + drafter;
+  const std::uint64_t spare = granted - std::min(granted, taken);
+  return static_cast<std::size_t>(common.budget ? std::min(spare, *common.budget - planned) : spare);
+}
+
 /// Plans how many experts are in memory, and refuses what needs more than `--budget` or the container grants,
 /// before it is loaded. Returns the bytes planned.
 Result<std::uint64_t> fit_memory(const lamina::ModelEntry& entry, const lamina::WeightFile& file,
@@ -223,13 +233,14 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   }
   if (engine.drafter) drafter = plan_drafter(*engine.drafter, common, std::max(needs.sequences, 1U), options);
   const bool many = needs.sequences > 0;
+  bool has_kept_pages = false;
   if (many) {
     const std::uint64_t pages = sequences_of(needs).kv_blocks(options.context);
     options.cache_tokens = cache_tokens(pages);
     if (const std::size_t page = (*entry)->page_bytes(options.cache); page > 0 && needs.kept_bytes > 0) {
       options.cache_tokens = cache_tokens(pages + needs.kept_bytes / page);
-      if (!fit_memory(**entry, file.weights, common, needs, options, drafter))
-        options.cache_tokens = cache_tokens(pages);
+      has_kept_pages = static_cast<bool>(fit_memory(**entry, file.weights, common, needs, options, drafter));
+      if (!has_kept_pages) options.cache_tokens = cache_tokens(pages);
     }
   }
   if (needs.branches) {
@@ -241,6 +252,8 @@ Result<Engine> start(OpenFile file, const CommonOptions& common, const SessionNe
   engine.planned_bytes = *planned;
   const auto packed = pack(**entry, file.weights, common, options);
   if (!packed) return packed.error();
+  engine.spare_bytes = spare_bytes(**entry, options, needs, common, *planned, drafter);
+  engine.kept_bytes = has_kept_pages ? needs.kept_bytes : std::min(needs.kept_bytes, engine.spare_bytes);
   show_reading(**entry, file.weights, *packed, common, experts_of(options));
   auto bound = bind(engine, **entry, std::move(file), options, many);
   if (!bound && *packed > 0 && bound.error().code == ErrorCode::out_of_memory) {

@@ -56,6 +56,8 @@ struct Engine {
   std::optional<lamina::Engine> engine;    ///< for many
   double load_seconds = 0;
   std::uint64_t planned_bytes = 0;  ///< of memory: what `lamina plan` says
+  std::size_t spare_bytes = 0;      ///< that the budget and the container leave beside these
+  std::size_t kept_bytes = 0;  ///< of what `SessionNeeds::kept_bytes` asks for, as much as there is room for
 };
 
 /// What a sub-command changes in the plan of its session; 0 keeps the default.

@@ -13,9 +13,12 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include <lamina/core/file_error.hpp>
+#include <lamina/weights/mapped_file.hpp>
+#include <lamina/weights/new_file.hpp>
 
 namespace program {
 namespace {
@@ -129,6 +132,19 @@ lamina::Status OutputFile::write_at(std::uint64_t offset, std::string_view bytes
 lamina::Status OutputFile::close() {
   if (::close(std::exchange(descriptor_, -1)) != 0) return not_written(lamina::place(path_), errno);
   return lamina::Done{};
+}
+
+lamina::Status write_whole_file(const std::string& path, std::string_view text) {
+  if (lamina::path_kind(path) == lamina::PathKind::other) {
+    auto file = OutputFile::create(path);
+    if (!file) return file.error();
+    LAMINA_TRY(file->write(text));
+    return file->close();
+  }
+  auto file = lamina::NewFile::create(path);
+  if (!file) return file.error();
+  LAMINA_TRY(file->write(std::as_bytes(std::span(text))));
+  return file->finish();
 }
 
 }  // namespace program

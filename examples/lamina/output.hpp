@@ -56,4 +56,8 @@ class OutputFile {
   int descriptor_;
 };
 
+/// Writes a file that appears under its name only when all of it is on disk: what lay there before is whole
+/// until then. A pipe or a device is written as it is. Errors: io, bad_argument (a directory).
+[[nodiscard]] lamina::Status write_whole_file(const std::string& path, std::string_view text);
+
 }  // namespace program

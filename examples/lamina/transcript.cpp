@@ -96,10 +96,7 @@ lamina::Status save_transcript(const lamina::Conversation& conversation, const s
     document["tools"].push_back({{"type", "function"}, {"function", value_json(tool)}});
   }
   const std::string text = document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  auto file = OutputFile::create(path);
-  if (!file) return file.error();
-  LAMINA_TRY(file->write(text));
-  return file->close();
+  return write_whole_file(path, text);
 }
 
 lamina::Result<lamina::Conversation> load_transcript(const std::string& path) {

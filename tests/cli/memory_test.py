@@ -78,6 +78,21 @@ class Memory(Case):
         self.good("chat", "-c", "4096", "--budget", total + 60_000)
         self.bad(1, "chat", "-c", "4096", "--budget", total // 2)
 
+    def test_a_budget_keeps_the_turns_that_it_has_room_for(self):
+        total = self.good("plan", "--json", "-c", "4096").json()["total_bytes"]
+        talk = [f"Reverse word{i}." for i in range(80)] + 40 * ["/undo"] + ["Reverse abc."]
+
+        def last_answer(*flags):
+            outcome = self.good("chat", "--json", "-c", "4096", *flags, stdin="".join(line + "\n" for line in talk))
+            answer = outcome.lines()[-1]
+            return answer["tokens"], answer["timing"]["prompt_tokens_read"]
+        tokens, read = last_answer()
+        self.assertLess(read, 20)
+        tight = last_answer("--budget", total + 60_000)
+        self.assertEqual(tight[0], tokens)
+        self.assertGreater(tight[1], 300)  # one snapshot has room, of the last turn
+        self.assertEqual(last_answer("--budget", total + 16_000_000), (tokens, read))
+
     def test_budgets_are_sizes(self):
         for text in ("much", "", "-1", "1 furlong"):
             for command in (["run", "x"], ["plan"]):

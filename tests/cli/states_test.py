@@ -221,6 +221,21 @@ class Talks(Case):
         self.assertEqual(answer["tokens"], plain[0]["tokens"])
         self.assertGreater(answer["timing"]["prompt_tokens_read"], 10)
 
+    def test_a_talk_that_cannot_be_saved_leaves_the_old_one(self):
+        path = self.folder / "talk.json"
+        self.talk("Reverse lamina.", f"/save {path}")
+        old = path.read_bytes()
+
+        def few_bytes():
+            import resource
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(old) // 2, len(old) // 2))
+        done = subprocess.run([program.PROGRAM, "chat"], input=f"Reverse abc.\n/save {path}\n".encode(),
+                              capture_output=True, preexec_fn=few_bytes, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"cannot be written", done.stderr)
+        self.assertEqual(path.read_bytes(), old)
+        self.assertEqual(os.listdir(self.folder), ["talk.json"])
+
     def test_commands_that_cannot_be(self):
         outcome = program.lamina("chat", "--json", stdin="/regen\n/edit x\n/edit\n/branch 7\n/undo\nReverse ab.\n")
         lines = outcome.lines()

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every call that opens, maps, reads, writes or renames a file fails once: loading, saving, packing and rows
-// from disk give an error, lose nothing that was there, and leave no file behind.
+// from disk give an error, lose nothing that was there, hold nothing and leave no file behind. Whoever is
+// killed at one of these calls leaves the older file whole.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <csignal>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
@@ -14,6 +19,7 @@
 #include <doctest/doctest.h>
 
 #include <lamina/engine/open_model.hpp>
+#include <lamina/huggingface/directories.hpp>
 #include <lamina/packing/write_packed.hpp>
 #include <lamina/session.hpp>
 #include <lamina/state/state_file.hpp>
@@ -21,6 +27,7 @@
 #include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden.hpp"
+#include "support/held.hpp"
 #include "support/temporary_directory.hpp"
 
 // Sanitizers have functions of their own in these places.
@@ -47,11 +54,17 @@ Status outcome_of(const lamina::Result<T>& result) {
 /// Calls `work` with the first call failing, then with the second, until none does. Returns how many there
 /// are. `unchanged` is asked after each failure that was told.
 std::size_t fail_each(const std::function<Status()>& work, const std::function<void()>& unchanged) {
-  for (std::size_t granted = 0;; ++granted) {
+  std::optional<lamina_test::Held> held;
+  // The first twice: what it keeps for once is no leak.
+  for (std::size_t round = 0;; ++round) {
+    const std::size_t granted = round > 0 ? round - 1 : 0;
     CAPTURE(granted);
     system_grants = SystemGrants{.calls = granted};
     const Status status = work();
     const SystemGrants left = std::exchange(system_grants, SystemGrants{});
+    const lamina_test::Held now = lamina_test::held_now();
+    if (round > 0) REQUIRE((held == now));
+    held = now;
     if (left.refused == 0) {
       CHECK_MESSAGE(status, message_of(status));
       return granted;
@@ -61,6 +74,28 @@ std::size_t fail_each(const std::function<Status()>& work, const std::function<v
     REQUIRE_MESSAGE(
         (code == ErrorCode::io || code == ErrorCode::bad_file || code == ErrorCode::out_of_memory),
         message_of(status));
+    unchanged();
+  }
+}
+
+/// Runs `work` in other processes, which are killed at the first call, at the second, until one ends by
+/// itself. Returns how many calls there are. `unchanged` is asked after each death.
+std::size_t kill_at_each(const std::function<Status()>& work, const std::function<void()>& unchanged) {
+  for (std::size_t granted = 0;; ++granted) {
+    CAPTURE(granted);
+    const ::pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      system_grants = SystemGrants{.calls = granted, .kills = true};
+      ::_exit(work() ? 0 : 1);
+    }
+    int ended = 0;
+    REQUIRE(::waitpid(child, &ended, 0) == child);
+    if (WIFEXITED(ended)) {
+      CHECK(WEXITSTATUS(ended) == 0);
+      return granted;
+    }
+    REQUIRE((WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL));
     unchanged();
   }
 }
@@ -98,6 +133,13 @@ TEST_CASE("failing files: opening models, packed or not") {
   }
 }
 
+TEST_CASE("failing files: opening a directory of safetensors") {
+  const std::string path = golden_path("text/tiny-e2b");
+  const lamina::OpenOptions options{.directories = &lamina::huggingface};
+  const auto work = [&] { return outcome_of(Model::open(path, lamina_registry(), options)); };
+  CHECK(fail_each(work, [] {}) >= 6);
+}
+
 TEST_CASE("failing files: packing leaves the older file, and nothing else") {
   const TemporaryDirectory folder;
   const std::string packed = folder.path("demo.lguf");
@@ -105,11 +147,13 @@ TEST_CASE("failing files: packing leaves the older file, and nothing else") {
   must(lamina::write_packed(original.entry(), demo_path, packed));
   const std::string before = read_bytes(packed);
   const auto work = [&] { return outcome_of(lamina::write_packed(original.entry(), demo_path, packed)); };
+  const auto is_whole = [&] { REQUIRE(read_bytes(packed) == before); };
   const std::size_t calls = fail_each(work, [&] {
-    REQUIRE(read_bytes(packed) == before);
+    is_whole();
     REQUIRE(names_in(folder.path("")) == std::vector<std::string>{"demo.lguf"});
   });
   CHECK(calls >= 6);
+  CHECK(kill_at_each(work, is_whole) >= 6);
 }
 
 TEST_CASE("failing files: states that are saved and loaded") {
@@ -122,13 +166,19 @@ TEST_CASE("failing files: states that are saved and loaded") {
   REQUIRE(static_cast<bool>(lamina::save_state(session, path)));
   const std::string before = read_bytes(path);
   REQUIRE(static_cast<bool>(session.step(7)));
-  CHECK(fail_each([&] { return lamina::save_state(session, path); },
-                  [&] {
-                    REQUIRE(read_bytes(path) == before);
-                    REQUIRE(names_in(folder.path("")) == std::vector<std::string>{"talk.state"});
-                    REQUIRE(session.position() == 76);
-                  }) >= 4);
-  CHECK(read_bytes(path) != before);
+  const auto save = [&] { return lamina::save_state(session, path); };
+  CHECK(fail_each(save, [&] {
+          REQUIRE(read_bytes(path) == before);
+          REQUIRE(names_in(folder.path("")) == std::vector<std::string>{"talk.state"});
+          REQUIRE(session.position() == 76);
+        }) >= 4);
+  const std::string after = read_bytes(path);
+  CHECK(after != before);
+  REQUIRE(static_cast<bool>(session.step(8)));
+  CHECK(kill_at_each(save, [&] { REQUIRE(read_bytes(path) == after); }) >= 4);
+  CHECK(read_bytes(path) != after);  // and the one that was not killed has saved
+  must(session.rewind(76));
+  must(lamina::save_state(session, path));
 
   auto other = must(lamina::Session::create(model, {.context = 200}));
   const std::vector<TokenId> few(3, 11);

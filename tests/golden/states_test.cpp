@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sequences that are kept, taken back, branched, saved and loaded go on with the bits of a fresh reading: by
-// random programs over all small models and cache formats. LAMINA_STATE_PROGRAMS says how many.
+// random programs over all small models and cache formats. LAMINA_STATE_PROGRAMS says how many,
+// LAMINA_STATE_FIRST the number of the first (0), so that a long run can be cut in pieces.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -17,6 +18,8 @@
 
 #include <doctest/doctest.h>
 
+#include <lamina/state/prefix_store.hpp>
+
 #include "support/expect_error.hpp"
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"
@@ -26,6 +29,7 @@ namespace {
 using lamina::CacheFormat;
 using lamina::ErrorCode;
 using lamina::Feed;
+using lamina::PrefixStore;
 using lamina::Sequence;
 using lamina::Snapshot;
 using lamina::Status;
@@ -87,16 +91,26 @@ struct Machine {
   }
 };
 
+/// Logits of all tokens of a list, from an empty sequence.
+struct FreshReading {
+  std::vector<TokenId> tokens;
+  std::vector<float> logits;  ///< [tokens, vocab]
+};
+
 class StateProgram {
  public:
-  StateProgram(Machine& machine, std::uint64_t seed) : machine_(machine), random_(seed) {
+  StateProgram(Machine& machine, std::uint64_t seed)
+      : machine_(machine),
+        random_(seed),
+        store_(30'000 + pick(1'000'000), machine.model.entry().page_bytes(machine.engine.options().cache)) {
     for (int i = 0; i < 3; ++i)
       readers_.push_back({must(machine.engine.sequence({.context = Machine::context})), {}});
   }
 
   /// Returns what went wrong; nothing if all is well.
   std::string run() {
-    const std::size_t steps = 3 + pick(10);
+    if (pick(4) != 0) feed(readers_.size());
+    const std::size_t steps = 3 + pick(12);
     for (std::size_t step = 0; step < steps && problem_.empty(); ++step) one_step();
     for (Reader& reader : readers_) verify(reader.history);
     return problem_;
@@ -130,24 +144,29 @@ class StateProgram {
   }
 
   void one_step() {
-    switch (pick(11)) {
+    switch (pick(14)) {
       case 0:
       case 1:
       case 2:
         return feed(1 + pick(3));
       case 3:
-        return keep();
       case 4:
-        return restore();
+        return keep();
       case 5:
-        return branch();
+        return restore();
       case 6:
+        return branch();
       case 7:
-        return rewind(any());
       case 8:
-        return save();
+        return rewind(any());
       case 9:
+        return save();
+      case 10:
         return load();
+      case 11:
+        return find();
+      case 12:
+        return void(store_.evict());
       default:
         if (pick(4) == 0) {
           Reader& reader = any();
@@ -199,6 +218,8 @@ class StateProgram {
                                                                       machine_.engine.options().cache,
                                                                       reader.sequence.position()),
            "planned bytes of a snapshot");
+    must(store_.put(*snapshot));
+    expect(store_.bytes() <= store_.budget(), "a store's budget");
     if (kept_.size() == 3) kept_.erase(kept_.begin());
     kept_.push_back({std::move(*snapshot), reader.history});
   }
@@ -229,6 +250,23 @@ class StateProgram {
     if (!made) return void(done(made.error(), "branch"));
     to.sequence = std::move(*made);
     to.history = kept.history;
+    go_back_and_on(to);
+  }
+
+  /// Goes on from the longest beginning of what somebody has read that the store still has.
+  void find() {
+    const History& wanted = kept_.empty() || pick(2) == 0 ? any().history : kept_[pick(kept_.size())].history;
+    const auto end = static_cast<std::uint32_t>(wanted.tokens.size());
+    const auto match = store_.find(std::span(wanted.tokens).first(pick(2) == 0 ? end : place(end)));
+    if (!match.snapshot) return;
+    const auto found = match.snapshot->tokens();
+    expect(found.size() <= match.common && match.common <= wanted.tokens.size(), "length of a beginning");
+    expect(std::equal(found.begin(), found.end(), wanted.tokens.begin()), "tokens of a beginning");
+    History history = wanted;
+    history.cut(match.snapshot->position());
+    Reader& to = any();
+    if (!done(to.sequence.restore(*match.snapshot), "restore")) return;
+    to.history = std::move(history);
     go_back_and_on(to);
   }
 
@@ -301,19 +339,31 @@ class StateProgram {
     }
   }
 
-  /// Reads a history afresh and compares what is known of it.
+  /// Reads a history afresh, or finds where that was done, and compares what is known of it.
   void verify(const History& history) {
     const std::size_t count = history.logits.empty() ? 0 : history.logits.rbegin()->first + 1;
     if (count == 0 || !problem_.empty()) return;
-    auto sequence = must(machine_.fresh.sequence({.context = 230}));
-    const Feed all[] = {{&sequence, std::span(history.tokens).first(count), Want::all}};
-    const auto result = must(machine_.fresh.run(all));
+    const auto tokens = std::span(history.tokens).first(count);
     const std::size_t vocab = machine_.model.vocab();
+    const FreshReading& fresh = fresh_reading(tokens);
     for (const auto& [index, row] : history.logits) {
-      const auto expected = result.logits(0).subspan(index * vocab, vocab);
-      expect(std::memcmp(row.data(), expected.data(), vocab * sizeof(float)) == 0,
+      expect(std::memcmp(row.data(), &fresh.logits[index * vocab], vocab * sizeof(float)) == 0,
              "logits of token " + std::to_string(index) + " of " + std::to_string(history.tokens.size()));
     }
+  }
+
+  /// A fresh reading of a list that begins with `tokens`: no logits depend on what follows.
+  const FreshReading& fresh_reading(std::span<const TokenId> tokens) {
+    for (const FreshReading& one : fresh_) {
+      if (one.tokens.size() >= tokens.size() && std::equal(tokens.begin(), tokens.end(), one.tokens.begin()))
+        return one;
+    }
+    auto sequence = must(machine_.fresh.sequence({.context = 230}));
+    const Feed all[] = {{&sequence, tokens, Want::all}};
+    const auto result = must(machine_.fresh.run(all));
+    const auto logits = result.logits(0);
+    fresh_.push_back({{tokens.begin(), tokens.end()}, {logits.begin(), logits.end()}});
+    return fresh_.back();
   }
 
   Machine& machine_;
@@ -321,33 +371,44 @@ class StateProgram {
   std::vector<Reader> readers_;
   std::vector<Kept> kept_;
   std::vector<Saved> saved_;
+  PrefixStore store_;
+  std::vector<FreshReading> fresh_;
   std::string problem_;
 };
 
-TEST_CASE("random programs of feeding, keeping, branching, rewinding, saving and loading") {
-  const char* wished = std::getenv("LAMINA_STATE_PROGRAMS");
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+TEST_CASE("random programs of feeding, keeping, branching, rewinding, saving, loading and letting go") {
 #if defined(LAMINA_SANITIZED)
-  const std::uint64_t all = 300;
+  const std::uint64_t usual = 300;
   const std::vector<std::string> names{"tiny-e2b", "tiny-12b", "tiny-26b-a4b", "tiny-31b"};
 #else
-  const std::uint64_t all = 5'000;
+  const std::uint64_t usual = 10'000;
   const std::vector<std::string> names{"tiny-e2b", "tiny-e4b", "tiny-12b", "tiny-26b-a4b", "tiny-31b"};
 #endif
-  const std::uint64_t programs = wished != nullptr ? std::strtoull(wished, nullptr, 10) : all;
+  const std::uint64_t first = number_from("LAMINA_STATE_FIRST", 0);
+  const std::uint64_t last = first + number_from("LAMINA_STATE_PROGRAMS", usual);
+  const std::array formats{CacheFormat::bf16, CacheFormat::int8, CacheFormat::f32};
+  const std::uint64_t machines = names.size() * formats.size();
+  std::uint64_t run = 0;
   std::uint64_t failed = 0;
-  std::uint64_t combination = 0;
-  for (const std::string& name : names) {
-    for (const CacheFormat cache : {CacheFormat::bf16, CacheFormat::int8, CacheFormat::f32}) {
-      Machine machine = Machine::make(name, cache);
-      for (std::uint64_t i = 0; i < programs / 15; ++i) {
-        const std::uint64_t seed = combination << 32 | i;
-        const std::string problem = StateProgram(machine, seed).run();
-        if (problem.empty()) continue;
-        if (++failed < 10) FAIL_CHECK(name, " ", static_cast<int>(cache), " program ", i, ": ", problem);
-      }
-      ++combination;
+  // Programs go round the machines by their numbers, but each machine is made once.
+  for (std::uint64_t turn = 0; turn < machines; ++turn) {
+    const std::string& name = names[turn / formats.size()];
+    const CacheFormat cache = formats[turn % formats.size()];
+    Machine machine = Machine::make(name, cache);
+    for (std::uint64_t i = first + (turn + machines - first % machines) % machines; i < last; i += machines) {
+      ++run;
+      const std::string problem = StateProgram(machine, i).run();
+      if (problem.empty()) continue;
+      if (++failed < 10) FAIL_CHECK(name, " ", static_cast<int>(cache), " program ", i, ": ", problem);
     }
   }
+  MESSAGE(run, " programs from number ", first, " on: ", failed, " went wrong");
+  CHECK(run == last - first);
   CHECK(failed == 0);
 }
 

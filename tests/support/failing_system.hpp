@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls of the operating system that fail on demand: the n-th of this thread that opens, maps, reads, writes
-// or renames a file.
+// Calls of the operating system that fail on demand, or before which the process is killed: the n-th of this
+// thread that opens, maps, reads, writes or renames a file.
 //
 // Include it in exactly one source file of a program: its functions take the place of the C library's.
 #pragma once
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@ namespace lamina_test {
 struct SystemGrants {
   std::size_t calls = SIZE_MAX;  ///< that succeed; the one behind them fails, and those after it succeed
   std::size_t refused = 0;
+  bool kills = false;  ///< where a call would fail, the process ends as by `kill -9`
 };
 inline thread_local SystemGrants system_grants;
 
@@ -31,6 +33,7 @@ inline bool fails(int reason) noexcept {
   if (system_grants.calls-- > 0) return false;
   system_grants.calls = SIZE_MAX;
   ++system_grants.refused;
+  if (system_grants.kills) static_cast<void>(::raise(SIGKILL));
   errno = reason;
   return true;
 }

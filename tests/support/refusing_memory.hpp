@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "held.hpp"
+
 namespace lamina_test {
 
 /// What one thread is still granted.
@@ -27,7 +29,13 @@ inline void* granted(std::size_t bytes, std::size_t alignment) noexcept {
   }
   if (grants.calls != SIZE_MAX) --grants.calls;
   const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
-  return std::aligned_alloc(alignment, whole == 0 ? alignment : whole);
+  void* block = std::aligned_alloc(alignment, whole == 0 ? alignment : whole);
+  if (block != nullptr) ++blocks_held;
+  return block;
+}
+inline void give_back(void* block) noexcept {
+  if (block != nullptr) --blocks_held;
+  std::free(block);
 }
 inline void* granted_or_throw(std::size_t bytes, std::size_t alignment) {
   if (void* block = granted(bytes, alignment); block != nullptr) return block;
@@ -52,9 +60,11 @@ inline void* granted_or_throw(std::size_t bytes, std::size_t alignment) {
                                      const std::nothrow_t&) noexcept {
   return lamina_test::granted(bytes, static_cast<std::size_t>(alignment));
 }
-[[gnu::noinline]] void operator delete(void* block) noexcept { std::free(block); }
-[[gnu::noinline]] void operator delete(void* block, std::size_t) noexcept { std::free(block); }
-[[gnu::noinline]] void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block) noexcept { lamina_test::give_back(block); }
+[[gnu::noinline]] void operator delete(void* block, std::size_t) noexcept { lamina_test::give_back(block); }
+[[gnu::noinline]] void operator delete(void* block, std::align_val_t) noexcept {
+  lamina_test::give_back(block);
+}
 [[gnu::noinline]] void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
-  std::free(block);
+  lamina_test::give_back(block);
 }

@@ -51,14 +51,14 @@ Result<std::unique_ptr<Service>> Service::open(const ServeFlags& flags, std::siz
   const lamina::Model& model = service->model();
   const lamina::EngineOptions& planned = service->engine_.engine->options();
   service->experts_on_disk_ = planned.expert_cache_bytes > 0;
-  auto scheduler =
-      lamina::Scheduler::create(std::move(*service->engine_.engine), {.parallel = flags.parallel,
-                                                                      .queue = flags.queue,
-                                                                      .context = planned.context,
-                                                                      .prompt_rows = flags.prompt_rows,
-                                                                      .cache_bytes = cache_bytes,
-                                                                      .drafter = service->engine_.drafter,
-                                                                      .drafts = draft_options(flags.common)});
+  auto scheduler = lamina::Scheduler::create(std::move(*service->engine_.engine),
+                                             {.parallel = flags.parallel,
+                                              .queue = flags.queue,
+                                              .context = planned.context,
+                                              .prompt_rows = flags.prompt_rows,
+                                              .cache_bytes = service->engine_.kept_bytes,
+                                              .drafter = service->engine_.drafter,
+                                              .drafts = draft_options(flags.common)});
   if (!scheduler) return scheduler.error();
   service->scheduler_ = std::move(*scheduler);
   auto generation = generation_options(model, service->flags_.common, {});

@@ -276,7 +276,8 @@ inline Result<Chat> Chat::create(const Model& model, Session session, const Chat
       if (!ahead) return ahead.error();
       generator->read_ahead(std::move(*ahead));
     }
-    auto history = ReadHistory::create(model, std::move(session), options.snapshot_bytes);
+    const std::size_t kept = options.snapshot_budget(model.entry(), session.options());
+    auto history = ReadHistory::create(std::move(session), kept);
     if (!history) return history.error();
     Chat chat(std::make_unique<detail::ChatState>(model, std::move(*history), std::move(*generator),
                                                   options.system));

@@ -35,7 +35,7 @@ struct PrefixMatch {
 /// Threads   any number
 class PrefixStore {
  public:
-  /// `page_bytes`: `ModelEntry::page_bytes`.
+  /// `page_bytes`: `ModelEntry::page_bytes`; 0 where pages are not to count.
   explicit PrefixStore(std::size_t budget_bytes, std::size_t page_bytes) noexcept
       : budget_(budget_bytes), page_bytes_(page_bytes) {}
 

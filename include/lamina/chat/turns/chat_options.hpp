@@ -14,6 +14,8 @@
 #include <lamina/core/executor.hpp>
 #include <lamina/engine/drafting/drafter.hpp>
 #include <lamina/engine/drafting/read_ahead.hpp>
+#include <lamina/engine/engine.hpp>
+#include <lamina/engine/model_entry.hpp>
 #include <lamina/engine/options.hpp>
 
 namespace lamina {
@@ -30,8 +32,9 @@ struct ChatOptions {
   bool thinking = false;       ///< let the model think before it answers
   std::vector<Value> tools{};  ///< functions that it may call
   /// Bytes of snapshots at turn ends, from which an answer is drawn again, a question put in other words, a
-  /// turn taken back or another branch gone on with, all without reading anything twice. 0: none.
-  std::size_t snapshot_bytes = std::size_t{512} << 20;
+  /// turn taken back or another branch gone on with, all without reading anything twice. Pages do not count,
+  /// which are the session's. 0: none; absent: `snapshot_budget`.
+  std::optional<std::size_t> snapshot_bytes{};
   /// As of `SessionOptions`; 0: `context` for each of `candidates`.
   std::uint32_t cache_tokens = 0;
   std::uint32_t candidates = 1;      ///< answers of `Chat::propose` that are drawn side by side
@@ -51,6 +54,15 @@ struct ChatOptions {
     plan.cache_tokens = cache_tokens;
     if (cache_tokens == 0 && side_by_side > 1) plan.cache_tokens = plan.context * side_by_side;
     return plan;
+  }
+
+  /// What `snapshot_bytes` says for a session of a model; absent, room for four of the largest (31B: 0.8 GiB
+  /// each), 512 MiB at least.
+  [[nodiscard]] std::size_t snapshot_budget(const ModelEntry& entry,
+                                            const SessionOptions& session) const noexcept {
+    if (snapshot_bytes) return *snapshot_bytes;
+    const std::size_t largest = Engine::snapshot_bytes(entry, session.cache, session.context);
+    return std::max(std::size_t{512} << 20, 4 * largest);
   }
 };
 

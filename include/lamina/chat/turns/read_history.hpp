@@ -14,7 +14,6 @@
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
 #include <lamina/core/types.hpp>
-#include <lamina/engine/model.hpp>
 #include <lamina/engine/session.hpp>
 #include <lamina/state/prefix_store.hpp>
 #include <lamina/state/snapshot.hpp>
@@ -27,11 +26,12 @@ namespace lamina {
 /// Threads   one at a time
 class ReadHistory {
  public:
+  /// `snapshot_bytes` are those of snapshots alone: pages lie in the session's pool, and go back when it is
+  /// short of them. Counted here, those of a long context would leave room for no snapshot.
+  ///
   /// Errors   out_of_memory
-  [[nodiscard]] static Result<ReadHistory> create(const Model& model, Session session,
-                                                  std::size_t snapshot_bytes) noexcept {
-    std::unique_ptr<PrefixStore> store(
-        new (std::nothrow) PrefixStore(snapshot_bytes, model.entry().page_bytes(session.options().cache)));
+  [[nodiscard]] static Result<ReadHistory> create(Session session, std::size_t snapshot_bytes) noexcept {
+    std::unique_ptr<PrefixStore> store(new (std::nothrow) PrefixStore(snapshot_bytes, 0));
     if (store == nullptr) return refused_memory("chat");
     return ReadHistory(std::move(session), std::move(store));
   }
