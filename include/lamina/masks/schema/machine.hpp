@@ -61,9 +61,10 @@ class SchemaMachine {
   /// What is known of the rest of a string, for whoever looks through a whole vocabulary.
   [[nodiscard]] StringBody body(const State& state) {
     StringBody body = ahead_->reader.body(state);
-    if (!looks_ahead_ || body.kind == StringBody::Kind::none || !is_looked_at(state) || is_sure(state) ||
-        any_key_leads_on(state))
-      return body;
+    if (!looks_ahead_ || body.kind == StringBody::Kind::none) return body;
+    // A way on is known from here: where no text changes what follows the string, it is one for every text.
+    const bool is_unruled = state.mode == Mode::string && state.string.words == nullptr;
+    if (is_unruled || is_sure(state, state.mode == Mode::string) || any_key_leads_on(state)) return body;
     return {StringBody::Kind::checked};
   }
 
@@ -101,13 +102,14 @@ class SchemaMachine {
     const bool is_inside = state.string.bytes > 0 || state.part != Part::plain || state.utf8.need > 0;
     return state.mode != Mode::string || state.string.words != nullptr || !is_inside;
   }
+  [[nodiscard]] bool is_sure(const State& state) { return is_sure(state, !is_beginning(state)); }
   /// Whether the rules suffice from here, up to a value that can only become one that fits: what is around it
   /// was looked at when it began.
-  [[nodiscard]] bool is_sure(const State& state) {
+  [[nodiscard]] bool is_sure(const State& state, bool has_begun) {
     if (state.depth + deep > ahead_->reader.limits().depth) return false;
     const bool is_next = state.inner != nullptr && state.mode != Mode::key;
     const Scope* scope = is_next ? state.inner : state.scope;
-    bool has_begun = !is_next && !is_beginning(state);
+    has_begun = has_begun && !is_next;
     for (; scope != nullptr; scope = scope->parent, has_begun = true) {
       if (!ahead_->standings.is_sure(*scope->group)) return false;
       const bool is_other = !scope->hashed || (scope == state.scope && may_be_longer(state));
@@ -174,8 +176,9 @@ class SchemaMachine {
     return leads;
   }
   [[nodiscard]] bool leads_on(const State& state) {
-    const std::uint64_t hash = ahead_->ways.hash(state);
-    if (ahead_->ways.is_known(hash)) return true;
+    const WaySearch& ways = ahead_->ways;
+    if (ways.is_known(state, ways.hash(state))) return true;
+    const std::uint64_t hash = ways.hash(state, WaySearch::may_be_alike(state));
     if (ahead_->lost.find(hash) != ahead_->lost.end()) return false;
     if (ahead_->ways.find(state, WaySearch::quick) == WaySearch::Answer::found) return true;
     if (ahead_->lost.size() >= most_lost) ahead_->lost.clear();
