@@ -83,13 +83,28 @@ class WaySearch {
     const std::uint32_t* words = state.string.words;
     for (std::size_t i = 0; i < ContainerRules::count_words(*state.scope); ++i) hash = mixed(hash, words[i]);
     if (words[0] < words[1]) hash = mixed(hash, state.string.bytes);
+    // Where keys may run out, it matters which were there.
+    const bool may_run_out = state.names != nullptr || state.scope->group->has_closed;
+    if (!alike && may_run_out && state.scope->seen != nullptr) hash = mixed(hash, state.string.hash);
     if (state.names == nullptr) return hash;
     for (std::uint32_t i = 0; i < state.inner->group->words; ++i) hash = mixed(hash, state.names[i]);
     return mixed(hash, (std::uint64_t{state.string.bytes} << 32) | state.string.characters);
   }
-  /// Whether a way was found from a state, or from one that differs only in what the way does not ask for.
-  [[nodiscard]] bool is_known(const SchemaState& state, std::uint64_t hash) const {
-    return is_known_alike(state) || known_.find(hash) != known_.end();
+  /// Whether a way was found that leads on from all states that differ from this only in keys and items that
+  /// were there.
+  [[nodiscard]] bool is_known_alike(const SchemaState& state) const {
+    return may_be_alike(state) && known_.find(hash(state, true)) != known_.end();
+  }
+  /// Whether a way leads on from a state, for what is asked at each byte. What was found or not found once
+  /// is remembered.
+  [[nodiscard]] bool leads_on(const SchemaState& state) {
+    if (is_known_alike(state) || known_.find(hash(state)) != known_.end()) return true;
+    const std::uint64_t hash = this->hash(state, may_be_alike(state));
+    if (lost_.find(hash) != lost_.end()) return false;
+    if (find(state, quick) == Answer::found) return true;
+    if (lost_.size() >= most_known) lost_.clear();
+    lost_.insert(hash);
+    return false;
   }
   /// Whether no items must differ around a state, so that `alike` hashes say enough.
   [[nodiscard]] static bool may_be_alike(const SchemaState& state) noexcept {
@@ -114,9 +129,6 @@ class WaySearch {
   static constexpr std::uint8_t escapes[] = {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'};
 
   [[nodiscard]] Arena& arena() noexcept { return reader_->arena(); }
-  [[nodiscard]] bool is_known_alike(const SchemaState& state) const {
-    return may_be_alike(state) && known_.find(hash(state, true)) != known_.end();
-  }
   /// Remembers that a way leads on from a state. Called from its end to its beginning.
   void note(const SchemaState& state) {
     // Keys that were made up must differ from those that were there, in objects that were open.
@@ -426,7 +438,7 @@ class WaySearch {
     if (dfas.empty() && !differs) return {'a'};
     std::unordered_set<std::uint64_t> met;
     const auto add = [&](std::uint32_t byte) {
-      std::uint64_t kind = byte < 0x80 ? 1 : byte >> 4;
+      std::uint64_t kind = mixed(0, byte < 0x80 ? 1 : byte >> 4);
       for (const Dfa* dfa : dfas) kind = mixed(kind, dfa->class_of(static_cast<std::uint8_t>(byte)));
       const bool is_new = met.insert(kind).second;
       if (is_new || (differs && byte < 0x80)) out.push_back(static_cast<std::uint8_t>(byte));
@@ -451,6 +463,7 @@ class WaySearch {
   std::unordered_map<std::uint64_t, std::uint32_t> visited_;
   std::vector<std::uint64_t> way_;
   std::unordered_set<std::uint64_t> known_;
+  std::unordered_set<std::uint64_t> lost_;  ///< states from which no way was found
 };
 
 }  // namespace lamina::masks
