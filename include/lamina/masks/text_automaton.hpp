@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include <lamina/core/config.hpp>
+
 namespace lamina::masks {
 
 /// States are numbers. Threads: one at a time.
