@@ -170,10 +170,11 @@ class Masker {
       return listed_;
     }
     if (limit.dfa == nullptr || limit.state == Dfa::everything) return index_->plain_up_to(limit.room);
-    std::uint64_t hash = mixed(reinterpret_cast<std::uintptr_t>(limit.dfa), limit.state);
     // With room for any token and whatever must follow it, the limit does not matter.
     const bool roomy = limit.room >= index_->longest_plain() + limit.dfa->farthest();
-    hash = mixed(hash, roomy ? UINT32_MAX : limit.room);
+    if (roomy && limit.dfa->never_dies()) return index_->plain();
+    const std::uint64_t pattern = mixed(reinterpret_cast<std::uintptr_t>(limit.dfa), limit.state);
+    const std::uint64_t hash = mixed(pattern, roomy ? UINT32_MAX : limit.room);
     Kept& kept = keep(hash);
     if (!kept.is_filled) walk_pattern(limit, *kept.mask);
     kept.is_filled = true;
@@ -209,10 +210,11 @@ class Masker {
       }
       states[node.depth] = next;
       characters[node.depth] = count;
-      for (const TokenId id : trie.ids(i)) {
+      const std::size_t last = next == Dfa::everything && limit.room == UINT32_MAX ? node.end : i + 1;
+      for (const TokenId id : trie.ids(i, last)) {
         if (plain.has(id)) mask.set(id);
       }
-      ++i;
+      i = last;
     }
   }
 
