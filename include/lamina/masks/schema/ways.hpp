@@ -435,7 +435,12 @@ class WaySearch {
       if (state.inner != nullptr) add_checks(*state.inner);
     }
     const bool differs = state.scope->hashed || state.mode == Mode::key || has_lists;
-    if (dfas.empty() && !differs) return {'a'};
+    // A character that has begun goes on by bytes of its own.
+    if (dfas.empty() && state.utf8.need > 0) out = {0x80, 0x90, 0xA0};
+    if (dfas.empty() && !differs) {
+      out.push_back('a');
+      return out;
+    }
     std::unordered_set<std::uint64_t> met;
     const auto add = [&](std::uint32_t byte) {
       std::uint64_t kind = mixed(0, byte < 0x80 ? 1 : byte >> 4);
