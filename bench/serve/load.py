@@ -79,7 +79,7 @@ def read_long(port, tokens):
     return time.monotonic() - begin
 
 
-def run(port, clients, options, long=0):
+def run(server, port, clients, options, long=0):
     begin = time.monotonic()
     threads = [Client(port, begin + options.seconds, options, i) for i in range(clients)]
     for thread in threads:
@@ -88,6 +88,10 @@ def run(port, clients, options, long=0):
     if long:
         time.sleep(1)
         document["long_prompt_s"] = read_long(port, long)
+    sizes = []
+    for part in range(1, 7):  # what leaks grows from each to the next
+        time.sleep(max(begin + options.seconds * part / 6 - time.monotonic(), 0))
+        sizes.append(memory(server))
     for thread in threads:
         thread.join()
     seconds = time.monotonic() - begin
@@ -99,7 +103,7 @@ def run(port, clients, options, long=0):
         "errors": len(errors), "some_errors": errors[:3],
         "tokens_per_s": sum(thread.tokens for thread in threads) / seconds,
         "first_token_s": {"median": statistics.median(first), "max": max(first)},
-        "gap_s": {"median": statistics.median(gaps), "max": max(gaps)}})
+        "gap_s": {"median": statistics.median(gaps), "max": max(gaps)}, "memory_over_time": sizes})
     return document
 
 
@@ -126,11 +130,13 @@ def main():
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         port = int(server.stdout.readline().rsplit(":", 1)[1])
-        warm = run(port, 1, argparse.Namespace(**{**vars(options), "seconds": 1}))
+        warm = run(server, port, 1, argparse.Namespace(**{**vars(options), "seconds": 1}))
         document = {"warm": warm["answers"], "memory_before": memory(server)}
         if options.alone:
-            document["alone"] = run(port, 1, options)
-        document["together"] = run(port, options.clients, options, options.long)
+            document["alone"] = run(server, port, 1, options)
+        document["together"] = run(server, port, options.clients, options, options.long)
+        if options.alone:
+            document["speedup"] = document["together"]["tokens_per_s"] / document["alone"]["tokens_per_s"]
         document["memory_after"] = memory(server)
         print(json.dumps(document, indent=1))
     finally:

@@ -131,6 +131,7 @@ Json answer_json(const lamina::Answer& answer, double load_seconds, const lamina
   Json document{{"text", answer.text},
                 {"thought", answer.thought},
                 {"tokens", answer.tokens},
+                {"forced_tokens", answer.forced_tokens},
                 {"prompt_tokens", answer.prompt_tokens},
                 {"stop", std::string(lamina::name_of(answer.stop))}};
   if (answer.seed) document["seed"] = *answer.seed;

@@ -32,17 +32,20 @@ struct FitsFlags {
   std::string schema;
   bool jsonl = false;
   bool stats = false;
+  bool times = false;
   bool writing = false;
 };
 
 double microseconds(const Stopwatch& watch) { return 1e6 * watch.seconds(); }
 
-/// {"fits", "stopped_at", "tokens"} of one text. The time of each mask goes to `times`.
+/// {"fits", "stopped_at", "tokens"} of one text. The time of each mask goes to `times`; `lists_them`: to the
+/// answer, too.
 lamina::Result<Json> fit(const lamina::TokenIndex& index, lamina::TokenConstraint& constraint,
-                         std::string_view text, std::vector<double>& times) {
+                         std::string_view text, bool lists_them, std::vector<double>& times) {
   std::vector<TokenId> ids;
   LAMINA_TRY(index.tokenizer().encode(text, lamina::Special::ignore, ids));
   constraint.reset();
+  const std::size_t before = times.size();
   std::size_t bytes = 0;
   bool fits = true;
   for (const TokenId id : ids) {
@@ -56,18 +59,21 @@ lamina::Result<Json> fit(const lamina::TokenIndex& index, lamina::TokenConstrain
     if (!fits) break;
   }
   fits = fits && constraint.may_end();
-  return Json{{"fits", fits}, {"stopped_at", fits ? Json() : Json(bytes)}, {"tokens", ids.size()}};
+  Json answer{{"fits", fits}, {"stopped_at", fits ? Json() : Json(bytes)}, {"tokens", ids.size()}};
+  if (lists_them)
+    answer["mask_us"] = std::vector<double>(times.begin() + static_cast<std::ptrdiff_t>(before), times.end());
+  return answer;
 }
 
 lamina::Result<Json> fit_line(const lamina::TokenIndex& index, lamina::TokenConstraint& constraint,
-                              const std::string& line, std::vector<double>& times) {
+                              const std::string& line, bool lists_them, std::vector<double>& times) {
   const auto document = lamina::parse_json_value(line);
   if (!document) return document.error();
   const lamina::Value* text = document->find("text");
   if (text == nullptr || !text->is(lamina::Value::Kind::string))
     return Error{ErrorCode::bad_argument, "line", "document of another form", "{\"text\": ...}",
                  std::string_view(line),  ""};
-  return fit(index, constraint, text->text, times);
+  return fit(index, constraint, text->text, lists_them, times);
 }
 
 Json stats_of(double compile, std::vector<double> times) {
@@ -88,19 +94,22 @@ int fits(const FitsFlags& flags) {
   if (!schema) return fail(schema.error(), json);
   const Stopwatch watch;
   auto graph = lamina::compile_schema(*schema);
-  const double compile = microseconds(watch);
+  double compile = microseconds(watch);
   if (!graph) return fail(graph.error(), json);
   const auto parts = open_text_parts(flags.common.model);
   if (!parts) return fail(parts.error(), json);
   const auto index = lamina::TokenIndex::create(parts->tokenizer);
   if (!index) return fail(index.error(), json);
   using lamina::masks::JsonTextLimits;
+  const Stopwatch start;
   lamina::SchemaConstraint constraint(std::make_shared<const lamina::masks::SchemaGraph>(std::move(*graph)),
                                       *index,
                                       flags.writing ? JsonTextLimits::for_writing() : JsonTextLimits{});
+  compile += microseconds(start);
   std::vector<double> times;
   const int code = answer_lines(flags.jsonl, json, [&](const std::string& line) {
-    return flags.jsonl ? fit_line(*index, constraint, line, times) : fit(*index, constraint, line, times);
+    return flags.jsonl ? fit_line(*index, constraint, line, flags.times, times)
+                       : fit(*index, constraint, line, flags.times, times);
   });
   if (flags.stats && std::ferror(stdin) == 0) print(stats_of(compile, std::move(times)));
   return code;
@@ -118,7 +127,8 @@ void add_fits(Program& program) {
   command->add_flag("--writing", flags->writing,
                     "Which of them a model may write (default: all spellings of JSON)");
   command->add_flag("--stats", flags->stats,
-                    "One more line with the time of compiling and of each token's mask");
+                    "One more line with the time of compiling and of the masks, in microseconds");
+  command->add_flag("--times", flags->times, "Each answer lists the times of its masks (\"mask_us\")");
   command->footer("-m may also be a tokenizer.json or a GGUF file that holds only a vocabulary.");
   command->callback([&program, flags] { program.action = [flags] { return fits(*flags); }; });
 }

@@ -11,7 +11,7 @@ import time
 import program
 from program import Case, golden
 
-RUN_KEYS = ["text", "thought", "tokens", "prompt_tokens", "stop", "timing"]
+RUN_KEYS = ["text", "thought", "tokens", "forced_tokens", "prompt_tokens", "stop", "timing"]
 RANDOM = ["--temp", "3", "--top-k", "0", "--top-p", "1", "-n", "12", "--ignore-eos"]
 
 

@@ -46,6 +46,8 @@ class Fits(Case):
         self.assertGreater(stats["compile_us"], 0)
         self.assertEqual(sorted(stats["mask_us"]), ["max", "mean", "p99"])
         self.assertLessEqual(stats["mask_us"]["mean"], stats["mask_us"]["max"])
+        row, = self.fits(['{"name":"abc"}'], "--times")
+        self.assertEqual(len(row["mask_us"]), row["tokens"])
 
     def test_refused(self):
         for schema, where in (({"properties": {"a": {"unevaluatedItems": False}}}, "#/properties/a/unevaluatedItems"),

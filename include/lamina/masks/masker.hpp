@@ -13,7 +13,9 @@
 #include <lamina/core/config.hpp>
 #include <lamina/masks/arena.hpp>
 #include <lamina/masks/string_body.hpp>
+#include <lamina/masks/text_automaton.hpp>
 #include <lamina/masks/token_index.hpp>
+#include <lamina/masks/token_trie.hpp>
 #include <lamina/sampling/token_mask.hpp>
 
 namespace lamina::masks {
@@ -38,9 +40,10 @@ class Masker {
   [[nodiscard]] const TokenMask& mask(const State& state) {
     const std::uint64_t hash = machine_->hash(state);
     Kept& kept = kept_[hash % kept_.size()];
-    if (kept.mask && kept.hash == hash) return *kept.mask;
+    if (kept.is_filled && kept.hash == hash) return *kept.mask;
     if (!kept.mask) kept.mask = std::make_unique<TokenMask>(index_->tokens());
     kept.hash = hash;
+    kept.is_filled = true;
     fill(state, *kept.mask);
     return *kept.mask;
   }
@@ -49,6 +52,7 @@ class Masker {
   using Kind = StringBody::Kind;
   struct Kept {
     std::uint64_t hash = 0;
+    bool is_filled = false;
     std::unique_ptr<TokenMask> mask;
   };
 
@@ -69,8 +73,12 @@ class Masker {
         walk(index_->odd(), state, mask);
         break;
       case Kind::limited:
-        join_ways(body, mask);
-        walk(index_->odd(), state, mask);
+        if (join_ways(body, mask)) {
+          walk(index_->odd(), state, mask);
+        } else {
+          mask.clear();
+          walk(index_->all(), state, mask);
+        }
         break;
     }
     if (machine_->accepts(state)) mask.join(index_->stops());
@@ -98,20 +106,53 @@ class Masker {
     arena.reset(begin);
   }
 
-  /// Adds the tokens of plain text that some way allows.
-  void join_ways(const StringBody& body, TokenMask& mask) {
+  /// Adds the tokens of plain text that some way allows; false if that is not clear.
+  [[nodiscard]] bool join_ways(const StringBody& body, TokenMask& mask) {
     for (std::size_t i = 0; i < body.limits.size();) {
       const std::uint32_t way = body.limits[i].way;
       const std::size_t first = i;
       while (i < body.limits.size() && body.limits[i].way == way) ++i;
       if (i - first == 1) {
-        mask.join(allowed(body.limits[first]));
+        const TokenMask* const allowed = body.limits[first].automaton != nullptr
+                                             ? followed(body.limits[first])
+                                             : &this->allowed(body.limits[first]);
+        if (allowed == nullptr) return false;
+        mask.join(*allowed);
         continue;
       }
       together_ = allowed(body.limits[first]);
       for (std::size_t j = first + 1; j < i; ++j) together_.meet(allowed(body.limits[j]));
       mask.join(together_);
     }
+    return true;
+  }
+
+  /// Tokens of plain text that an automaton takes; null if it does not tell. Valid until the next call.
+  [[nodiscard]] const TokenMask* followed(const TextLimit& limit) {
+    TextAutomaton& automaton = *limit.automaton;
+    if (automaton.takes_all(limit.state)) return &index_->plain();
+    Kept& kept = keep(mixed(automaton.serial(), limit.state));
+    if (kept.is_filled) return &*kept.mask;
+    std::array<std::uint32_t, TokenTrie::deepest + 1> states;
+    const TokenTrie& trie = index_->all();
+    states[0] = limit.state;
+    for (std::size_t i = 0; i < trie.size();) {
+      const TokenTrie::Node node = trie[i];
+      const std::uint32_t next = states[node.depth] = automaton.step(states[node.depth - 1U], node.byte);
+      if (next == TextAutomaton::unclear) return nullptr;
+      if (next == TextAutomaton::dead) {
+        i = node.end;
+        continue;
+      }
+      const bool takes_all = automaton.takes_all(next);
+      const std::size_t last = takes_all ? node.end : i + 1;
+      for (const TokenId id : trie.ids(i, last)) {
+        if (index_->plain().has(id)) kept.mask->set(id);
+      }
+      i = last;
+    }
+    kept.is_filled = true;
+    return &*kept.mask;
   }
 
   /// Tokens of plain text that a limit allows. Valid until the next call.
@@ -129,17 +170,25 @@ class Masker {
       return listed_;
     }
     if (limit.dfa == nullptr || limit.state == Dfa::everything) return index_->plain_up_to(limit.room);
-    std::uint64_t hash = mixed(reinterpret_cast<std::uintptr_t>(limit.dfa), limit.state);
     // With room for any token and whatever must follow it, the limit does not matter.
     const bool roomy = limit.room >= index_->longest_plain() + limit.dfa->farthest();
-    hash = mixed(hash, roomy ? UINT32_MAX : limit.room);
+    if (roomy && limit.dfa->never_dies()) return index_->plain();
+    const std::uint64_t pattern = mixed(reinterpret_cast<std::uintptr_t>(limit.dfa), limit.state);
+    const std::uint64_t hash = mixed(pattern, roomy ? UINT32_MAX : limit.room);
+    Kept& kept = keep(hash);
+    if (!kept.is_filled) walk_pattern(limit, *kept.mask);
+    kept.is_filled = true;
+    return *kept.mask;
+  }
+  /// The place of a mask of `patterns_`, empty if it is not filled.
+  [[nodiscard]] Kept& keep(std::uint64_t hash) {
     Kept& kept = patterns_[hash % patterns_.size()];
-    if (kept.mask && kept.hash == hash) return *kept.mask;
+    if (kept.is_filled && kept.hash == hash) return kept;
     if (!kept.mask) kept.mask = std::make_unique<TokenMask>(index_->tokens());
     kept.hash = hash;
+    kept.is_filled = false;
     kept.mask->clear();
-    walk_pattern(limit, *kept.mask);
-    return *kept.mask;
+    return kept;
   }
 
   void walk_pattern(const TextLimit& limit, TokenMask& mask) const {
@@ -161,10 +210,11 @@ class Masker {
       }
       states[node.depth] = next;
       characters[node.depth] = count;
-      for (const TokenId id : trie.ids(i)) {
+      const std::size_t last = next == Dfa::everything && limit.room == UINT32_MAX ? node.end : i + 1;
+      for (const TokenId id : trie.ids(i, last)) {
         if (plain.has(id)) mask.set(id);
       }
-      ++i;
+      i = last;
     }
   }
 

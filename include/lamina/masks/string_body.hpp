@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <lamina/masks/regex/dfa.hpp>
+#include <lamina/masks/text_automaton.hpp>
 
 namespace lamina::masks {
 
@@ -18,6 +19,7 @@ struct TextLimit {
   std::uint32_t state = 0;
   bool is_list = false;
   std::vector<std::string_view> texts{};  ///< of a list: it goes on as one of these begins
+  TextAutomaton* automaton = nullptr;     ///< what `state` is of, where it is no pattern's
 };
 
 /// How texts inside a string may go on. "Text" is whole characters without quotes, backslashes and controls.

@@ -66,8 +66,10 @@ class TokenTrie {
     }
   }
   /// Tokens whose text ends at a node.
-  [[nodiscard]] std::span<const TokenId> ids(std::size_t i) const noexcept {
-    return std::span(ids_).subspan(nodes_[i].ids_begin, nodes_[i + 1].ids_begin - nodes_[i].ids_begin);
+  [[nodiscard]] std::span<const TokenId> ids(std::size_t i) const noexcept { return ids(i, i + 1); }
+  /// Tokens whose text ends at one of the nodes from `first` up to `last`.
+  [[nodiscard]] std::span<const TokenId> ids(std::size_t first, std::size_t last) const noexcept {
+    return std::span(ids_).subspan(nodes_[first].ids_begin, nodes_[last].ids_begin - nodes_[first].ids_begin);
   }
 
  private:

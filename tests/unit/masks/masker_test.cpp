@@ -84,6 +84,46 @@ TEST_CASE("masks are what trying every token gives") {
   check_masks(machine, *index, "The end,answer\xC3\xA9.");
 }
 
+TEST_CASE("masks where a model writes: rules that only agree late") {
+  const lamina::Tokenizer tokenizer = golden_tokenizer("small.gguf");
+  const auto index = lamina::TokenIndex::create(tokenizer);
+  REQUIRE(static_cast<bool>(index));
+  using lamina::masks::JsonTextLimits;
+  const Sample samples[] = {
+      {R"({"type":"string","not":{"enum":["the","The"]}})", "\"the end\""},
+      {R"({"type":"string","allOf":[{"pattern":"e"},{"pattern":"^T"},{"not":{"pattern":"x"}}],"maxLength":8})",
+       "\"The same\""},
+      {R"({"type":"string","oneOf":[{"pattern":"the"},{"pattern":"^a"},{"minLength":30}]})", "\"a \\\"end\""},
+      {R"({"type":"string","pattern":"^\\u00e9*$","not":{"maxLength":2}})", "\"\xC3\xA9\xC3\xA9\xC3\xA9\""},
+      {R"({"type":"object","oneOf":[{"patternProperties":{"^[^-]+$":{"type":"integer"}},
+          "additionalProperties":false},{"required":["a-b"]}]})",
+       R"({"the":1,"other":2})"},
+      {R"({"type":"object","propertyNames":{"allOf":[{"pattern":"^[a-c]$"},{"not":{"const":"b"}}]},
+          "minProperties":2})",
+       R"({"a":1,"c":2})"},
+      {R"({"type":"object","required":["name","type"],"anyOf":[
+          {"properties":{"type":{"const":"a"},"name":{"type":"string","pattern":"^[A-Z]"}}},
+          {"properties":{"type":{"const":"b"},"name":{"type":"string","pattern":"^[a-z]"}}}]})",
+       R"({"name":"the","type":"b"})"},
+      {R"({"type":"array","uniqueItems":true,"items":{"type":"string","pattern":"^[ab]?$"}})",
+       R"(["a","","b"])"},
+  };
+  for (const Sample& sample : samples) {
+    CAPTURE(std::string(sample.schema));
+    const auto graph = lamina::compile_schema(std::string_view(sample.schema));
+    REQUIRE(static_cast<bool>(graph));
+    lamina::masks::SchemaMachine machine(*graph, JsonTextLimits::for_writing());
+    check_masks(machine, *index, sample.text);
+  }
+  // A pattern and lengths that leave no text at all.
+  const auto none = lamina::compile_schema(
+      std::string_view(R"({"type":"string","minLength":1,"maxLength":1,"pattern":"^(ab)*$"})"));
+  REQUIRE(static_cast<bool>(none));
+  lamina::masks::SchemaMachine machine(*none, JsonTextLimits::for_writing());
+  auto state = machine.start();
+  CHECK_FALSE(machine.step(state, '"'));
+}
+
 TEST_CASE("constraints: tokens, ends, forced text, and memory that stays small") {
   const lamina::Tokenizer tokenizer = golden_tokenizer("small.gguf");
   const auto index = lamina::TokenIndex::create(tokenizer);

@@ -64,6 +64,8 @@ class Dfa {
   [[nodiscard]] std::uint32_t farthest() const noexcept { return farthest_; }
   /// Whether every beginning of a match is one of matches without end.
   [[nodiscard]] bool is_endless() const noexcept { return endless_; }
+  /// Whether a match may begin at any place, so that no text is one too many.
+  [[nodiscard]] bool never_dies() const noexcept { return !restart_.empty(); }
   /// Whether it needed more memory than it may have; from then on it accepts nothing new.
   [[nodiscard]] bool failed() const noexcept { return failed_; }
 

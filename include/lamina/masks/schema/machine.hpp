@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 
 #include <lamina/core/config.hpp>
@@ -18,8 +18,10 @@
 #include <lamina/masks/schema/scopes.hpp>
 #include <lamina/masks/schema/standing.hpp>
 #include <lamina/masks/schema/state.hpp>
+#include <lamina/masks/schema/texts.hpp>
 #include <lamina/masks/schema/ways.hpp>
 #include <lamina/masks/string_body.hpp>
+#include <lamina/masks/text_automaton.hpp>
 
 namespace lamina::masks {
 
@@ -61,10 +63,16 @@ class SchemaMachine {
   /// What is known of the rest of a string, for whoever looks through a whole vocabulary.
   [[nodiscard]] StringBody body(const State& state) {
     StringBody body = ahead_->reader.body(state);
-    if (!looks_ahead_ || body.kind == StringBody::Kind::none || !is_looked_at(state) || is_sure(state) ||
-        any_key_leads_on(state))
-      return body;
-    return {StringBody::Kind::checked};
+    if (!looks_ahead_ || body.kind == StringBody::Kind::none) return body;
+    // A way on is known from here: where no text changes what follows the string, it is one for every text.
+    const bool is_unruled = state.mode == Mode::string && state.string.words == nullptr;
+    if (is_unruled || is_sure(state, state.mode == Mode::string) || any_key_leads_on(state)) return body;
+    TextStates* const texts = texts_of(state);
+    const std::uint32_t id = texts == nullptr ? TextAutomaton::unclear : texts->at(state);
+    if (id == TextAutomaton::unclear) return {StringBody::Kind::checked};
+    StringBody followed{StringBody::Kind::limited};
+    followed.limits.push_back({0, no_limit, nullptr, id, false, {}, texts});
+    return followed;
   }
 
   /// Bytes that only spell differently what another byte says here: spaces between values, escapes.
@@ -79,7 +87,7 @@ class SchemaMachine {
   using Part = State::Part;
   static constexpr std::uint32_t deep =
       16;  ///< containers inside the deepest that may be: no rule counts them
-  static constexpr std::size_t most_lost = std::size_t{1} << 18;
+  static constexpr std::size_t most_texts = 64;
 
   /// All parts refer to each other.
   struct Ahead {
@@ -88,7 +96,8 @@ class SchemaMachine {
     SchemaReader reader;
     WaySearch ways;
     Standings standings;
-    std::unordered_set<std::uint64_t> lost;  ///< states from which no way was found
+    std::unordered_map<std::uint64_t, std::unique_ptr<TextStates>> texts;  ///< by the shape around them
+    std::uint64_t serial = 0;                                              ///< of the last of these
   };
 
   /// Whether the rules alone do not say that a way leads on.
@@ -101,13 +110,14 @@ class SchemaMachine {
     const bool is_inside = state.string.bytes > 0 || state.part != Part::plain || state.utf8.need > 0;
     return state.mode != Mode::string || state.string.words != nullptr || !is_inside;
   }
+  [[nodiscard]] bool is_sure(const State& state) { return is_sure(state, !is_beginning(state)); }
   /// Whether the rules suffice from here, up to a value that can only become one that fits: what is around it
   /// was looked at when it began.
-  [[nodiscard]] bool is_sure(const State& state) {
+  [[nodiscard]] bool is_sure(const State& state, bool has_begun) {
     if (state.depth + deep > ahead_->reader.limits().depth) return false;
     const bool is_next = state.inner != nullptr && state.mode != Mode::key;
     const Scope* scope = is_next ? state.inner : state.scope;
-    bool has_begun = !is_next && !is_beginning(state);
+    has_begun = has_begun && !is_next;
     for (; scope != nullptr; scope = scope->parent, has_begun = true) {
       if (!ahead_->standings.is_sure(*scope->group)) return false;
       const bool is_other = !scope->hashed || (scope == state.scope && may_be_longer(state));
@@ -173,14 +183,38 @@ class SchemaMachine {
     arena().reset(mark);
     return leads;
   }
+  /// Whether a way leads on from a state that the rules alone do not judge.
   [[nodiscard]] bool leads_on(const State& state) {
-    const std::uint64_t hash = ahead_->ways.hash(state);
-    if (ahead_->ways.is_known(hash)) return true;
-    if (ahead_->lost.find(hash) != ahead_->lost.end()) return false;
-    if (ahead_->ways.find(state, WaySearch::quick) == WaySearch::Answer::found) return true;
-    if (ahead_->lost.size() >= most_lost) ahead_->lost.clear();
-    ahead_->lost.insert(hash);
-    return false;
+    if (TextStates* const texts = texts_of(state)) {
+      const std::uint32_t id = texts->at(state);
+      const std::uint32_t way = state.part == Part::backslash && id > TextAutomaton::unclear
+                                    ? texts->escaped(id)
+                                    : texts->judged(id);
+      if (way != TextAutomaton::unclear) return way != TextAutomaton::dead;
+    }
+    return ahead_->ways.leads_on(state);
+  }
+  /// What is known of texts like the one that comes in; null where it is not followed so.
+  [[nodiscard]] TextStates* texts_of(const State& state) {
+    const bool is_key = state.mode == Mode::key;
+    if ((state.mode != Mode::string && !is_key) || state.string.words == nullptr ||
+        (state.part != Part::plain && state.part != Part::backslash) || !WaySearch::may_be_alike(state))
+      return nullptr;
+    // Names of the schema alone are tried one by one.
+    const Group& group = *state.scope->group;
+    if (is_key && state.names == nullptr && group.key_patterns.empty()) return nullptr;
+    const std::uint64_t hash =
+        mixed(mixed(state.scope->shape, state.inner == nullptr ? 0 : state.inner->shape),
+              static_cast<std::uint64_t>(state.mode));
+    if (ahead_->texts.size() >= most_texts && ahead_->texts.find(hash) == ahead_->texts.end())
+      ahead_->texts.clear();
+    std::unique_ptr<TextStates>& texts = ahead_->texts[hash];
+    if (!texts) texts = std::make_unique<TextStates>(ahead_->reader, ahead_->ways, state, ++ahead_->serial);
+    std::uint32_t others = 0;
+    for (const Seen* seen = is_key ? state.scope->seen : nullptr; seen != nullptr; seen = seen->before)
+      ++others;
+    texts->set_others(others);
+    return texts.get();
   }
 
   std::unique_ptr<Ahead> ahead_;

@@ -124,16 +124,17 @@ class SchemaReader {
     return scope != nullptr && end_value(state, scope, hash);
   }
 
-  /// Equal for states from which the same texts go on.
-  [[nodiscard]] std::uint64_t hash(const State& state) const noexcept {
+  /// Equal for states from which the same texts go on. `alike`: also for those that differ only in which keys
+  /// without a name in the schema, and which items that must differ, were there.
+  [[nodiscard]] std::uint64_t hash(const State& state, bool alike = false) const noexcept {
     std::uint64_t hash = (std::uint64_t{static_cast<std::uint8_t>(state.mode)} << 40) |
                          (std::uint64_t{static_cast<std::uint8_t>(state.part)} << 32) |
                          (std::uint64_t{state.utf8.need} << 16) | (std::uint64_t{state.utf8.low} << 8) |
                          state.utf8.high;
     hash = mixed(hash, (std::uint64_t{state.spaces} << 32) | state.unit);
     hash = mixed(hash, (std::uint64_t{state.surrogate} << 32) | state.size);
-    hash = mixed(hash, state.scope->hash);
-    if (state.inner != nullptr) hash = mixed(hash, state.inner->hash);
+    hash = mixed(hash, state.scope->hash_of(alike));
+    if (state.inner != nullptr) hash = mixed(hash, state.inner->hash_of(alike));
     if (state.mode == Mode::number && state.text != nullptr) {
       for (std::uint32_t i = 0; i < state.size; ++i)
         hash = mixed(hash, static_cast<unsigned char>(state.text[i]));

@@ -57,6 +57,8 @@ struct Scope {
   Truth* truths;             ///< [atoms]
   std::uint32_t* contained;  ///< [atoms] items that `contains` counted
   std::uint64_t* used;       ///< [name_words] names that were there
+
+  [[nodiscard]] std::uint64_t hash_of(bool alike) const noexcept { return alike ? shape : hash; }
 };
 
 /// Makes scopes and follows what their ends mean.

@@ -120,7 +120,8 @@ class Standings {
     const Dfa& dfa = reader_->scopes().dfa(rule.patterns.front());
     const std::uint32_t start = dfa.start();
     if (start == Dfa::dead || dfa.distance(start) > rule.most) return false;
-    return dfa.distance(start) >= rule.least || (rule.least == 1 && dfa.goes_on(start)) ||
+    const bool is_wide = rule.most > dfa.farthest();
+    return dfa.distance(start) >= rule.least || (rule.least == 1 && is_wide && dfa.goes_on(start)) ||
            (rule.most == no_limit && dfa.is_endless());
   }
   [[nodiscard]] bool is_exact(const ArrayRule& rule) {

@@ -58,6 +58,7 @@ class WaySearch {
       steps_ = 0;
       nesting_ = 0;
       capped_ = false;
+      typed_ = UINT32_MAX;
       visited_ = {};  // to clear a map that was large once takes long
       way_.clear();
       const bool found = go(from);
@@ -72,19 +73,46 @@ class WaySearch {
   }
 
   /// Equal for states from which the same ways lead on. The text of a key counts only while it may become a
-  /// name of the schema.
-  [[nodiscard]] std::uint64_t hash(const SchemaState& state) const noexcept {
-    if (state.mode != Mode::key || state.utf8.need > 0) return reader_->hash(state);
-    std::uint64_t hash = mixed(state.scope->hash, static_cast<std::uint64_t>(state.part) + 64);
+  /// name of the schema. `alike`: see `SchemaReader::hash`.
+  [[nodiscard]] std::uint64_t hash(const SchemaState& state, bool alike = false) const noexcept {
+    if (state.mode != Mode::key) return reader_->hash(state, alike);
+    std::uint64_t hash = mixed(state.scope->hash_of(alike), static_cast<std::uint64_t>(state.part) + 64);
+    hash = mixed(hash, (std::uint64_t{state.utf8.need} << 16) | (std::uint64_t{state.utf8.low} << 8) |
+                           state.utf8.high);
+    hash = mixed(hash, (std::uint64_t{state.unit} << 32) | state.surrogate);
     const std::uint32_t* words = state.string.words;
     for (std::size_t i = 0; i < ContainerRules::count_words(*state.scope); ++i) hash = mixed(hash, words[i]);
     if (words[0] < words[1]) hash = mixed(hash, state.string.bytes);
+    // Where keys may run out, it matters which were there.
+    const bool may_run_out = state.names != nullptr || state.scope->group->has_closed;
+    if (!alike && may_run_out && state.scope->seen != nullptr) hash = mixed(hash, state.string.hash);
     if (state.names == nullptr) return hash;
     for (std::uint32_t i = 0; i < state.inner->group->words; ++i) hash = mixed(hash, state.names[i]);
     return mixed(hash, (std::uint64_t{state.string.bytes} << 32) | state.string.characters);
   }
-  /// Whether a way from a state with this hash was found.
-  [[nodiscard]] bool is_known(std::uint64_t hash) const { return known_.find(hash) != known_.end(); }
+  /// Whether a way was found that leads on from all states that differ from this only in keys and items that
+  /// were there.
+  [[nodiscard]] bool is_known_alike(const SchemaState& state) const {
+    return may_be_alike(state) && known_.find(hash(state, true)) != known_.end();
+  }
+  /// Whether a way leads on from a state, for what is asked at each byte. What was found or not found once
+  /// is remembered.
+  [[nodiscard]] bool leads_on(const SchemaState& state) {
+    if (is_known_alike(state) || known_.find(hash(state)) != known_.end()) return true;
+    const std::uint64_t hash = this->hash(state, may_be_alike(state));
+    if (lost_.find(hash) != lost_.end()) return false;
+    if (find(state, quick) == Answer::found) return true;
+    if (lost_.size() >= most_known) lost_.clear();
+    lost_.insert(hash);
+    return false;
+  }
+  /// Whether no items must differ around a state, so that `alike` hashes say enough.
+  [[nodiscard]] static bool may_be_alike(const SchemaState& state) noexcept {
+    const auto differs = [](const Scope& scope) {
+      return scope.hashed || (scope.group->has_unique && !scope.is_object);
+    };
+    return !differs(*state.scope) && (state.inner == nullptr || !differs(*state.inner));
+  }
 
  private:
   using Mode = SchemaState::Mode;
@@ -101,6 +129,15 @@ class WaySearch {
   static constexpr std::uint8_t escapes[] = {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'};
 
   [[nodiscard]] Arena& arena() noexcept { return reader_->arena(); }
+  /// Remembers that a way leads on from a state. Called from its end to its beginning.
+  void note(const SchemaState& state) {
+    // Keys that were made up must differ from those that were there, in objects that were open.
+    const bool alike = state.depth < typed_ && may_be_alike(state);
+    way_.push_back(hash(state, alike));
+  }
+  void note(const std::vector<SchemaState>& passed) {
+    for (const SchemaState& state : passed) note(state);
+  }
   bool cap() noexcept {
     capped_ = true;
     return false;
@@ -121,8 +158,12 @@ class WaySearch {
     if (state.mode == Mode::end || (state.mode == Mode::number && reader_->accepts(state))) return true;
     if (wish.lacking > 0 && state.mode == Mode::after_value && lacking(*state.scope) >= wish.lacking)
       return false;
+    if (is_known_alike(state)) return true;
     const std::uint64_t hash = this->hash(state);
-    if (is_known(hash)) return true;
+    if (known_.find(hash) != known_.end()) {
+      typed_ = 0;  // it may make up keys anywhere
+      return true;
+    }
     if (steps_ >= effort_.steps || nesting_ >= most_nesting || state.depth > deepest_) return cap();
     if (!enter(state, hash, wish)) return false;
     ++nesting_;
@@ -130,7 +171,7 @@ class WaySearch {
     const bool found = goes_on(state, wish);
     arena().reset(mark);
     --nesting_;
-    if (found) way_.push_back(hash);
+    if (found) note(state);
     return found;
   }
   /// Whether this place was not entered before as often as it may be.
@@ -215,16 +256,16 @@ class WaySearch {
   // --- Texts ---
 
   /// Takes characters of a string's content; false if one may not come.
-  [[nodiscard]] bool type(SchemaState& state, std::string_view text, std::vector<std::uint64_t>& hashes) {
+  [[nodiscard]] bool type(SchemaState& state, std::string_view text, std::vector<SchemaState>& passed) {
     constexpr std::string_view escaped = "\"\\\b\f\n\r\t", names = "\"\\bfnrt";
     for (const char c : text) {
       const std::size_t known = c == '\0' ? escaped.npos : escaped.find(c);
       if (known != escaped.npos) {
         if (!step(state, '\\')) return false;
-        hashes.push_back(hash(state));
+        passed.push_back(state);
       }
       if (!step(state, static_cast<std::uint8_t>(known == escaped.npos ? c : names[known]))) return false;
-      hashes.push_back(hash(state));
+      passed.push_back(state);
     }
     return true;
   }
@@ -232,9 +273,9 @@ class WaySearch {
   [[nodiscard]] bool whole(const SchemaState& state, std::string_view text, Wish wish) {
     const Arena::Mark mark = arena().mark();
     SchemaState next = state;
-    std::vector<std::uint64_t> hashes;
-    if (type(next, text, hashes) && byte(next, '"', wish)) {
-      way_.insert(way_.end(), hashes.begin(), hashes.end());
+    std::vector<SchemaState> passed;
+    if (type(next, text, passed) && byte(next, '"', wish)) {
+      note(passed);
       return true;
     }
     arena().reset(mark);
@@ -283,9 +324,9 @@ class WaySearch {
     for (const std::string& number : examples) {
       const Arena::Mark mark = arena().mark();
       SchemaState next = state;
-      std::vector<std::uint64_t> hashes;
-      if (type(next, std::string_view(number).substr(state.size), hashes) && ends(next, wish)) {
-        way_.insert(way_.end(), hashes.begin(), hashes.end());
+      std::vector<SchemaState> passed;
+      if (type(next, std::string_view(number).substr(state.size), passed) && ends(next, wish)) {
+        note(passed);
         return true;
       }
       arena().reset(mark);
@@ -305,7 +346,10 @@ class WaySearch {
   }
   /// Tries to end the texts that begin as `state`, length by length.
   [[nodiscard]] bool texts(const SchemaState& state, Wish wish) {
-    if (state.mode != Mode::number && ends(state, wish)) return true;
+    if (state.mode != Mode::number && ends(state, wish)) {
+      if (state.mode == Mode::key) typed_ = std::min(typed_, state.depth);
+      return true;
+    }
     // Of texts that differ in nothing else, one has a way on if any has, or one that was not there yet.
     const bool differs = state.scope->hashed;
     std::uint32_t most_alike = differs ? effort_.abreast : 1;
@@ -338,8 +382,9 @@ class WaySearch {
       }
       for (std::size_t i = last; i < all.size(); ++i) {
         if (!ends(all[i].state, wish)) continue;
+        if (state.mode == Mode::key) typed_ = std::min(typed_, state.depth);
         for (auto at = static_cast<std::uint32_t>(i); all[at].before != nobody; at = all[at].before)
-          way_.push_back(hash(all[at].state));
+          note(all[at].state);
         return true;
       }
     }
@@ -390,10 +435,15 @@ class WaySearch {
       if (state.inner != nullptr) add_checks(*state.inner);
     }
     const bool differs = state.scope->hashed || state.mode == Mode::key || has_lists;
-    if (dfas.empty() && !differs) return {'a'};
+    // A character that has begun goes on by bytes of its own.
+    if (dfas.empty() && state.utf8.need > 0) out = {0x80, 0x90, 0xA0};
+    if (dfas.empty() && !differs) {
+      out.push_back('a');
+      return out;
+    }
     std::unordered_set<std::uint64_t> met;
     const auto add = [&](std::uint32_t byte) {
-      std::uint64_t kind = byte < 0x80 ? 1 : byte >> 4;
+      std::uint64_t kind = mixed(0, byte < 0x80 ? 1 : byte >> 4);
       for (const Dfa* dfa : dfas) kind = mixed(kind, dfa->class_of(static_cast<std::uint8_t>(byte)));
       const bool is_new = met.insert(kind).second;
       if (is_new || (differs && byte < 0x80)) out.push_back(static_cast<std::uint8_t>(byte));
@@ -414,9 +464,11 @@ class WaySearch {
   std::uint32_t steps_ = 0;
   std::uint32_t nesting_ = 0;
   bool capped_ = false;
+  std::uint32_t typed_ = UINT32_MAX;  ///< the outermost depth at which the way that was found makes up keys
   std::unordered_map<std::uint64_t, std::uint32_t> visited_;
   std::vector<std::uint64_t> way_;
   std::unordered_set<std::uint64_t> known_;
+  std::unordered_set<std::uint64_t> lost_;  ///< states from which no way was found
 };
 
 }  // namespace lamina::masks
