@@ -158,6 +158,7 @@ class WaySearch {
     if (state.mode == Mode::end || (state.mode == Mode::number && reader_->accepts(state))) return true;
     if (wish.lacking > 0 && state.mode == Mode::after_value && lacking(*state.scope) >= wish.lacking)
       return false;
+    if (wish.lacking > 0 && state.mode != Mode::after_value && !may_count(*state.scope)) return false;
     if (is_known_alike(state)) return true;
     const std::uint64_t hash = this->hash(state);
     if (known_.find(hash) != known_.end()) {
@@ -251,6 +252,18 @@ class WaySearch {
       sum += rule.least_contained - std::min(rule.least_contained, scope.contained[i]);
     }
     return sum;
+  }
+
+  /// Whether a value that has begun may be counted by `contains` of the array around it.
+  [[nodiscard]] bool may_count(const Scope& value) {
+    const Arena::Mark mark = arena().mark();
+    Truth* const gates = arena().take<Truth>(value.group->gates.size());
+    value.group->answer(value.truths, gates);
+    const bool may = std::any_of(
+        value.bindings, value.bindings + value.binding_count,
+        [&](const Binding& it) { return it.counts && gates[value.group->roots[it.root]] != Truth::no; });
+    arena().reset(mark);
+    return may;
   }
 
   // --- Texts ---
