@@ -133,7 +133,8 @@ void print_experts(const Json& row) {
 /// What drafting did in a row's test, where it did.
 void print_drafts(const Json& row) {
   if (const auto draft = row.find("draft"); draft != row.end()) {
-    putf("   %.2fx, %s of %s drafts in %s passes", (*draft)["speedup"]["median"].get<double>(),
+    const Json& speedup = (*draft)["speedup"];
+    putf("   %.2fx, %s of %s drafts in %s passes", speedup.is_null() ? 0.0 : speedup["median"].get<double>(),
          (*draft)["accepted"].dump().c_str(), (*draft)["drafted"].dump().c_str(),
          (*draft)["passes"].dump().c_str());
   }
@@ -256,7 +257,7 @@ int bench_parallel(const BenchFlags& flags, const std::vector<TokenId>& depths,
       if (interrupted()) break;
       all.push_back(speed->decode_per_s);
       prompt.push_back(speed->prompt_per_s);
-      if (test.drafter != nullptr) speedups.push_back(speed->decode_per_s / speed->plain_per_s);
+      if (speed->plain_per_s > 0) speedups.push_back(speed->decode_per_s / speed->plain_per_s);
       tokens += static_cast<double>(speed->decoded + speed->read);
       drafts.drafted += speed->drafted;
       drafts.accepted += speed->accepted;

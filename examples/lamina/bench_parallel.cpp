@@ -25,7 +25,7 @@ using lamina::TokenId;
 using lamina::Want;
 
 /// Passes of a turn.
-constexpr std::uint32_t turn_passes = 16;
+constexpr std::uint32_t turn_passes = 8;
 
 class ParallelBench {
  public:
@@ -116,7 +116,7 @@ class ParallelBench {
       plain_s += without.seconds();
     }
     speed.decode_per_s = static_cast<double>(speed.decoded) / drafted_s;
-    speed.plain_per_s = static_cast<double>(plain.decoded) / plain_s;
+    if (plain.decoded > 0) speed.plain_per_s = static_cast<double>(plain.decoded) / plain_s;
     return lamina::Done{};
   }
 

@@ -31,7 +31,7 @@ struct ParallelSpeed {
   std::uint64_t decoded = 0;
   std::uint64_t read = 0;
   double decode_per_s = 0;  ///< tokens of all together
-  double plain_per_s = 0;   ///< the same in the turns without drafts
+  double plain_per_s = 0;   ///< the same in the turns without drafts; 0: there were none
   double prompt_per_s = 0;
   std::uint64_t drafted = 0;
   std::uint64_t accepted = 0;
