@@ -82,7 +82,7 @@ class DraftLengths {
  private:
   static constexpr double least_gain = 1.02;  ///< times the plain rate; less is within what is measured
   static constexpr double small_gain = 1.25;
-  static constexpr double income = 0.003;  ///< passes that may be lost, for every pass
+  static constexpr double income = 0.004;  ///< passes that may be lost, for every pass
   static constexpr double most_account = 4;
   static constexpr std::uint32_t long_untried = 32;
 
@@ -148,7 +148,7 @@ class DraftLengths {
 
   std::vector<std::uint32_t> picks_;  ///< which share each draft goes to, the likeliest first
   double best_gain_ = 1;              ///< tokens a second, times those without drafts
-  double account_ = 0.4;              ///< passes that drafting may still lose
+  double account_ = 0.6;              ///< passes that drafting may still lose
   double expected_ = 0;               ///< seconds of the round that was chosen last
 };
 
