@@ -49,8 +49,8 @@ static_assert(kv_block % attend_chunk == 0);
 /// multiplied. Addresses behind the cache's end are harmless: this is only a hint.
 ///
 /// One core of a Zen 4 that reads 19 GB/s, AVX2 code, 8 query heads at depth 16 384, in large pages: rows of
-/// 256 bf16 12 GB/s (into the nearest cache 8), of 512 bf16 11 (7), of 512 with K=V 7.5 (6); from a cache
-/// 11.7, 12 and 7.6.
+/// 256 bf16 11.2 GB/s (into the nearest cache 8.2), of 512 bf16 11.4 (7.4), of 512 with K=V 7.5 (6.2); from a
+/// cache 11.6, 12.0 and 7.6.
 HWY_INLINE void fetch_ahead(const std::byte* from, std::size_t bytes) noexcept {
   constexpr std::size_t line = 64;
   for (std::size_t i = 0; i < bytes; i += line) __builtin_prefetch(from + i, 0, 2);
