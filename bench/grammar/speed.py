@@ -79,7 +79,7 @@ def main():
     parser.add_argument("lamina", help="the program")
     parser.add_argument("-m", "--model", help="any model that it opens (default: the demo model)")
     parser.add_argument("-t", "--threads")
-    parser.add_argument("--schema", action="append", help="file with a schema, for the built-in two (repeatable)")
+    parser.add_argument("--schema", action="append", help="file with a schema, for the built-in ones (repeatable)")
     parser.add_argument("--tokens", type=int, default=96, help="of a free text")
     parser.add_argument("--rounds", type=int, default=3)
     flags = parser.parse_args()

@@ -13,9 +13,10 @@ import shutil
 import struct
 import sys
 
+from run import MARKERS
+
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 STRING, ARRAY, FLOAT, INT = 8, 9, 6, 5
-MARKERS = {"<start_of_turn>": "<|turn>", "<end_of_turn>": "<turn|>"}
 NORMAL, CONTROL, BYTE = 1, 3, 6
 
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lamina bench`: speed of prefill and decode, beside what the machine can do.
 #include <algorithm>
-#include <charconv>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 

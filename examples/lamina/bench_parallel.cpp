@@ -65,10 +65,9 @@ class ParallelBench {
 
  private:
   [[nodiscard]] lamina::Status begin() {
-    const std::uint32_t context = test_.depth + test_.generate;
     for (std::uint32_t i = 0; i < test_.sequences; ++i) {
       // What they have in common is read once.
-      auto made = users_.empty() ? engine_.sequence({context}) : engine_.branch(users_.front());
+      auto made = users_.empty() ? engine_.sequence({end()}) : engine_.branch(users_.front());
       if (!made) return made.error();
       users_.push_back(std::move(*made));
       if (i > 0) continue;
@@ -122,21 +121,21 @@ class ParallelBench {
 
   /// Whether no sequence has decoded all its tokens.
   [[nodiscard]] bool goes_on() const {
-    const std::uint32_t end = test_.depth + test_.generate;
     return std::all_of(users_.begin(), users_.end(),
-                       [&](const lamina::Sequence& user) { return user.position() < end; });
+                       [&](const lamina::Sequence& user) { return user.position() < end(); });
   }
+  /// Tokens of a sequence in all.
+  [[nodiscard]] std::uint32_t end() const { return test_.depth + test_.generate; }
 
   /// A turn with drafts.
   [[nodiscard]] lamina::Status decode_ahead(lamina::DraftRounds& rounds, ParallelSpeed& speed) {
-    const std::uint32_t end = test_.depth + test_.generate;
     const std::uint32_t room = engine_.options().logits_rows - test_.sequences;
     for (std::uint32_t pass = 0; pass < turn_passes && goes_on() && !interrupted(); ++pass) {
       std::vector<Feed> feeds = steps();
       std::vector<lamina::DraftWish> wishes;
       for (std::size_t i = 0; i < users_.size(); ++i)
         wishes.push_back(
-            {&aheads_[i], &users_[i], feeds[i].tokens.ids[0], end - users_[i].position() - 1, nullptr});
+            {&aheads_[i], &users_[i], feeds[i].tokens.ids[0], end() - users_[i].position() - 1, nullptr});
       LAMINA_TRY(rounds.draft({test_.sequences, 0}, room, wishes));
       for (std::size_t i = 0; i < users_.size(); ++i)
         feeds[i] = {&users_[i], aheads_[i].with_drafts(wishes[i].token), Want::all};

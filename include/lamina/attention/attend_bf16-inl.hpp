@@ -106,10 +106,8 @@ class FetchedAhead {
     left_ = far < size ? static_cast<std::ptrdiff_t>(size - far) : PTRDIFF_MAX;
   }
   HWY_INLINE void lines(std::size_t count) noexcept {
-    for (std::size_t i = 0; i < count; ++i) {
-      __builtin_prefetch(far_ + i * 64, 0, 2);
-      __builtin_prefetch(next_ + i * 64, 0, 3);
-    }
+    fetch_ahead(far_, count * 64);
+    for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(next_ + i * 64, 0, 3);
     next_ += count * 64;
     far_ += count * 64;
     left_ -= static_cast<std::ptrdiff_t>(count * 64);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include <lamina/core/config.hpp>
@@ -14,7 +15,9 @@
 namespace lamina::reference {
 
 /// Normalises x [n] in double precision; see `rms_norm`.
-inline std::vector<double> rms_norm(const float* x, const float* weight, std::size_t n, double epsilon) {
+template <class T>
+std::vector<double> rms_norm(const T* x, const std::type_identity_t<T>* weight, std::size_t n,
+                             double epsilon) {
   double sum = 0.0;
   for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   const double factor = 1.0 / std::sqrt(sum / static_cast<double>(n) + epsilon);
@@ -27,8 +30,8 @@ inline std::vector<double> rms_norm(const float* x, const float* weight, std::si
 
 /// Turns the first `pairs` pairs of one head x [head_dim] by angles [pairs] in double precision; see
 /// `rotate_heads`.
-inline std::vector<double> rotate(const float* x, std::size_t head_dim, std::size_t pairs,
-                                  const double* angles) {
+template <class T>
+std::vector<double> rotate(const T* x, std::size_t head_dim, std::size_t pairs, const double* angles) {
   std::vector<double> out(x, x + head_dim);
   for (std::size_t i = 0; i < pairs; ++i) {
     const double low = static_cast<double>(x[i]);

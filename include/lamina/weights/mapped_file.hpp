@@ -22,6 +22,7 @@
 #define LAMINA_HAS_MMAP 0
 #endif
 
+#include <lamina/core/block.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/file_error.hpp>
 #include <lamina/core/guard.hpp>
@@ -116,7 +117,7 @@ class MappedFile final : public ByteOwner {
   /// A hint only. Requires `bytes` inside the mapping. Cost: a read that is not in memory reads 2 MiB.
   void prefer_large_pages([[maybe_unused]] std::span<const std::byte> bytes) const noexcept {
 #if LAMINA_HAS_MMAP && defined(MADV_HUGEPAGE)
-    constexpr std::uintptr_t large_page = std::uintptr_t{2} << 20;
+    constexpr std::uintptr_t large_page = large_page_bytes;
     const auto mapping = reinterpret_cast<std::uintptr_t>(first_);
     const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
     const std::uintptr_t first = std::max(begin / large_page * large_page, mapping);

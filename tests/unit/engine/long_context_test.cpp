@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <map>
 #include <span>
 #include <string>
@@ -18,6 +17,7 @@
 
 #include <lamina/lamina.hpp>
 #include <lamina/testing/random_weights.hpp>
+#include <lamina/testing/reference.hpp>
 
 namespace {
 
@@ -61,7 +61,10 @@ class Twin {
     for (std::size_t i = 0; i < hidden; ++i)
       stream_[i] = embedding[token * hidden + i] * std::sqrt(static_cast<double>(hidden));
     remember("blk.0.", windowed, near_);
-    if (near_.size() > windowed.window) near_.pop_front();
+    if (near_.keys.size() > windowed.window * windowed.head_dim) {
+      near_.keys.erase(near_.keys.begin(), near_.keys.begin() + windowed.head_dim);
+      near_.values.erase(near_.values.begin(), near_.values.begin() + windowed.head_dim);
+    }
     layer("blk.0.", windowed, near_);
     remember("blk.1.", everything, all_);
     ++position_;
@@ -80,20 +83,16 @@ class Twin {
   }
 
  private:
-  struct KeyAndValue {
-    Row key;
-    Row value;
+  /// Keys and values of all tokens behind each other.
+  struct Memory {
+    Row keys;
+    Row values;
   };
-  using Memory = std::deque<KeyAndValue>;
 
   [[nodiscard]] const Row& tensor(const std::string& name) const { return tensors_.at(name); }
 
-  [[nodiscard]] static Row normed(Row x, const Row* weight) {
-    double squares = 0;
-    for (const double value : x) squares += value * value;
-    const double factor = 1 / std::sqrt(squares / static_cast<double>(x.size()) + 1e-6);
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] *= factor * (weight != nullptr ? (*weight)[i] : 1.0);
-    return x;
+  [[nodiscard]] static Row normed(const Row& x, const Row* weight) {
+    return reference::rms_norm(x.data(), weight != nullptr ? weight->data() : nullptr, x.size(), 1e-6);
   }
 
   [[nodiscard]] static Row product(const Row& matrix, const Row& x) {
@@ -105,20 +104,16 @@ class Twin {
 
   /// Element i turned with element i + d/2 by a float32 angle, as in the reference: all of them in layers
   /// with a window, a quarter in the others.
-  [[nodiscard]] Row turned(Row x, const AttnShape& shape) const {
+  [[nodiscard]] Row turned(const Row& x, const AttnShape& shape) const {
     const std::size_t d = x.size();
-    const std::size_t pairs = shape.window > 0 ? d / 2 : d / 8;
     const float base = shape.window > 0 ? description_.rope_base_local : description_.rope_base_global;
-    for (std::size_t i = 0; i < pairs; ++i) {
+    Row angles(shape.window > 0 ? d / 2 : d / 8);
+    for (std::size_t i = 0; i < angles.size(); ++i) {
       const auto frequency = static_cast<float>(
           std::pow(static_cast<double>(base), -2 * static_cast<double>(i) / static_cast<double>(d)));
-      const double angle = static_cast<double>(static_cast<float>(position_) * frequency);
-      const double a = x[i];
-      const double b = x[i + d / 2];
-      x[i] = a * std::cos(angle) - b * std::sin(angle);
-      x[i + d / 2] = b * std::cos(angle) + a * std::sin(angle);
+      angles[i] = static_cast<double>(static_cast<float>(position_) * frequency);
     }
-    return x;
+    return reference::rotate(x.data(), d, angles.size(), angles.data());
   }
 
   void remember(const std::string& name, const AttnShape& shape, Memory& memory) const {
@@ -126,8 +121,8 @@ class Twin {
     const Row key = product(tensor(name + "attn_k.weight"), input);
     const auto own = tensors_.find(name + "attn_v.weight");
     const Row value = own != tensors_.end() ? product(own->second, input) : key;
-    memory.push_back(
-        {turned(normed(key, &tensor(name + "attn_k_norm.weight")), shape), normed(value, nullptr)});
+    append(memory.keys, turned(normed(key, &tensor(name + "attn_k_norm.weight")), shape));
+    append(memory.values, normed(value, nullptr));
   }
 
   void layer(const std::string& name, const AttnShape& shape, const Memory& memory) {
@@ -138,36 +133,22 @@ class Twin {
     for (std::ptrdiff_t head = 0; head < shape.heads; ++head) {
       const Row own(queries.begin() + head * d, queries.begin() + (head + 1) * d);
       const Row q = turned(normed(own, &tensor(name + "attn_q_norm.weight")), shape);
-      Row scores;
-      for (const KeyAndValue& one : memory) {
-        double score = 0;
-        for (std::size_t i = 0; i < q.size(); ++i) score += q[i] * one.key[i];
-        scores.push_back(score);
-      }
-      const double largest = *std::max_element(scores.begin(), scores.end());
-      double sum = 0;
-      Row mean(q.size());
-      for (std::size_t at = 0; at < scores.size(); ++at) {
-        const double weight = std::exp(scores[at] - largest);
-        sum += weight;
-        for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += weight * memory[at].value[i];
-      }
-      for (const double value : mean) attended.push_back(value / sum);
+      append(attended, reference::attend(q.data(), memory.keys.data(), memory.values.data(),
+                                         memory.keys.size() / q.size(), q.size()));
     }
     add(normed(product(tensor(name + "attn_output.weight"), attended),
                &tensor(name + "post_attention_norm.weight")));
     const Row narrow = normed(stream_, &tensor(name + "ffn_norm.weight"));
     Row wide = product(tensor(name + "ffn_up.weight"), narrow);
     const Row gate = product(tensor(name + "ffn_gate.weight"), narrow);
-    for (std::size_t i = 0; i < wide.size(); ++i) {
-      const double z = gate[i];
-      wide[i] *= 0.5 * z * (1 + std::tanh(0.7978845608028654 * (z + 0.044715 * z * z * z)));
-    }
+    for (std::size_t i = 0; i < wide.size(); ++i) wide[i] *= reference::gelu_tanh(gate[i]);
     add(normed(product(tensor(name + "ffn_down.weight"), wide), &tensor(name + "post_ffw_norm.weight")));
     const auto scale = tensors_.find(name + "layer_output_scale.weight");
     if (scale == tensors_.end()) return;
     for (double& value : stream_) value *= scale->second[0];
   }
+
+  static void append(Row& rows, const Row& row) { rows.insert(rows.end(), row.begin(), row.end()); }
 
   void add(const Row& row) {
     for (std::size_t i = 0; i < row.size(); ++i) stream_[i] += row[i];

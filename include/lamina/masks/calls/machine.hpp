@@ -14,6 +14,7 @@
 #include <lamina/masks/graph/graph.hpp>
 #include <lamina/masks/schema/machine.hpp>
 #include <lamina/masks/schema/state.hpp>
+#include <lamina/masks/schema/string_reader.hpp>
 #include <lamina/masks/string_body.hpp>
 
 namespace lamina::masks {
@@ -139,12 +140,10 @@ class CallMachine {
 
   /// A byte within a string, escaped as JSON wants it.
   [[nodiscard]] bool literal(SchemaState& inner, std::uint8_t byte) {
-    constexpr std::string_view escaped = "\"\\\b\f\n\r\t";
-    constexpr std::string_view names = "\"\\bfnrt";
-    const std::size_t known = escaped.find(static_cast<char>(byte));
-    if (known == escaped.npos || byte == 0) return json_.step(inner, byte);
+    const char escape = StringReader::escape_of(static_cast<char>(byte));
+    if (escape == '\0') return json_.step(inner, byte);
     return inner.utf8.need == 0 && json_.step(inner, '\\') &&
-           json_.step(inner, static_cast<std::uint8_t>(names[known]));
+           json_.step(inner, static_cast<std::uint8_t>(escape));
   }
 
   SchemaMachine json_;

@@ -107,11 +107,18 @@ class StringReader {
     return state.mode == Mode::key ? ContainerRules::count_words(*state.scope)
                                    : std::max(state.scope->group->words, 1U);
   }
+  /// Characters that have a short escape, and what stands behind its backslash.
+  static constexpr std::string_view escaped_values = "\"\\/\b\f\n\r\t", escape_names = "\"\\/bfnrt";
+  /// What stands behind the backslash where a character must be escaped, which a slash need not be; 0 where
+  /// it need not be, or has no short escape.
+  [[nodiscard]] static constexpr char escape_of(char c) noexcept {
+    const std::size_t at = escaped_values.find(c);
+    return c == '/' || at == escaped_values.npos ? '\0' : escape_names[at];
+  }
 
  private:
   using Mode = SchemaState::Mode;
   using Part = SchemaState::Part;
-  static constexpr std::string_view escape_names = "\"\\/bfnrt", escaped_values = "\"\\/\b\f\n\r\t";
 
   void feed(SchemaState& state, char byte) {
     StringProgress& now = state.string;

@@ -85,7 +85,7 @@ class TextStates final : public TextAutomaton {
   /// Whether some escape leads on: `judged` of the best.
   [[nodiscard]] std::uint32_t escaped(std::uint32_t id) {
     std::uint32_t best = dead;
-    for (const char c : std::string_view("\"\\/\b\f\n\r\t"))
+    for (const char c : StringReader::escaped_values)
       best = std::max(best, std::min(step(id, static_cast<std::uint8_t>(c)), unclear + 1));
     return best;
   }
@@ -161,17 +161,12 @@ class TextStates final : public TextAutomaton {
   }
   /// Bytes of UTF-8 by what may follow them, controls that have no short escape apart.
   [[nodiscard]] static std::uint64_t kind_of(std::uint8_t byte) noexcept {
-    if (byte < 0x20 && escape_of(static_cast<char>(byte)) == '\0') return 0;
+    if (byte < 0x20 && StringReader::escape_of(static_cast<char>(byte)) == '\0') return 0;
     if (byte < 0x80) return 1;
     if (byte < 0xC0) return byte < 0x90 ? 2 : byte < 0xA0 ? 3 : 4;
     Utf8Progress progress;
     if (!progress.take(byte)) return 0;
     return mixed(progress.need, (std::uint64_t{progress.low} << 8) | progress.high) | 8;
-  }
-  [[nodiscard]] static char escape_of(char c) noexcept {
-    constexpr std::string_view escaped = "\"\\\b\f\n\r\t", names = "\"\\bfnrt";
-    const std::size_t at = c == '\0' ? escaped.npos : escaped.find(c);
-    return at == escaped.npos ? '\0' : names[at];
   }
 
   // --- States ---
@@ -183,7 +178,7 @@ class TextStates final : public TextAutomaton {
     Arena& arena = reader_->arena();
     const Arena::Mark mark = arena.mark();
     SchemaState state = nodes_[id].state;
-    const char escape = escape_of(static_cast<char>(byte));
+    const char escape = StringReader::escape_of(static_cast<char>(byte));
     const bool taken = escape == '\0' ? reader_->step(state, byte)
                                       : reader_->step(state, '\\') &&
                                             reader_->step(state, static_cast<std::uint8_t>(escape));

@@ -19,6 +19,7 @@
 #include <lamina/masks/schema/reader.hpp>
 #include <lamina/masks/schema/scopes.hpp>
 #include <lamina/masks/schema/state.hpp>
+#include <lamina/masks/schema/string_reader.hpp>
 
 namespace lamina::masks {
 
@@ -270,14 +271,13 @@ class WaySearch {
 
   /// Takes characters of a string's content; false if one may not come.
   [[nodiscard]] bool type(SchemaState& state, std::string_view text, std::vector<SchemaState>& passed) {
-    constexpr std::string_view escaped = "\"\\\b\f\n\r\t", names = "\"\\bfnrt";
     for (const char c : text) {
-      const std::size_t known = c == '\0' ? escaped.npos : escaped.find(c);
-      if (known != escaped.npos) {
+      const char escape = StringReader::escape_of(c);
+      if (escape != '\0') {
         if (!step(state, '\\')) return false;
         passed.push_back(state);
       }
-      if (!step(state, static_cast<std::uint8_t>(known == escaped.npos ? c : names[known]))) return false;
+      if (!step(state, static_cast<std::uint8_t>(escape == '\0' ? c : escape))) return false;
       passed.push_back(state);
     }
     return true;
