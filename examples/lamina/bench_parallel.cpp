@@ -105,14 +105,18 @@ class ParallelBench {
     ParallelSpeed plain;
     double drafted_s = 0;
     double plain_s = 0;
-    while (goes_on() && !interrupted()) {
-      const Stopwatch drafted;
-      LAMINA_TRY(decode_ahead(rounds, speed));
-      drafted_s += drafted.seconds();
-      rounds.forget();
-      const Stopwatch without;
-      for (std::uint32_t pass = 0; pass < turn_passes && goes_on(); ++pass) LAMINA_TRY(decode(1, plain));
-      plain_s += without.seconds();
+    // Who begins alternates too: what comes later has the longer caches.
+    for (bool drafts_first = true; goes_on() && !interrupted(); drafts_first = !drafts_first) {
+      for (const bool drafts : {drafts_first, !drafts_first}) {
+        const Stopwatch watch;
+        if (drafts) {
+          LAMINA_TRY(decode_ahead(rounds, speed));
+          rounds.forget();
+        } else {
+          for (std::uint32_t pass = 0; pass < turn_passes && goes_on(); ++pass) LAMINA_TRY(decode(1, plain));
+        }
+        (drafts ? drafted_s : plain_s) += watch.seconds();
+      }
     }
     speed.decode_per_s = static_cast<double>(speed.decoded) / drafted_s;
     if (plain.decoded > 0) speed.plain_per_s = static_cast<double>(plain.decoded) / plain_s;
