@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -27,6 +28,8 @@ struct Machine {
   std::function<double(double rows)> pass;
   double step = 0.02;
   double noise = 0;
+  double jump = 0;  ///< how likely it goes between `pass` and `slow` before a round
+  std::function<double(double rows)> slow;
 };
 
 /// One row takes 1, each more `slope`.
@@ -36,6 +39,17 @@ Machine linear(double slope, double step = 0.02, double noise = 0) {
 /// Rows are free while weights take longer to come than to be multiplied.
 Machine roof(double free_rows, double noise = 0) {
   return {[free_rows](double rows) { return std::max(1.0, rows / free_rows) + 0.01 * rows; }, 0.02, noise};
+}
+/// Milliseconds of a whole model (E2B Q4_0 on two cores) while memory gives 60 GB/s, and 35: now the one, now
+/// the other, about 300 passes of each.
+Machine jumping() {
+  const auto through = [](std::vector<double> rows_1_to_7) {
+    return [ms = std::move(rows_1_to_7)](double rows) {
+      const auto row = static_cast<std::size_t>(rows) - 1;
+      return row < ms.size() ? ms[row] : ms.back() + 6 * static_cast<double>(row + 1 - ms.size());
+    };
+  };
+  return {through({31, 34, 35, 41, 54, 60, 65}), 0.8, 0.05, 0.003, through({43, 47, 48, 48, 49, 56, 62})};
 }
 
 struct Run {
@@ -72,7 +86,10 @@ struct Decoders {
     std::uniform_real_distribution<double> uniform(0, 1);
     Run run;
     const PlainRows rows{static_cast<std::uint32_t>(odds.size()), others};
+    bool is_slow = machine.jump > 0 && uniform(random) < 0.5;
     while (run.tokens < tokens) {
+      if (machine.jump > 0 && uniform(random) < machine.jump) is_slow = !is_slow;
+      const auto& pass_of = is_slow ? machine.slow : machine.pass;
       choose(rows);
       run.last.clear();
       std::uint32_t drafted = 0, accepted = 0, deepest = 0;
@@ -96,8 +113,8 @@ struct Decoders {
         costs.take_step(beside, step);
         steps += step;
       }
-      const double plain = machine.pass(rows.single + others);
-      const double pass = machine.pass(rows.single + others + drafted) * jitter;
+      const double plain = pass_of(rows.single + others);
+      const double pass = pass_of(rows.single + others + drafted) * jitter;
       costs.take_pass(rows, drafted, pass);
       for (std::size_t i = 0; i < odds.size(); ++i) odds[i].take(run.last[i], accepted_of[i], false);
       lengths.take_round(costs, rows, drafted, accepted, steps, pass);
@@ -156,6 +173,9 @@ TEST_CASE("draft lengths: what waited for memory once does not end it") {
   decoders.costs.take_pass({1, 0}, 1, 3);
   decoders.odds[0].take(1, 1, false);
   decoders.lengths.take_round(decoders.costs, {1, 0}, 1, 1, 7, 3);
+  CHECK(decoders.choose({1, 0})[0].count == 0);  // has the machine changed its speed?
+  decoders.costs.take_pass({1, 0}, 0, 1);
+  decoders.lengths.take_round(decoders.costs, {1, 0}, 0, 0, 0, 1);
   CHECK(decoders.choose({1, 0})[0].count >= 1);
   CHECK(decoders.simulate(linear(0.1), {0.75}, 1000).gain() > 1.9);
 }
@@ -219,6 +239,40 @@ TEST_CASE("draft lengths: where rows are no longer free nothing is drafted, nor 
       }
     }
   }
+}
+
+TEST_CASE("draft lengths: a machine that changes its speed is not taken for what drafts gain or lose") {
+  constexpr std::uint32_t runs = 40;
+  const auto mean_gain = [](std::uint32_t sequences, double right) {
+    double sum = 0;
+    for (std::uint32_t seed = 1; seed <= runs; ++seed) {
+      const std::vector<double> all(sequences, right);
+      sum += Decoders(sequences).simulate(jumping(), all, 500 * sequences, seed).gain();
+    }
+    return sum / runs;
+  };
+  for (const std::uint32_t sequences : {1U, 2U, 4U, 8U}) {
+    CAPTURE(sequences);
+    for (const double right : {0.0, 0.1, 0.3, 0.5}) {
+      CAPTURE(right);
+      CHECK(mean_gain(sequences, right) > 0.99);
+    }
+  }
+  CHECK(mean_gain(1, 0.5) > 1.4);
+  CHECK(mean_gain(1, 0.75) > 2.0);
+}
+
+TEST_CASE("draft costs: two surprises in a row are a change, one is none") {
+  lamina::MeanSeconds mean;
+  for (const double taken : {1.0, 1.0, 1.0, 1.6}) mean.take(taken);
+  CHECK(mean.seconds < 1.1);
+  mean.take(1.0);
+  mean.take(0.5);
+  CHECK(mean.seconds > 0.9);
+  mean.take(1.6);  // the other way
+  CHECK(mean.seconds < 1.1);
+  mean.take(1.8);
+  CHECK(mean.seconds == doctest::Approx(1.7));
 }
 
 TEST_CASE("draft lengths: as many sequences come and go, plain passes of each number are known first") {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -12,17 +13,30 @@
 namespace lamina {
 
 /// A running mean of seconds that follows changes (the context grows) and to which one interruption does
-/// little.
+/// little. Where two in a row were much longer, or much shorter, the machine has changed its speed: these are
+/// the mean then.
 struct MeanSeconds {
+  /// Where a measurement differs by more than this share, one more like it is a change.
+  static constexpr double surprise = 0.15;
+
   double seconds = 0;
+  double surprising = 0;  ///< the last one taken if it was one; 0: it was none
   std::uint32_t count = 0;
 
+  /// Whether `taken` is not what the mean promises.
+  [[nodiscard]] bool surprised_by(double taken) const noexcept {
+    return std::abs(taken - seconds) > surprise * seconds;
+  }
   void take(double taken) noexcept {
+    const bool surprises = count >= 2 && surprised_by(taken);
     if (count < 2) {  // the first one may have waited for memory
       seconds = count == 0 ? taken : std::min(seconds, taken);
+    } else if (surprises && surprising > 0 && (taken > seconds) == (surprising > seconds)) {
+      seconds = (surprising + taken) / 2;
     } else {
       seconds += (std::clamp(taken, 0.5 * seconds, 1.5 * seconds) - seconds) / 8;
     }
+    surprising = surprises ? taken : 0;
     ++count;
   }
 };

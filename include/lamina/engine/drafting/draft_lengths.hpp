@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -54,8 +55,9 @@ class DraftLengths {
     for (DraftShare& share : shares) share.count = 0;
     std::uint32_t taken = 0;
     if (best > 0) {
-      // What a plain pass costs must stay known, the better the less is gained by drafts.
-      const bool is_stale = costs.age(rows) >= (best_gain_ < small_gain ? 16U : 64U);
+      // What a plain pass costs must stay known, the better the less is gained by drafts; and at once where
+      // the machine seems to have changed its speed.
+      const bool is_stale = is_surprised_ || costs.age(rows) >= (best_gain_ < small_gain ? 6U : 32U);
       if (account_ >= 0 && !is_stale) taken = best;
     } else if (account_ * plain >= costs.pass(rows, 1) + costs.step(1) - plain) {
       taken = 1;  // Nothing is gained by what is known: now and then a look whether that is still so.
@@ -69,6 +71,7 @@ class DraftLengths {
   void take_round(const DraftCosts& costs, const PlainRows& rows, std::uint32_t drafted,
                   std::uint32_t accepted, double steps, double pass) noexcept {
     if (rows.single == 0 || !costs.knows(rows)) return;
+    is_surprised_ = drafted > 0 && std::abs(pass + steps - expected_) > MeanSeconds::surprise * expected_;
     double loss = 0;
     if (drafted > 0 || steps > 0) {
       // In passes, so that it keeps its worth while these get longer. More than half as much again as was
@@ -150,6 +153,7 @@ class DraftLengths {
   double best_gain_ = 1;              ///< tokens a second, times those without drafts
   double account_ = 0.6;              ///< passes that drafting may still lose
   double expected_ = 0;               ///< seconds of the round that was chosen last
+  bool is_surprised_ = false;         ///< a round with drafts took another time than was expected
 };
 
 }  // namespace lamina
