@@ -89,6 +89,36 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "caches in int8, of one class of layers or of both, move exact logits no further than ADR 16 says") {
+  const auto int8 = lamina::CacheFormat::int8;
+  const lamina::CacheFormats f32 = lamina::CacheFormat::f32;
+  const lamina::CacheFormats caches[] = {int8, f32.with_global(int8),
+                                         lamina::CacheFormats(int8).with_global(f32.global)};
+  for (const char* name : model_names) {
+    CAPTURE(name);
+    const std::string directory = golden_path(std::string("text/") + name);
+    const LoadedModel model(weight_files(directory).at(0));
+    const ReferenceArrays reference(directory + "/logits.safetensors");
+    const nlohmann::json cases = read_json(directory + "/cases.json");
+    for (const auto& one : cases["cases"]) {
+      if (one["name"] != "p100" && one["name"] != "p33") continue;
+      const auto first = one["logits_first_position"].get<std::size_t>() * cases["vocab"].get<std::size_t>();
+      const auto want = reference.get<float>(one["logits_key"].get<std::string>());
+      for (const lamina::CacheFormats cache : caches) {
+        CAPTURE(name_of(cache));
+        lamina::SessionOptions options = exact_options(64);
+        options.cache = cache;
+        lamina::Session session = model.session(options);
+        const auto got = all_logits(session, tokens_of(one["prompt"]), 64);
+        const Distance found = distance(std::span(got).subspan(first), want);
+        CHECK(found.rms < 0.1);
+        CHECK(found.rms > cases["noise_rms"].get<double>());  // rounding must show
+      }
+    }
+  }
+}
+
 TEST_CASE("a session starts afresh after reset, and another session does not disturb it") {
   const LoadedModel model(weight_files(golden_path("text/tiny-e2b")).at(0));
   const std::vector<TokenId> prompt{2, 95, 35, 29, 295, 7, 8, 9};
