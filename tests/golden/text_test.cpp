@@ -89,12 +89,9 @@ TEST_CASE(
   }
 }
 
-TEST_CASE(
-    "caches in int8, of one class of layers or of both, move exact logits no further than ADR 16 says") {
-  const auto int8 = lamina::CacheFormat::int8;
+TEST_CASE("int8 in the caches of one class of layers moves exact logits, and no further than in both") {
   const lamina::CacheFormats f32 = lamina::CacheFormat::f32;
-  const lamina::CacheFormats caches[] = {int8, f32.with_global(int8),
-                                         lamina::CacheFormats(int8).with_global(f32.global)};
+  const lamina::CacheFormats int8 = lamina::CacheFormat::int8;
   for (const char* name : model_names) {
     CAPTURE(name);
     const std::string directory = golden_path(std::string("text/") + name);
@@ -105,15 +102,20 @@ TEST_CASE(
       if (one["name"] != "p100" && one["name"] != "p33") continue;
       const auto first = one["logits_first_position"].get<std::size_t>() * cases["vocab"].get<std::size_t>();
       const auto want = reference.get<float>(one["logits_key"].get<std::string>());
-      for (const lamina::CacheFormats cache : caches) {
-        CAPTURE(name_of(cache));
+      const auto moved = [&](lamina::CacheFormats cache) {
         lamina::SessionOptions options = exact_options(64);
         options.cache = cache;
         lamina::Session session = model.session(options);
         const auto got = all_logits(session, tokens_of(one["prompt"]), 64);
-        const Distance found = distance(std::span(got).subspan(first), want);
-        CHECK(found.rms < 0.1);
-        CHECK(found.rms > cases["noise_rms"].get<double>());  // rounding must show
+        return distance(std::span(got).subspan(first), want).rms;
+      };
+      const double both = moved(int8);
+      for (const lamina::CacheFormats mix : {f32.with_global(int8.global), int8.with_global(f32.global)}) {
+        CAPTURE(name_of(mix));
+        const double found = moved(mix);
+        CHECK(found > cases["noise_rms"].get<double>());
+        // Roundings do not know of each other: their squares add up, and a tenth is left to chance.
+        CHECK(found < 1.1 * both);
       }
     }
   }
