@@ -141,15 +141,6 @@ class LayersBench {
   bench::JsonDocument document_;
 };
 
-bool read_cache(const std::string& name, lamina::CacheFormat& cache) {
-  for (const auto known : {lamina::CacheFormat::bf16, lamina::CacheFormat::int8, lamina::CacheFormat::f32}) {
-    if (name != lamina::name_of(known)) continue;
-    cache = known;
-    return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 int main(int count, char** values) {
@@ -169,7 +160,9 @@ int main(int count, char** values) {
   request.threads = arguments.numbers("--threads", "1");
   request.options.repeats = arguments.number("--repeats", 9);
   request.options.footprint = std::size_t{arguments.number("--footprint", 256)} << 20;
-  wrong = !read_cache(arguments.value("--cache", "bf16"), request.options.cache) || wrong;
+  const auto cache = lamina::find_cache_formats(arguments.value("--cache", "bf16"));
+  wrong = wrong || !cache;
+  request.options.cache = cache.value_or(request.options.cache);
   if (arguments.flag("--exact")) request.options.precision = lamina::Precision::exact;
   request.json = arguments.flag("--json");
   if (arguments.complain() || wrong) return print_usage();

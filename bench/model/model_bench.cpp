@@ -60,7 +60,7 @@ struct Request {
   std::uint32_t threads = 1;
   std::uint32_t repeats = 3;
   std::uint32_t deepest = 16384;
-  lamina::CacheFormat cache = lamina::CacheFormat::bf16;
+  lamina::CacheFormats cache{};
   bool explain = false;
   bool pack = true;
   bool json = false;
@@ -69,10 +69,11 @@ struct Request {
 int print_usage() {
   std::fputs(
       "usage: bench_model MODEL.gguf [--tests p512,p2048,n128,n128@4096] [--threads 1] [--repeats 3]\n"
-      "                   [--deepest 16384] [--cache bf16|int8] [--explain] [--no-pack] [--json]\n"
+      "                   [--deepest 16384] [--cache FORMATS] [--explain] [--no-pack] [--json]\n"
       "  --tests     p512: prompt, n128: decoding one by one, n32x8: of 8 sequences together (tokens/s of "
       "all);\n"
       "              @4096 behind it: after that many tokens\n"
+      "  --cache     bf16, int8 or f32, or one for each class of layers, as local=bf16,global=int8\n"
       "  --deepest   leaves out tests at greater depth: filling a cache takes as long as reading a prompt\n"
       "  --no-pack   computes from the mapped file\n"
       "  --explain   adds up layer benches on the same weights, in turns with the model\n",
@@ -427,9 +428,9 @@ int main(int count, char** values) {
     wrong = wrong || !test;
     if (test && test->depth <= request.deepest) request.tests.push_back(*test);
   }
-  const std::string cache = arguments.value("--cache", "bf16");
-  wrong = wrong || (cache != "bf16" && cache != "int8");
-  if (cache == "int8") request.cache = lamina::CacheFormat::int8;
+  const auto cache = lamina::find_cache_formats(arguments.value("--cache", "bf16"));
+  wrong = wrong || !cache;
+  request.cache = cache.value_or(request.cache);
   if (arguments.complain() || wrong) return print_usage();
   return bench_model(request);
 }

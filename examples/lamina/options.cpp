@@ -23,11 +23,9 @@ lamina::Precision CommonOptions::precision_value() const noexcept {
   return precision == "exact" ? lamina::Precision::exact : lamina::Precision::fast;
 }
 
-lamina::CacheFormat CommonOptions::cache_value() const noexcept {
-  if (cache == "int8") return lamina::CacheFormat::int8;
-  if (cache == "f32") return lamina::CacheFormat::f32;
-  if (cache == "bf16") return lamina::CacheFormat::bf16;
-  return precision == "exact" ? lamina::CacheFormat::f32 : lamina::CacheFormat::bf16;
+lamina::CacheFormats CommonOptions::cache_value() const noexcept {
+  const auto usual = precision == "exact" ? lamina::CacheFormat::f32 : lamina::CacheFormat::bf16;
+  return lamina::find_cache_formats(cache, usual).value_or(usual);
 }
 
 lamina::PerLayerRows CommonOptions::per_layer_rows_value(std::uint64_t numbers) const noexcept {
@@ -53,8 +51,15 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
   add_number(command, "-c,--context", options.context, 1U, 1U << 30,
              "Tokens of context to plan for (default: smaller of 8192 and the model's maximum)")
       ->group(group);
-  add_choice(command, "--cache", options.cache, {"bf16", "int8", "f32"},
-             "Format of the key/value cache: bf16, int8 or f32 (default: bf16; f32 with --precision exact)")
+  command
+      .add_option(
+          "--cache", options.cache,
+          "Format of the key/value cache: bf16, int8 or f32, or one for each class of layers, such as "
+          "local=bf16,global=int8 (default: bf16; f32 with --precision exact)")
+      ->check([](const std::string& text) {
+        if (lamina::find_cache_formats(text)) return std::string();
+        return expected_found("bf16, int8, f32 or one for each class, as local=bf16,global=int8", text);
+      })
       ->group(group);
   add_choice(command, "--precision", options.precision, {"fast", "exact"},
              "Activations: fast (int8 or bf16) or exact (float32 throughout, cache included)")

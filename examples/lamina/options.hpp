@@ -29,7 +29,7 @@ struct CommonOptions {
   std::string mmproj;
   std::uint32_t threads = 0;  ///< 0: number of physical cores this process may use
   std::uint32_t context = 0;  ///< 0: smaller of 8192 and the model's maximum
-  std::string cache;          ///< empty: bf16, or f32 with `--precision exact`
+  std::string cache;          ///< classes that it leaves out: bf16, or f32 with `--precision exact`
   std::string precision = "fast";
   std::optional<std::uint64_t> budget;  ///< most bytes of memory; nothing: as the machine has
   std::string per_layer_rows;           ///< empty: disk where the table is large
@@ -43,7 +43,7 @@ struct CommonOptions {
   bool quiet = false;
 
   [[nodiscard]] lamina::Precision precision_value() const noexcept;
-  [[nodiscard]] lamina::CacheFormat cache_value() const noexcept;
+  [[nodiscard]] lamina::CacheFormats cache_value() const noexcept;
   [[nodiscard]] std::uint32_t thread_count() const;
   /// Where rows of per-layer embeddings are read, of a model whose table has so many numbers.
   [[nodiscard]] lamina::PerLayerRows per_layer_rows_value(std::uint64_t numbers) const noexcept;

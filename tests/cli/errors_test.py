@@ -62,6 +62,8 @@ class Usage(Case):
         for command, flag in ((["run", "x"], "--cache"), (["run", "x"], "--precision"), (["prompt"], "--template")):
             for value in ("", "q4", "BF16 "):
                 self.check_value(command, flag, value)
+        for value in ("local=q4", "global=", "bf16,int8", "global=int8,global=bf16", "local=bf16;global=int8"):
+            self.check_value(["run", "x"], "--cache", value)
 
     def test_empty_values(self):
         for command, flags in (

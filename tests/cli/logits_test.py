@@ -46,6 +46,15 @@ class Logits(Case):
         self.assertEqual(len(results), 4)
         self.assertEqual(self.logits("--precision", "exact"), self.logits("--precision", "exact", "--cache", "f32"))
 
+    def test_each_class_of_layers_has_its_cache_format(self):
+        of = {cache: self.logits("--cache", cache) for cache in ("bf16", "int8", "global=int8", "local=int8")}
+        self.assertEqual(len(set(of.values())), 4)
+        self.assertEqual(self.logits("--cache", "local=bf16,global=int8"), of["global=int8"])
+        self.assertEqual(self.logits("--cache", "global=int8,local=int8"), of["int8"])
+        # The class that is left out is as without the flag.
+        self.assertEqual(self.logits("--precision", "exact", "--cache", "global=int8"),
+                         self.logits("--precision", "exact", "--cache", "local=f32,global=int8"))
+
     def test_prompt_is_raw_text_with_one_bos(self):
         for text in ("<|turn>user\nHi<turn|>\n", "<bos><|turn>user\nHi<turn|>\n"):
             document = self.good("logits", "--prompt", text, "--json").json()

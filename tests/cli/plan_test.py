@@ -77,6 +77,17 @@ class Plan(Case):
         document = self.good("plan", "--variant", "e2b", "--context", "32768", "--json").json()
         self.assertEqual(document["cache_bytes"], 207_618_048)
 
+    def test_cache_formats_by_class(self):
+        def plan(cache):
+            return self.good("plan", "--variant", "31b", "--context", "262144", "--cache", cache, "--json").json()
+        mixed = plan("global=int8")
+        # 10 global layers of 4 heads with 648 bytes a token in int8, and the windows of 50 local ones in bf16.
+        self.assertEqual(mixed["cache_bytes"], 262_144 * 10 * 4 * 648 + (800 << 20))
+        self.assertEqual(mixed["cache_format"], "local=bf16,global=int8")
+        self.assertEqual(mixed["cache_bytes"] + plan("local=int8")["cache_bytes"],
+                         plan("bf16")["cache_bytes"] + plan("int8")["cache_bytes"])
+        self.assertEqual(mixed["cache_bytes_per_more_token"], plan("int8")["cache_bytes_per_more_token"])
+
     def test_formats(self):
         sizes = [self.good("plan", "--variant", "12b", "--format", name, "--json").json()["weights_bytes"]
                  for name in ("q4_0", "q8_0", "bf16")]

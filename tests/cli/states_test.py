@@ -29,7 +29,7 @@ class States(Case):
 
     def test_going_on_from_a_file_has_the_bits_of_one_reading(self):
         state = self.folder / "talk.state"
-        for cache in ("bf16", "int8", "f32"):
+        for cache in ("bf16", "local=int8,global=f32", "local=f32,global=int8"):
             for cut in (1, WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW, 3 * WINDOW + 5):
                 with self.subTest(cache=cache, cut=cut):
                     both = self.rows(TOKENS[:cut + 9], "--cache", cache)
@@ -54,7 +54,8 @@ class States(Case):
         state = self.folder / "talk.state"
         self.rows(TOKENS[:100], "--save-state", state)
         go_on = ["logits", "--tokens", "5,6", "--load-state", state]
-        for flags, message in ((["--cache", "int8"], "cache format"), (["--precision", "exact"], "cache format"),
+        for flags, message in ((["--cache", "int8"], "cache format"),
+                               (["--cache", "global=int8"], "expected local=bf16,global=int8, found bf16"), (["--precision", "exact"], "cache format"),
                                (["--precision", "exact", "--cache", "bf16"], "precision"),
                                (["-c", "90"], "longer than the context"), (["-c", "101"], "at most 101 tokens")):
             self.assertIn(message, self.bad(1, *go_on, *flags).err)

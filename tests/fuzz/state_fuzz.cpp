@@ -14,15 +14,18 @@
 namespace {
 
 constexpr std::uint32_t context = 200;
-const lamina::StateKey key{.model = {1, 2}, .name = "fuzz", .cache = lamina::CacheFormat::int8};
+constexpr auto local = lamina::CacheFormat::int8;
+constexpr auto global = lamina::CacheFormat::bf16;
+const lamina::StateKey key{
+    .model = {1, 2}, .name = "fuzz", .cache = lamina::CacheFormats(local).with_global(global)};
 
 /// A ring of two blocks, and pages; rows of both end in bytes that nobody writes.
 class Cache final : public lamina::SequenceCache {
  public:
   Cache() {
     lamina::Arena arena(memory_);
-    using Ring = lamina::KvRowLayout<12, lamina::CacheFormat::int8>;
-    using Page = lamina::KvRowLayout<8, lamina::CacheFormat::int8, 2>;
+    using Ring = lamina::KvRowLayout<12, local>;
+    using Page = lamina::KvRowLayout<8, global, 2>;
     owners_[0] = {lamina::take_kv_ring<Ring>(arena, 2, 2), 16};
     owners_[1].rows = lamina::kv_view<Page>(1);
     owners_[1].rows.blocks = table_.data();

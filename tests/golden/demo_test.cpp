@@ -26,6 +26,12 @@ TEST_CASE("Q8_0 weights with int8 activations answer as the reference does") {
   CHECK(equal_answers(demo_file, lamina::Precision::fast, 1200 / fewer) >= 299.0 / 300 - 0.01);
 }
 
+TEST_CASE("caches of global layers in int8 beside local ones in bf16 change no more answers") {
+  constexpr lamina::CacheFormats usual;
+  CHECK(equal_answers(demo_file, lamina::Precision::fast, 300 / fewer,
+                      usual.with_global(lamina::CacheFormat::int8)) >= 299.0 / 300 - 0.01);
+}
+
 TEST_CASE("bf16 weights with float32 activations give every answer of the reference") {
   for (const char* name : {"demo/demo-bf16.gguf", "demo/hf"}) {  // in the full set of reference data only
     if (std::filesystem::exists(golden_path(name))) {

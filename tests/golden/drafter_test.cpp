@@ -26,6 +26,7 @@
 #include <lamina/masks/constraint.hpp>
 #include <lamina/sampling/sampler.hpp>
 
+#include "support/cache_formats.hpp"
 #include "support/demo_drafter.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden_checks.hpp"
@@ -315,7 +316,8 @@ TEST_CASE("drafters: text and logits have the bits of decoding without one") {
     lamina::SamplingOptions warm;
     warm.seed = 7;
     warm.repetition_penalty = 1.3F;
-    for (const auto cache : {lamina::CacheFormat::bf16, lamina::CacheFormat::int8}) {
+    // Layers of drafters read the caches of their class: in one format, or in two.
+    for (const lamina::CacheFormats cache : {cache_formats[0], cache_formats[2]}) {
       lamina::SessionOptions options;
       options.context = 160;
       options.chunk = 16;

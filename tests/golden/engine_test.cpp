@@ -14,6 +14,7 @@
 #include <doctest/doctest.h>
 
 #include "support/allocation_counter.hpp"
+#include "support/cache_formats.hpp"
 #include "support/expect_error.hpp"
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"
@@ -91,8 +92,7 @@ void run_together(lamina::Engine& engine, std::vector<Script>& scripts) {
 TEST_CASE("sequences that share passes have the bits that each has alone") {
   for (const std::string& name : models) {
     const lamina::Model model = shared_model(name);
-    for (const lamina::CacheFormat cache :
-         {lamina::CacheFormat::bf16, lamina::CacheFormat::int8, lamina::CacheFormat::f32}) {
+    for (const lamina::CacheFormats cache : cache_formats) {
       std::vector<Script> alone;
       for (std::uint32_t i = 0; i < 64; ++i) alone.push_back(random_script(100 + i, 12, model.vocab()));
       auto plain = must(lamina::Engine::create(model, {.rows = 16, .logits_rows = 16, .cache = cache}));
@@ -126,8 +126,7 @@ TEST_CASE("memory may hold anything before: nothing is read that was not written
   for (const std::string& name : models) {
     CAPTURE(name);
     const LoadedModel loaded(first_file(name));
-    for (const lamina::CacheFormat cache :
-         {lamina::CacheFormat::bf16, lamina::CacheFormat::int8, lamina::CacheFormat::f32}) {
+    for (const lamina::CacheFormats cache : cache_formats) {
       lamina::SessionOptions options = options_for(lamina::Precision::exact);
       options.cache = cache;
       const std::size_t bytes = lamina::Session::bytes(*loaded.entry, options);
@@ -242,8 +241,7 @@ TEST_CASE("branches go on from what was read, with the bits of sequences that re
   for (const std::string& name : models) {
     CAPTURE(name);
     const lamina::Model model = shared_model(name);
-    for (const lamina::CacheFormat cache :
-         {lamina::CacheFormat::bf16, lamina::CacheFormat::int8, lamina::CacheFormat::f32}) {
+    for (const lamina::CacheFormats cache : cache_formats) {
       for (const std::size_t read : {0U, 1U, 63U, 64U, 65U, 150U}) {
         CAPTURE(read);
         auto engine = must(lamina::Engine::create(

@@ -13,6 +13,7 @@
 #include <lamina/engine/session.hpp>
 #include <lamina/schedule/plan.hpp>
 
+#include "support/cache_formats.hpp"
 #include "support/demo_path.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden.hpp"
@@ -20,7 +21,6 @@
 
 namespace {
 
-using lamina::CacheFormat;
 using lamina::SessionOptions;
 
 const std::vector<std::string> planned_models{demo_path, golden_path("text/tiny-e2b"),
@@ -29,7 +29,7 @@ const std::vector<std::string> planned_models{demo_path, golden_path("text/tiny-
 
 std::vector<SessionOptions> plans() {
   std::vector<SessionOptions> all;
-  for (const CacheFormat cache : {CacheFormat::bf16, CacheFormat::int8, CacheFormat::f32}) {
+  for (const lamina::CacheFormats cache : cache_formats) {
     for (const std::uint32_t context : {1U, 63U, 64U, 65U, 300U}) {
       SessionOptions options;
       options.context = context;

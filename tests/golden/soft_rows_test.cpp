@@ -10,6 +10,7 @@
 
 #include <doctest/doctest.h>
 
+#include "support/cache_formats.hpp"
 #include "support/expect_error.hpp"
 #include "support/golden_checks.hpp"
 #include "support/loaded_model.hpp"
@@ -142,8 +143,7 @@ TEST_CASE("pictures give the same bits in any cutting and with any threads, in e
     CAPTURE(name);
     const LoadedModel model(golden_path("vision/" + name));
     for (const lamina::Precision precision : {lamina::Precision::exact, lamina::Precision::fast}) {
-      for (const auto cache :
-           {lamina::CacheFormat::bf16, lamina::CacheFormat::int8, lamina::CacheFormat::f32}) {
+      for (const lamina::CacheFormats cache : cache_formats) {
         const Case want(name, main_case(name));
         std::vector<float> first;
         for (const std::uint32_t threads : {1U, 3U}) {

@@ -27,6 +27,7 @@
 namespace {
 
 using lamina::CacheFormat;
+using lamina::CacheFormats;
 using lamina::ErrorCode;
 using lamina::Feed;
 using lamina::PrefixStore;
@@ -79,7 +80,7 @@ struct Machine {
 
   static constexpr std::uint32_t context = 200;  ///< three pages, a dozen windows
 
-  static Machine make(const std::string& name, CacheFormat cache) {
+  static Machine make(const std::string& name, CacheFormats cache) {
     lamina::Model model = state_model(name);
     auto engine = must(lamina::Engine::create(
         model, {.rows = 70, .logits_rows = 70, .cache_tokens = 10 * lamina::kv_block, .cache = cache}));
@@ -391,20 +392,23 @@ TEST_CASE("random programs of feeding, keeping, branching, rewinding, saving, lo
 #endif
   const std::uint64_t first = number_from("LAMINA_STATE_FIRST", 0);
   const std::uint64_t last = first + number_from("LAMINA_STATE_PROGRAMS", usual);
-  const std::array formats{CacheFormat::bf16, CacheFormat::int8, CacheFormat::f32};
+  constexpr CacheFormats bf16{};
+  const std::array formats{bf16, CacheFormats(CacheFormat::int8), bf16.with_global(CacheFormat::int8),
+                           CacheFormats(CacheFormat::int8).with_global(CacheFormat::f32),
+                           CacheFormats(CacheFormat::f32).with_global(CacheFormat::bf16)};
   const std::uint64_t machines = names.size() * formats.size();
   std::uint64_t run = 0;
   std::uint64_t failed = 0;
   // Programs go round the machines by their numbers, but each machine is made once.
   for (std::uint64_t turn = 0; turn < machines; ++turn) {
     const std::string& name = names[turn / formats.size()];
-    const CacheFormat cache = formats[turn % formats.size()];
+    const CacheFormats cache = formats[turn % formats.size()];
     Machine machine = Machine::make(name, cache);
     for (std::uint64_t i = first + (turn + machines - first % machines) % machines; i < last; i += machines) {
       ++run;
       const std::string problem = StateProgram(machine, i).run();
       if (problem.empty()) continue;
-      if (++failed < 10) FAIL_CHECK(name, " ", static_cast<int>(cache), " program ", i, ": ", problem);
+      if (++failed < 10) FAIL_CHECK(name, " ", name_of(cache), " program ", i, ": ", problem);
     }
   }
   MESSAGE(run, " programs from number ", first, " on: ", failed, " went wrong");
@@ -448,7 +452,8 @@ void seal_header(std::vector<std::byte>& state, const lamina::StateHeader& heade
 
 TEST_CASE("every bit of a state and every cut of it is noticed, and nothing is changed then") {
   const lamina::Model model = state_model("tiny-e2b");
-  auto engine = must(lamina::Engine::create(model, {.rows = 64, .cache = CacheFormat::int8}));
+  const CacheFormats mix = CacheFormats(CacheFormat::int8).with_global(CacheFormat::bf16);
+  auto engine = must(lamina::Engine::create(model, {.rows = 64, .cache = mix}));
   auto sequence = must(engine.sequence({.context = 100}));
   feed_tokens(engine, sequence, 20);
   const std::vector<std::byte> state = state_of(sequence);
@@ -475,6 +480,12 @@ TEST_CASE("every bit of a state and every cut of it is noticed, and nothing is c
   CHECK(state_of(other) == state);
 }
 
+// The byte of one format is what it was before classes of attention could have two.
+static_assert(lamina::detail::byte_of(CacheFormat::bf16) == 0 &&
+              lamina::detail::byte_of(CacheFormat::int8) == 1 &&
+              lamina::detail::byte_of(CacheFormat::f32) == 2);
+static_assert(lamina::detail::byte_of(CacheFormats().with_global(CacheFormat::int8)) == 0x20);
+
 TEST_CASE("a state that does not fit is refused by name") {
   const lamina::Model model = state_model("tiny-e2b");
   auto engine = must(lamina::Engine::create(model, {.rows = 64}));
@@ -493,6 +504,10 @@ TEST_CASE("a state that does not fit is refused by name") {
   expect_error(refused(state_model("tiny-12b"), {}, 100), ErrorCode::mismatch, "talk.state", "another model");
   expect_error(refused(model, {.cache = CacheFormat::int8}, 100), ErrorCode::mismatch, "talk.state",
                "cache format");
+  const Status mixed = refused(model, {.cache = CacheFormats().with_global(CacheFormat::int8)}, 100);
+  expect_error(mixed, ErrorCode::mismatch, "talk.state", "cache format");
+  CHECK(mixed.error().expected.view() == "local=bf16,global=int8");
+  CHECK(mixed.error().found.view() == "bf16");
   expect_error(refused(model, {.precision = lamina::Precision::exact}, 100), ErrorCode::mismatch,
                "talk.state", "precision");
   expect_error(refused(model, {.embedding_scale = lamina::EmbeddingScale::float32}, 100), ErrorCode::mismatch,
@@ -528,6 +543,9 @@ TEST_CASE("a state that does not fit is refused by name") {
   expect_error(changed([](auto& h) { h.total_bytes = UINT64_MAX; }), ErrorCode::bad_file, "talk.state",
                "another size");
   expect_error(changed([](auto& h) { h.cache = 200; }), ErrorCode::mismatch, "talk.state", "cache format");
+  const Status other_mix = changed([](auto& h) { h.cache = 0x12; });
+  expect_error(other_mix, ErrorCode::mismatch, "talk.state", "cache format");
+  CHECK(other_mix.error().found.view() == "local=f32,global=bf16");
   expect_error(changed([](auto& h) { h.floor = 1; }), ErrorCode::bad_file, "talk.state", "damaged");
   CHECK(sequence.position() == 40);
 }

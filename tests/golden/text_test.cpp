@@ -11,13 +11,13 @@
 
 #include <doctest/doctest.h>
 
+#include "support/cache_formats.hpp"
 #include "support/golden_checks.hpp"
 #include "support/loaded_model.hpp"
 #include "support/reference.hpp"
 
 namespace {
 
-using lamina::CacheFormat;
 using lamina::PassValue;
 using lamina::Precision;
 using lamina::TokenId;
@@ -44,7 +44,9 @@ constexpr std::uint32_t fewest_threads = 1;
 constexpr std::uint32_t chunks[] = {100U, 1U, 3U, 16U};
 #endif
 
-TEST_CASE("the same bits for every chunk and thread count, in both precisions and all cache formats") {
+TEST_CASE(
+    "the same bits for every chunk and thread count, in both precisions and all cache formats of each "
+    "class") {
   for (const char* name : model_names) {
     CAPTURE(name);
     const LoadedModel model(weight_files(golden_path(std::string("text/") + name)).at(0));
@@ -55,7 +57,7 @@ TEST_CASE("the same bits for every chunk and thread count, in both precisions an
     }
     REQUIRE(prompt.size() == 100);
     for (const Precision precision : {Precision::exact, Precision::fast}) {
-      for (const CacheFormat cache : {CacheFormat::f32, CacheFormat::bf16, CacheFormat::int8}) {
+      for (const lamina::CacheFormats cache : cache_formats) {
         std::vector<float> first;
         std::vector<float> first_last;
         for (const std::uint32_t chunk : chunks) {
@@ -82,6 +84,38 @@ TEST_CASE("the same bits for every chunk and thread count, in both precisions an
             CHECK(last == first_last);
           }
         }
+      }
+    }
+  }
+}
+
+TEST_CASE("int8 in the caches of one class of layers moves exact logits, and no further than in both") {
+  const lamina::CacheFormats f32 = lamina::CacheFormat::f32;
+  const lamina::CacheFormats int8 = lamina::CacheFormat::int8;
+  for (const char* name : model_names) {
+    CAPTURE(name);
+    const std::string directory = golden_path(std::string("text/") + name);
+    const LoadedModel model(weight_files(directory).at(0));
+    const ReferenceArrays reference(directory + "/logits.safetensors");
+    const nlohmann::json cases = read_json(directory + "/cases.json");
+    for (const auto& one : cases["cases"]) {
+      if (one["name"] != "p100" && one["name"] != "p33") continue;
+      const auto first = one["logits_first_position"].get<std::size_t>() * cases["vocab"].get<std::size_t>();
+      const auto want = reference.get<float>(one["logits_key"].get<std::string>());
+      const auto moved = [&](lamina::CacheFormats cache) {
+        lamina::SessionOptions options = exact_options(64);
+        options.cache = cache;
+        lamina::Session session = model.session(options);
+        const auto got = all_logits(session, tokens_of(one["prompt"]), 64);
+        return distance(std::span(got).subspan(first), want).rms;
+      };
+      const double both = moved(int8);
+      for (const lamina::CacheFormats mix : {f32.with_global(int8.global), int8.with_global(f32.global)}) {
+        CAPTURE(name_of(mix));
+        const double found = moved(mix);
+        CHECK(found > cases["noise_rms"].get<double>());
+        // Roundings do not know of each other: their squares add up, and a tenth is left to chance.
+        CHECK(found < 1.1 * both);
       }
     }
   }

@@ -54,6 +54,15 @@ void run_demo(const char* path) {
   for (const CacheFormat format : {CacheFormat::f32, CacheFormat::int8}) {
     const auto session = lamina::Session::create(demo(), *file, {.context = 16, .cache = format});
     expect(!session && says_left_out(session.error()), name_of(format));
+    for (const bool is_global : {false, true}) {
+      lamina::CacheFormats mix;
+      (is_global ? mix.global : mix.local) = format;
+      const auto mixed = lamina::Session::create(demo(), *file, {.context = 16, .cache = mix});
+      const std::string_view says = is_global ? "format of global layers" : "format of local layers";
+      expect(!mixed && says_left_out(mixed.error()) &&
+                 mixed.error().what.view().find(says) != std::string_view::npos,
+             name_of(mix));
+    }
   }
 }
 

@@ -64,4 +64,48 @@ static_assert(la::kv_growth_bytes<M31b, la::Int8>() == 10 * 4 * (640 + 2 * 4));
 static_assert(la::kv_vector_bytes(36, la::CacheFormat::int8) == 48);
 static_assert(la::kv_vector_bytes(36, la::CacheFormat::bf16) == 80);
 
+// --- A format for each class of attention ---
+
+using GlobalInt8 = la::ByClass<la::Bf16, la::Int8>;
+using LocalInt8 = la::ByClass<la::Int8, la::Bf16>;
+static_assert(la::kv_growth_bytes<M31b, GlobalInt8>() == 10 * 4 * (640 + 2 * 4));
+static_assert(la::kv_bytes<M31b, GlobalInt8>(256 * kib) == 256 * kib * 10 * 4 * (640 + 2 * 4) + 800 * mib);
+static_assert(la::kv_growth_bytes<M31b, LocalInt8>() == 51'200);
+static_assert(la::kv_bytes<M31b, LocalInt8>(256 * kib) + la::kv_bytes<M31b, GlobalInt8>(256 * kib) ==
+              la::kv_bytes<M31b, la::Bf16>(256 * kib) + la::kv_bytes<M31b, la::Int8>(256 * kib));
+static_assert(la::kv_bytes<E2b, la::ByClass<la::F32, la::Int8>>(1) ==
+              3 * (2 * 512 + 2 * 4) + 12 * 2 * 4 * 256);
+static_assert(la::kv_bytes<E2b, la::ByClass<la::Int8, la::Int8>>(1000) == la::kv_bytes<E2b, la::Int8>(1000));
+
+constexpr auto bf16 = la::CacheFormat::bf16;
+constexpr auto int8 = la::CacheFormat::int8;
+constexpr auto f32 = la::CacheFormat::f32;
+constexpr la::CacheFormats mixed = la::CacheFormats(bf16).with_global(int8);
+static_assert(mixed.of_window(0) == int8 && mixed.of_window(1) == bf16 && !mixed.are_equal());
+static_assert(la::CacheFormats() == bf16 && la::CacheFormats(int8) == int8 && mixed != bf16 && mixed != int8);
+static_assert(is_known(mixed) && !is_known(mixed.with_global(static_cast<la::CacheFormat>(3))) &&
+              !is_known(la::CacheFormats(static_cast<la::CacheFormat>(3)).with_global(int8)));
+
+constexpr bool names_lead_back() {
+  for (const auto local : {bf16, int8, f32}) {
+    for (const auto global : {bf16, int8, f32}) {
+      const la::CacheFormats formats = la::CacheFormats(local).with_global(global);
+      if (la::find_cache_formats(name_of(formats)) != formats) return false;
+    }
+  }
+  return true;
+}
+static_assert(names_lead_back());
+static_assert(name_of(mixed) == "local=bf16,global=int8" && name_of(la::CacheFormats(f32)) == "f32");
+static_assert(la::find_cache_formats("global=int8,local=bf16") == mixed);
+static_assert(la::find_cache_formats("global=int8") == mixed);
+static_assert(la::find_cache_formats("local=bf16", int8) == mixed);
+static_assert(la::find_cache_formats("local=int8,global=int8", f32) == int8);
+constexpr bool is_refused(std::string_view text) { return !la::find_cache_formats(text); }
+static_assert(is_refused("") && is_refused("q4") && is_refused("bf16 ") && is_refused("BF16"));
+static_assert(is_refused("bf16,int8") && is_refused("local") && is_refused("local=") && is_refused("=int8"));
+static_assert(is_refused("local=q4") && is_refused("globally=int8") && is_refused("global=int8=bf16"));
+static_assert(is_refused("global=int8,") && is_refused(",global=int8") && is_refused("global=int8,int8"));
+static_assert(is_refused("global=int8,global=int8") && is_refused("local=bf16, global=int8"));
+
 }  // namespace

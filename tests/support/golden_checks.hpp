@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -85,8 +86,10 @@ inline void check_logits(const std::string& name) {
   }
 }
 
-/// Share of prompts whose greedy answer is the reference's to the last token.
-inline double equal_answers(const std::string& path, lamina::Precision precision, std::size_t count) {
+/// Share of prompts whose greedy answer is the reference's to the last token; without `cache` in the usual
+/// formats of a precision.
+inline double equal_answers(const std::string& path, lamina::Precision precision, std::size_t count,
+                            std::optional<lamina::CacheFormats> cache = std::nullopt) {
   const LoadedModel model(path);
   const LoadedModel vocabulary(demo_file);
   auto data = lamina::read_gguf_vocabulary(vocabulary.file.metadata);
@@ -99,6 +102,7 @@ inline double equal_answers(const std::string& path, lamina::Precision precision
   options.chunk = 256;
   options.precision = precision;
   if (precision == lamina::Precision::exact) options.cache = lamina::CacheFormat::f32;
+  options.cache = cache.value_or(options.cache);
   lamina::Session session = model.session(options);
 
   const nlohmann::json cases = read_json(golden_path("demo/text.json"));

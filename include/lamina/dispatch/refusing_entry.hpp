@@ -44,7 +44,7 @@ struct RefusingEntry {
   static std::size_t no_bytes() noexcept { return 0; }
   static std::size_t no_runner(const EngineOptions&) noexcept { return 0; }
   static std::size_t no_cache(const EngineOptions&, const SequenceOptions&) noexcept { return 0; }
-  static std::size_t no_page(CacheFormat) noexcept { return 0; }
+  static std::size_t no_page(CacheFormats) noexcept { return 0; }
   static RingBytes no_rings(const EngineOptions&, const SequenceOptions&) noexcept { return {}; }
   static Result<const ModelCore*> bind(const WeightFile&, Arena&) noexcept {
     return detail::lacks_instructions(V::name, lowest);

@@ -75,7 +75,10 @@ template <class Option>
   if (!is_known(options.precision)) {
     return detail::option_unknown("precision", "fast or exact", options.precision);
   }
-  if (!is_known(options.cache)) return detail::option_unknown("cache", "bf16, int8 or f32", options.cache);
+  if (!is_known(options.cache)) {
+    return detail::option_unknown("cache", "bf16, int8 or f32",
+                                  is_known(options.cache.local) ? options.cache.global : options.cache.local);
+  }
   if (!is_known(options.embedding_scale)) {
     return detail::option_unknown("embedding_scale", "automatic, float32 or bf16", options.embedding_scale);
   }

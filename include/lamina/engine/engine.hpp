@@ -102,7 +102,7 @@ class Engine {
                                         std::span<std::byte> memory = {}) const noexcept;
 
   /// Bytes that a snapshot at `position` takes, without pages; exact.
-  [[nodiscard]] static constexpr std::size_t snapshot_bytes(const ModelEntry& entry, CacheFormat cache,
+  [[nodiscard]] static constexpr std::size_t snapshot_bytes(const ModelEntry& entry, CacheFormats cache,
                                                             std::uint32_t position) noexcept {
     const std::size_t page_bytes = entry.page_bytes(cache);
     const RingBytes rings = entry.ring_bytes({.cache = cache}, {.context = position});

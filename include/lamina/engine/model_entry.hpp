@@ -22,7 +22,7 @@ struct ModelEntry : PackTarget {
   std::size_t (*runner_bytes)(const EngineOptions& options) noexcept;
   std::size_t (*cache_bytes)(const EngineOptions& engine, const SequenceOptions& sequence) noexcept;
   bool sees_blocks;  ///< rows of a picture see each other: one pass must have all of them
-  std::size_t (*page_bytes)(CacheFormat cache) noexcept;  ///< of `kv_block` positions; 0: needs no pages
+  std::size_t (*page_bytes)(CacheFormats cache) noexcept;  ///< of `kv_block` positions; 0: needs no pages
   RingBytes (*ring_bytes)(const EngineOptions& engine, const SequenceOptions& sequence) noexcept;
 
   /// Binds and checks all weights; vectors are widened into `arena`. `file` must outlive the result.

@@ -26,7 +26,7 @@ struct EngineOptions {
   /// Tokens that all sequences together can hold in layers without a window, in pages; 0: `context`.
   std::uint32_t cache_tokens = 0;
   Precision precision = Precision::fast;
-  CacheFormat cache = CacheFormat::bf16;
+  CacheFormats cache{};  ///< of local and of global layers
   EmbeddingScale embedding_scale = EmbeddingScale::automatic;
   Executor* executor = nullptr;      ///< null: the calling thread does everything
   PassObserver* observer = nullptr;  ///< shown inner values, if given
@@ -59,7 +59,7 @@ struct SessionOptions {
   std::uint32_t chunk = 512;      ///< prompt tokens per pass over the weights
   std::uint32_t logits_rows = 1;  ///< rows `Session::logits_of` can return at once
   Precision precision = Precision::fast;
-  CacheFormat cache = CacheFormat::bf16;
+  CacheFormats cache{};  ///< of local and of global layers
   EmbeddingScale embedding_scale = EmbeddingScale::automatic;
   Executor* executor = nullptr;      ///< null: the calling thread does everything
   PassObserver* observer = nullptr;  ///< shown inner values, if given

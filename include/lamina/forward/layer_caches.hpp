@@ -48,7 +48,7 @@ class CacheOf final : public SequenceCache {
         using Attention = typename KindAt<kinds_of<V>, K>::attention;
         constexpr auto kv_heads = static_cast<std::uint32_t>(Attention::shape.kv_heads);
         KvRows rows;
-        with_cache_format(engine.cache, [&](auto format) {
+        with_cache_format(cache_format_of<Attention>(engine.cache), [&](auto format) {
           using Layout = LayoutOf<Attention, format()>;
           if constexpr (Attention::shape.window > 0) {
             rows =
@@ -80,11 +80,12 @@ class CacheOf final : public SequenceCache {
   }
 
   /// Checks that every layer reads what lies in its cache. Errors: as `check_cache_view`
-  [[nodiscard]] Status check(CacheFormat format) const noexcept {
+  [[nodiscard]] Status check(CacheFormats formats) const noexcept {
     for (std::uint32_t i = 0; i < layers.size(); ++i) {
       Error error;
       const bool fits = with_kind_of<V>(i, [&]<std::size_t K>() {
-        const Status status = check_cache_view<typename KindAt<kinds_of<V>, K>::attention>(layers[i], format);
+        const Status status =
+            check_cache_view<typename KindAt<kinds_of<V>, K>::attention>(layers[i], formats);
         if (!status) error = status.error();
         return static_cast<bool>(status);
       });
@@ -102,7 +103,7 @@ class CacheOf final : public SequenceCache {
       with_kind_of<V>(i, [&]<std::size_t K>() {
         using Attention = typename KindAt<kinds_of<V>, K>::attention;
         if constexpr (Attention::shape.window > 0) {
-          with_cache_format(engine.cache, [&](auto format) {
+          with_cache_format(cache_format_of<Attention>(engine.cache), [&](auto format) {
             constexpr std::size_t block = kv_block_bytes<LayoutOf<Attention, format()>>(
                 static_cast<std::uint32_t>(Attention::shape.kv_heads));
             bytes.rings += block * ring_blocks<Attention>(sequence.context, engine.rows);
@@ -116,14 +117,14 @@ class CacheOf final : public SequenceCache {
   }
 
   /// Bytes of a page: `kv_block` positions of all owners without a window.
-  [[nodiscard]] static constexpr std::size_t page_bytes(CacheFormat cache) noexcept {
+  [[nodiscard]] static constexpr std::size_t page_bytes(CacheFormats cache) noexcept {
     std::size_t bytes = 0;
     for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
       if (static_cast<std::uint32_t>(kv_owner<V>(static_cast<int>(i))) != i) continue;
       with_kind_of<V>(i, [&]<std::size_t K>() {
         using Attention = typename KindAt<kinds_of<V>, K>::attention;
         if constexpr (Attention::shape.window == 0) {
-          with_cache_format(cache, [&](auto format) {
+          with_cache_format(cache_format_of<Attention>(cache), [&](auto format) {
             bytes += kv_block_bytes<LayoutOf<Attention, format()>>(
                 static_cast<std::uint32_t>(Attention::shape.kv_heads));
           });

@@ -28,7 +28,7 @@ class ModelCoreOf final : public ModelCore {
   BoundModel<V> bound{};
 
   Result<Runner*> make_runner(const EngineOptions& options, Arena& arena) const noexcept override {
-    LAMINA_TRY(check_cache_format(options.cache));
+    LAMINA_TRY(check_cache_formats(options.cache));
     ModelRunner<V>* runner = arena.take<ModelRunner<V>>(1).data();
     if (runner != nullptr) LAMINA_TRY(runner->prepare(&bound, options, linear_kernels(), arena));
     if (arena.overflowed()) return too_small("engine");

@@ -38,6 +38,12 @@ template <AttentionKind Kind>
   }
 }
 
+/// The format of the cache that a kind reads: that of its owner's class.
+template <AttentionKind Kind>
+[[nodiscard]] constexpr CacheFormat cache_format_of(CacheFormats formats) noexcept {
+  return formats.of_window(ring_window<Kind>());
+}
+
 namespace detail {
 
 template <class Kind>
@@ -113,7 +119,7 @@ template <AttentionKind Kind>
   return Done{};
 }
 
-/// Calls `body` with the cache format as a constant. Requires `check_cache_format` found no error.
+/// Calls `body` with the cache format as a constant. Requires `check_cache_formats` found no error.
 template <class Body>
 constexpr void with_cache_format(CacheFormat format, Body body) noexcept {
   const auto call = [&]<CacheFormat F>() {
@@ -129,15 +135,20 @@ constexpr void with_cache_format(CacheFormat format, Body body) noexcept {
   }
 }
 
-/// Checks that a cache format is compiled. Errors: unsupported (LAMINA_CACHE_FORMATS leaves it out).
+/// Checks that the cache formats of both classes are compiled.
+///
+/// Errors   unsupported (LAMINA_CACHE_FORMATS leaves one out), naming the class where they differ
 template <std::uint32_t BuiltIn = built_in_cache_formats>
-[[nodiscard]] Status check_cache_format(CacheFormat format) noexcept {
-  if (is_built_in(format, BuiltIn)) return Done{};
+[[nodiscard]] Status check_cache_formats(CacheFormats formats) noexcept {
+  const bool has_local = is_built_in(formats.local, BuiltIn);
+  if (has_local && is_built_in(formats.global, BuiltIn)) return Done{};
   Error error{ErrorCode::unsupported,
               "cache",
-              "cache format is not in this program",
+              formats.are_equal() ? "cache format is not in this program"
+              : has_local         ? "cache format of global layers is not in this program"
+                                  : "cache format of local layers is not in this program",
               "",
-              name_of(format),
+              name_of(has_local ? formats.global : formats.local),
               "choose one of these, or add it to LAMINA_CACHE_FORMATS and compile"};
   for (const CacheFormat kept : {CacheFormat::bf16, CacheFormat::int8, CacheFormat::f32}) {
     if (!is_built_in(kept, BuiltIn)) continue;
@@ -166,7 +177,8 @@ template <AttentionKind Kind, class Weights>
 ///
 /// Errors   mismatch (another shape or format, no norm weight where the kind needs it)
 template <AttentionKind Kind>
-[[nodiscard]] Status check_cache_view(const KvRows& rows, CacheFormat format) noexcept {
+[[nodiscard]] Status check_cache_view(const KvRows& rows, CacheFormats formats) noexcept {
+  const CacheFormat format = cache_format_of<Kind>(formats);
   using Layout = LayoutOf<Kind, CacheFormat::f32>;  // all but the format is the same for all formats
   constexpr KvRows wanted = kv_view<Layout>(static_cast<std::uint32_t>(Kind::shape.kv_heads));
   const auto shape_of = [](const KvRows& view, CacheFormat elements) {

@@ -133,7 +133,7 @@ HWY_INLINE bool finish_query(const Pass& pass, const RotaryRows& rotary, std::si
 template <class Kind>
 HWY_INLINE void store_row(const Pass& pass, std::size_t row, const float* key, const float* value) noexcept {
   const PassRow& place = pass.row(row);
-  with_cache_format(pass.cache, [&](auto format) HWY_ATTR {
+  with_cache_format(cache_format_of<Kind>(pass.cache), [&](auto format) HWY_ATTR {
     store_kv<LayoutOf<Kind, format()>>(pass.cache_of(place), place.position, key, value);
   });
 }
@@ -282,7 +282,7 @@ void attend_all(const Pass& pass) noexcept {
   }
   const AttendRows rows{pass.work.query, pass.work.visible, pass.work.attended,
                         pass.rows,       Sizes::heads,      pass.precision == Precision::fast};
-  with_cache_format(pass.cache, [&](auto format) noexcept {
+  with_cache_format(cache_format_of<Kind>(pass.cache), [&](auto format) noexcept {
     // Rows that see their block are an encoder's, which keeps no int8.
     if constexpr (!sees_block_of<Kind>() || format() != CacheFormat::int8)
       detail::attend_rows<LayoutOf<Kind, format()>>(pass, rows, Sizes::kv_heads);

@@ -110,7 +110,7 @@ struct Pass {
   const LinearKernels& linear;
   Team team;
   Precision precision = Precision::fast;
-  CacheFormat cache = CacheFormat::bf16;
+  CacheFormats cache{};
   BlockMask blocks = BlockMask::local_layers;
   float epsilon = 1e-6F;
   std::uint32_t hidden = 0;            ///< width of the stream

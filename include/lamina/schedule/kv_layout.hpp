@@ -5,7 +5,6 @@
 
 #include <concepts>
 #include <cstdint>
-#include <type_traits>
 
 #include <lamina/core/types.hpp>
 #include <lamina/schedule/shapes.hpp>
@@ -25,9 +24,15 @@ struct F32 {
   static constexpr CacheFormat format = CacheFormat::f32;
 };
 
-/// A cache format as type.
+/// As types, cache formats by class of attention: `kv_bytes<V, ByClass<Bf16, Int8>>(tokens)`.
+template <class Local, class Global>
+struct ByClass {
+  static constexpr CacheFormats format = CacheFormats(Local::format).with_global(Global::format);
+};
+
+/// Cache formats as a type: one for both classes of attention, or `ByClass`.
 template <class T>
-concept KvFormat = std::same_as<std::remove_cvref_t<decltype(T::format)>, CacheFormat>;
+concept KvFormat = std::convertible_to<decltype(T::format), CacheFormats>;
 
 /// Bytes of one element.
 [[nodiscard]] constexpr int element_bytes(CacheFormat format) noexcept {
@@ -52,10 +57,11 @@ concept KvFormat = std::same_as<std::remove_cvref_t<decltype(T::format)>, CacheF
   return shape.key_is_value ? 2 * rotary_pairs : shape.head_dim;
 }
 
-/// Bytes one layer stores per token it keeps, as the cache lies in memory. K and V of a head each have their
-/// own scale.
+/// Bytes one layer that owns keys and values stores per token it keeps, as the cache lies in memory. K and V
+/// of a head each have their own scale.
 [[nodiscard]] constexpr std::int64_t kv_row_bytes(const AttnShape& shape, int rotary_pairs,
-                                                  CacheFormat format) noexcept {
+                                                  CacheFormats formats) noexcept {
+  const CacheFormat format = formats.of_window(shape.window);
   return std::int64_t{shape.kv_heads} * (kv_vector_bytes(key_columns(shape, rotary_pairs), format) +
                                          kv_vector_bytes(shape.head_dim, format) + 2 * scale_bytes(format));
 }

@@ -17,7 +17,7 @@ namespace lamina {
 /// What to plan for.
 struct PlanOptions {
   std::int64_t context = 8192;  ///< tokens to keep
-  CacheFormat cache = CacheFormat::bf16;
+  CacheFormats cache{};
 };
 
 /// One kind of layer: equal structure, equal cost. All figures are per layer.

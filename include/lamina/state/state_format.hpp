@@ -56,7 +56,7 @@ template <class Read>
 struct StateKey {
   ModelIdentity model;
   std::string_view name;  ///< of the model's type, for messages
-  CacheFormat cache = CacheFormat::bf16;
+  CacheFormats cache{};
   Precision precision = Precision::fast;
   bool rounds_embedding_scale = false;  ///< what `EmbeddingScale` comes to
   BlockMask blocks = BlockMask::local_layers;
@@ -73,7 +73,7 @@ struct StateHeader {
   std::uint64_t total_bytes = 0;  ///< of the whole state, header and checksum included
   std::uint64_t structure = 0;
   std::uint64_t weights = 0;
-  std::uint8_t cache = 0;
+  std::uint8_t cache = 0;  ///< see `detail::byte_of`
   std::uint8_t precision = 0;
   std::uint8_t rounds_embedding_scale = 0;
   std::uint8_t blocks = 0;
@@ -89,6 +89,20 @@ namespace detail {
   Checksum sum;
   sum.add(std::as_bytes(std::span(&header, 1)).first(offsetof(StateHeader, checksum)));
   return sum.digest();
+}
+
+/// Cache formats in a byte: that of local layers in the low four bits, and in the high ones that of global
+/// layers plus 1, or 0 where it is the same: so states of one format are as they were before these could
+/// differ.
+[[nodiscard]] constexpr std::uint8_t byte_of(CacheFormats formats) noexcept {
+  const auto global = formats.are_equal() ? 0U : static_cast<unsigned>(formats.global) + 1;
+  return static_cast<std::uint8_t>(static_cast<unsigned>(formats.local) | global << 4);
+}
+
+/// What `byte_of` made a byte of; of other bytes, formats that may be unknown.
+[[nodiscard]] constexpr CacheFormats formats_of(std::uint8_t byte) noexcept {
+  const CacheFormats formats = static_cast<CacheFormat>(byte & 15);
+  return byte < 16 ? formats : formats.with_global(static_cast<CacheFormat>((byte >> 4) - 1));
 }
 
 [[nodiscard]] inline Error other_state(std::string_view where, std::string_view what,
@@ -110,7 +124,7 @@ namespace detail {
   header.total_bytes = sizeof header + body_bytes + sizeof(std::uint64_t);
   header.structure = key.model.structure;
   header.weights = key.model.weights;
-  header.cache = static_cast<std::uint8_t>(key.cache);
+  header.cache = detail::byte_of(key.cache);
   header.precision = static_cast<std::uint8_t>(key.precision);
   header.rounds_embedding_scale = key.rounds_embedding_scale ? 1 : 0;
   header.blocks = static_cast<std::uint8_t>(key.blocks);
@@ -147,10 +161,9 @@ namespace detail {
     return detail::other_state(where, "the state was saved with other weights", "those of this model",
                                "others of the same structure", "open the file that it was saved with");
   }
-  if (header.cache != static_cast<std::uint8_t>(key.cache)) {
-    const auto format = static_cast<CacheFormat>(header.cache);
+  if (const CacheFormats formats = detail::formats_of(header.cache); formats != key.cache) {
     return detail::other_state(where, "the state has another cache format", name_of(key.cache),
-                               is_known(format) ? name_of(format) : "another one",
+                               is_known(formats) ? name_of(formats) : "another one",
                                "choose the cache format of the state");
   }
   if (header.precision != static_cast<std::uint8_t>(key.precision)) {

@@ -63,7 +63,7 @@ class LayerBench final : public LayerTimer {
                    "layers, rows and repeats", "none",        ""};
     }
     LAMINA_TRY(check_interleaving(file, linear_kernels()));
-    LAMINA_TRY(check_cache_format(options.cache));
+    LAMINA_TRY(check_cache_formats(options.cache));
     options_ = options;
     Arena measuring = Arena::measuring();
     LAMINA_TRY(take(file, layers, measuring));
@@ -187,7 +187,7 @@ class LayerBench final : public LayerTimer {
           work_.key[i] = random.next_float() / 8.0F;
           work_.value[i] = random.next_float();
         }
-        with_cache_format(options_.cache, [&](auto format) HWY_ATTR {
+        with_cache_format(rows.format, [&](auto format) HWY_ATTR {
           store_kv<LayoutOf<Attention, format()>>(rows, position, work_.key, work_.value);
         });
       }
@@ -240,9 +240,9 @@ class LayerBench final : public LayerTimer {
       timing.flop += 4.0 * Attention::shape.heads * Attention::shape.head_dim * (seen.end - seen.first);
       all.end = seen.end;
     }
-    timing.bytes +=
-        static_cast<double>(all.end - all.first) *
-        static_cast<double>(kv_row_bytes(Attention::shape, rotary_pairs_of<Attention>(), options_.cache));
+    timing.bytes += static_cast<double>(all.end - all.first) *
+                    static_cast<double>(kv_row_bytes(Attention::shape, rotary_pairs_of<Attention>(),
+                                                     cache_format_of<Attention>(options_.cache)));
   }
 
   LayerBenchOptions options_;

@@ -24,7 +24,7 @@ struct LayerBenchOptions {
   /// As the last layer that owns keys and values in a prompt: rows but the last end once theirs are stored.
   bool ends_prompt = false;
   Precision precision = Precision::fast;
-  CacheFormat cache = CacheFormat::bf16;
+  CacheFormats cache{};
   Executor* executor = nullptr;  ///< null: one thread
   /// Bytes of equal layers to walk through in turn, so that no weights are in the CPU's caches, as in a
   /// model.

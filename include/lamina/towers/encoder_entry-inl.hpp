@@ -78,7 +78,7 @@ class EncoderCoreOf final : public EncoderCore {
       return media_error("room for the soft tokens has another size", text("%zu floats", floats),
                          text("%zu", out_floats));
     }
-    if (layers > 0) LAMINA_TRY(check_cache_format(encoder_cache_format(options.precision)));
+    if (layers > 0) LAMINA_TRY(check_cache_formats(encoder_cache_format(options.precision)));
     if (scratch_bytes < encoder_scratch_bytes<E>(options, shape.tokens))
       return too_small(options, shape.tokens, scratch_bytes);
     return Done{};

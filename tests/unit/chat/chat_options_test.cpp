@@ -12,7 +12,7 @@ namespace {
 template <std::size_t bytes>
 lamina::ModelEntry entry_with_windows() {
   lamina::ModelEntry entry{};
-  entry.page_bytes = [](lamina::CacheFormat) noexcept { return std::size_t{64}; };
+  entry.page_bytes = [](lamina::CacheFormats) noexcept { return std::size_t{64}; };
   entry.ring_bytes = [](const lamina::EngineOptions&, const lamina::SequenceOptions& sequence) noexcept {
     return lamina::RingBytes{.windows = sequence.context >= 1024 ? bytes : 0, .rings = bytes};
   };

@@ -19,6 +19,8 @@
 #include <lamina/lamina.hpp>
 #include <lamina/testing/random_weights.hpp>
 
+#include "support/cache_formats.hpp"
+
 namespace {
 
 using namespace lamina;
@@ -222,6 +224,7 @@ TEST_CASE("options without a meaning are refused by name") {
   for (const int value : {3, 17, 255}) {
     CHECK(where([=](auto& o) { o.precision = static_cast<Precision>(value - 1); }) == "precision");
     CHECK(where([=](auto& o) { o.cache = static_cast<CacheFormat>(value); }) == "cache");
+    CHECK(where([=](auto& o) { o.cache.global = static_cast<CacheFormat>(value); }) == "cache");
     CHECK(where([=](auto& o) { o.embedding_scale = static_cast<EmbeddingScale>(value); }) ==
           "embedding_scale");
   }
@@ -322,7 +325,7 @@ void check_chunks(const char* name) {
   const std::vector<TokenId> tokens = some_tokens(90);
   auto pool = ThreadPool::create(2);
   REQUIRE(static_cast<bool>(pool));
-  for (const CacheFormat cache : {CacheFormat::f32, CacheFormat::bf16, CacheFormat::int8}) {
+  for (const CacheFormats cache : cache_formats) {
     SessionOptions options = small_options();
     options.cache = cache;
     std::vector<float> expected;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <span>
 #include <string>
@@ -113,13 +114,10 @@ class FirstLayer final : public PassObserver {
 
 template <class V>
 std::vector<float> logits_of(const WeightFile& file, std::span<const TokenId> tokens,
-                             PassObserver* observer = nullptr) {
-  auto session = Session::create(native::make_model_entry<V>(), file,
-                                 {.context = 256,
-                                  .chunk = 16,
-                                  .precision = Precision::exact,
-                                  .cache = CacheFormat::f32,
-                                  .observer = observer});
+                             PassObserver* observer = nullptr, CacheFormats cache = CacheFormat::f32) {
+  auto session = Session::create(
+      native::make_model_entry<V>(), file,
+      {.context = 256, .chunk = 16, .precision = Precision::exact, .cache = cache, .observer = observer});
   const std::string problem = session ? "" : describe(session.error()).c_str();
   REQUIRE_MESSAGE(static_cast<bool>(session), problem);
   REQUIRE(static_cast<bool>(session->prompt(tokens)));
@@ -231,6 +229,55 @@ TEST_CASE("a view of a cache is refused where its shape, its format or its norm 
   const Status other = check_cache_view<Apart>(global, CacheFormat::bf16);
   REQUIRE_FALSE(other);
   CHECK(other.error().found.view() == "1 kv heads of 16, 2 pairs shared, bf16");
+}
+
+/// Sees few tokens of a cache that holds all: its class is the owner's.
+struct Near : SharedKv<GlobalAttention<AttnShape{.heads = 2, .kv_heads = 1, .head_dim = 16}>> {
+  static constexpr AttnShape shape{.heads = 2, .kv_heads = 1, .head_dim = 16, .window = 4};
+};
+constexpr CacheFormats mix = CacheFormats(CacheFormat::bf16).with_global(CacheFormat::int8);
+static_assert(cache_format_of<Stated>(mix) == CacheFormat::bf16);
+static_assert(cache_format_of<SharedKv<Stated>>(mix) == CacheFormat::bf16);
+static_assert(cache_format_of<Near::owner>(mix) == CacheFormat::int8);
+static_assert(cache_format_of<Near>(mix) == CacheFormat::int8);
+
+/// Owners of both classes, and readers: one of its owner's class, one that sees less of the other's.
+struct Classes : Model<Stated> {
+  using Layers = Schedule<Layer<Stated, DenseFfn<40>>, Layer<Near::owner, DenseFfn<40>>,
+                          Layer<SharedKv<Stated>, DenseFfn<40>>, Layer<Near, DenseFfn<40>>>;
+};
+
+TEST_CASE("every class of attention keeps its format, and readers read that of their owner") {
+  const WeightFile file = testing::random_weights<Classes>(Format::f32, 4);
+  CacheOf<Classes> cache;
+  EngineOptions engine;
+  engine.rows = 4;
+  engine.cache = mix;
+  std::vector<std::byte> memory(std::size_t{1} << 16);
+  Arena arena(memory);
+  cache.take(engine, {.context = 64}, nullptr, arena);
+  REQUIRE_FALSE(arena.overflowed());
+  const CacheFormat expected[] = {CacheFormat::bf16, CacheFormat::int8, CacheFormat::bf16, CacheFormat::int8};
+  for (std::size_t layer = 0; layer < std::size(expected); ++layer)
+    CHECK(cache.layers[layer].format == expected[layer]);
+  CHECK(static_cast<bool>(cache.check(mix)));
+  for (const CacheFormats other : {CacheFormats(CacheFormat::bf16), CacheFormats(CacheFormat::int8)})
+    CHECK_FALSE(static_cast<bool>(cache.check(other)));
+}
+
+TEST_CASE("the format of a class rounds the keys and values of its layers, and of no others") {
+  const WeightFile file = testing::random_weights<Classes>(Format::f32, 4);
+  FirstLayer exact;
+  std::vector<std::vector<float>> logits{logits_of<Classes>(file, some_tokens(), &exact)};
+  for (const CacheFormat local : {CacheFormat::f32, CacheFormat::int8}) {
+    FirstLayer first;  // a local one
+    logits.push_back(
+        logits_of<Classes>(file, some_tokens(), &first, CacheFormats(local).with_global(CacheFormat::int8)));
+    const bool is_exact = first.seen[PassValue::attended] == exact.seen[PassValue::attended];
+    CHECK(is_exact == (local == CacheFormat::f32));
+  }
+  CHECK(logits[0] != logits[1]);
+  CHECK(logits[1] != logits[2]);
 }
 
 constexpr AttnShape shared_rows{.heads = 2, .kv_heads = 1, .head_dim = 16, .key_is_value = true};

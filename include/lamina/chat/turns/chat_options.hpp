@@ -25,7 +25,7 @@ struct ChatOptions {
   std::uint32_t context = 8192;  ///< tokens it can hold, prompt and answers; the model's most if that is less
   std::uint32_t chunk = 512;     ///< prompt tokens per pass over the weights
   Precision precision = Precision::fast;
-  CacheFormat cache = CacheFormat::bf16;
+  CacheFormats cache{};
   Executor* executor = nullptr;  ///< null: the calling thread does everything
   GenerationOptions generation{};
   std::string system{};        ///< instruction for the whole conversation; empty: none

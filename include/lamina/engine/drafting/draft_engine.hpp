@@ -64,7 +64,7 @@ class DraftEngine {
   }
 
  private:
-  DraftEngine(const Drafter& drafter, Block block, CacheFormat cache) noexcept
+  DraftEngine(const Drafter& drafter, Block block, CacheFormats cache) noexcept
       : drafter_(drafter), block_(std::move(block)), cache_(cache) {}
 
   static constexpr EngineOptions plan(EngineOptions engine, std::uint32_t sequences) noexcept {
@@ -75,7 +75,7 @@ class DraftEngine {
 
   Drafter drafter_;
   Block block_;
-  CacheFormat cache_;
+  CacheFormats cache_;
   DraftRunner* runner_ = nullptr;
 };
 

@@ -55,12 +55,13 @@ class DrafterCore {
   /// Checks that the keys and values of a target's sequence are what this drafter reads.
   ///
   /// Errors   mismatch, with what differs
-  [[nodiscard]] virtual Status check_cache(const SequenceCache& cache, CacheFormat format) const noexcept = 0;
+  [[nodiscard]] virtual Status check_cache(const SequenceCache& cache,
+                                           CacheFormats formats) const noexcept = 0;
 
   /// Makes a runner with its scratch memory, for steps of up to `options.rows` sequences of an engine whose
   /// runner is `target`.
   ///
-  /// Errors   out_of_memory (`arena` is smaller than `runner_bytes`), unsupported (the cache's format)
+  /// Errors   out_of_memory (`arena` is smaller than `runner_bytes`), unsupported (the caches' formats)
   [[nodiscard]] virtual Result<DraftRunner*> make_runner(const EngineOptions& options, const Runner& target,
                                                          Arena& arena) const noexcept = 0;
 

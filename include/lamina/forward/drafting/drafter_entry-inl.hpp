@@ -26,13 +26,13 @@ class DrafterCoreOf final : public DrafterCore {
  public:
   BoundDrafter<V> bound{};
 
-  Status check_cache(const SequenceCache& cache, CacheFormat format) const noexcept override {
-    return TargetViews<V>::check(cache, format);
+  Status check_cache(const SequenceCache& cache, CacheFormats formats) const noexcept override {
+    return TargetViews<V>::check(cache, formats);
   }
 
   Result<DraftRunner*> make_runner(const EngineOptions& options, const Runner& target,
                                    Arena& arena) const noexcept override {
-    LAMINA_TRY(check_cache_format(options.cache));
+    LAMINA_TRY(check_cache_formats(options.cache));
     DrafterRunner<V>* runner = arena.take<DrafterRunner<V>>(1).data();
     if (runner != nullptr) runner->attach(&bound, options, target, linear_kernels(), arena);
     if (arena.overflowed()) return too_small();

@@ -40,11 +40,11 @@ struct TargetViews {
   }
 
   /// Checks that a target's cache has what this drafter reads. Errors: mismatch
-  [[nodiscard]] static Status check(const SequenceCache& cache, CacheFormat format) noexcept {
+  [[nodiscard]] static Status check(const SequenceCache& cache, CacheFormats formats) noexcept {
     for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(layer_count<V>); ++i) {
       Error error;
       const bool fits = with_kind_of<V>(i, [&]<std::size_t K>() {
-        const Status status = check_layer<typename KindAt<kinds_of<V>, K>::attention>(cache, format);
+        const Status status = check_layer<typename KindAt<kinds_of<V>, K>::attention>(cache, formats);
         if (!status) error = status.error();
         return static_cast<bool>(status);
       });
@@ -55,7 +55,7 @@ struct TargetViews {
 
  private:
   template <class Attention>
-  static Status check_layer(const SequenceCache& cache, CacheFormat format) noexcept {
+  static Status check_layer(const SequenceCache& cache, CacheFormats formats) noexcept {
     constexpr auto window = static_cast<std::uint32_t>(Attention::shape.window);
     const OwnedRows* owner = last_owner(cache, window > 0);
     if (owner == nullptr || owner->window != window) {
@@ -66,7 +66,7 @@ struct TargetViews {
                    text("%u", owner == nullptr ? 0U : owner->window),
                    "open the drafter that belongs to the model"};
     }
-    return check_cache_view<Attention>(owner->rows, format);
+    return check_cache_view<Attention>(owner->rows, formats);
   }
 };
 
