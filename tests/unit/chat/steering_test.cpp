@@ -72,11 +72,11 @@ TEST_CASE("a constraint waits for the end of thoughts, and thoughts for their bu
   CHECK(steering.corrected(letter) == letter);
   steering.accept(letter);
   steering.accept(newline);  // the channel's name ends
-  CHECK(must(steering.forced(10, true)).empty());
+  CHECK(must(steering.forced(10)).empty());
   steering.accept(letter);
   steering.accept(letter);
-  CHECK(must(steering.forced(10, true)) == std::vector<TokenId>{newline, special.channel_close});
-  CHECK(must(steering.forced(1, true)).empty());
+  CHECK(must(steering.forced(10)) == std::vector<TokenId>{newline, special.channel_close});
+  CHECK(must(steering.forced(1)).empty());
   steering.accept(newline);
   steering.accept(special.channel_close);
   allowed = must(steering.allowed());
@@ -86,7 +86,7 @@ TEST_CASE("a constraint waits for the end of thoughts, and thoughts for their bu
   CHECK(allowed->has(y));
   steering.accept(y);
   std::string rest;
-  for (const TokenId id : must(steering.forced(10, true))) {
+  for (const TokenId id : must(steering.forced(10))) {
     steering.accept(id);
     rest += tokenizer.piece(id);
   }
