@@ -80,6 +80,7 @@ def main():
     parser.add_argument("-m", "--model", help="any model that it opens (default: the demo model)")
     parser.add_argument("-t", "--threads")
     parser.add_argument("--schema", action="append", help="file with a schema, for the built-in ones (repeatable)")
+    parser.add_argument("--json-space", choices=("any", "none"), default="any", help="white space between values")
     parser.add_argument("--tokens", type=int, default=96, help="of a free text")
     parser.add_argument("--rounds", type=int, default=3)
     flags = parser.parse_args()
@@ -89,7 +90,7 @@ def main():
     for seed in range(flags.rounds):
         rows["free"].append(answer(flags, seed, "--ignore-eos", "-n", str(flags.tokens)))
         for name, schema in schemas.items():
-            rows[name].append(answer(flags, seed, "--json-schema", schema))
+            rows[name].append(answer(flags, seed, "--json-schema", schema, "--json-space", flags.json_space))
     document = {name: total(answers) for name, answers in rows.items()}
     for name in schemas:
         document[name]["to_free"] = document[name]["characters_per_s"] / document["free"]["characters_per_s"]

@@ -6,6 +6,8 @@ Schemas that are refused count as such, by the error. Keywords that lamina claim
 lamina: tests that say that it is "only an annotation by default" are left out, those of optional/format hold. Valid texts of
 formats that are stopped (names in Punycode, which is not checked) are listed by themselves.
 
+With `--json-space none` texts are compact, and each that has a place for white space must be stopped with one there.
+
 Example: suite.py build/release/bin/lamina JSON-Schema-Test-Suite/tests/draft2020-12
 """
 
@@ -17,11 +19,23 @@ import subprocess
 import sys
 
 
-def check(lamina, group):
+def spaced_tests(tests):
+    """Tests whose texts must be stopped where no white space may stand."""
+    return [{**test, "valid": False, "spaced": True, "description": test["description"] + " (white space)"}
+            for test in tests if isinstance(test["data"], (dict, list)) and test["data"]]
+
+
+def text_of(test, space):
+    separators = (",", ":") if space == "none" and "spaced" not in test else (", ", ": ")
+    text = json.dumps(test["data"], ensure_ascii=False, separators=separators)
+    return text[:-1] + " " + text[-1] if "spaced" in test else text
+
+
+def check(lamina, group, space):
     """(error or None, the tests that disagree)"""
-    rows = "".join(json.dumps({"text": json.dumps(test["data"], ensure_ascii=False)}) + "\n" for test in group["tests"])
-    done = subprocess.run([lamina, "fits", "--schema", json.dumps(group["schema"]), "--jsonl"], input=rows.encode(),
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    rows = "".join(json.dumps({"text": text_of(test, space)}) + "\n" for test in group["tests"])
+    done = subprocess.run([lamina, "fits", "--schema", json.dumps(group["schema"]), "--jsonl", "--json-space", space],
+                          input=rows.encode(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     answers = [json.loads(line) for line in done.stdout.decode().split("\n") if line]
     if done.returncode != 0:
         return answers[0]["error"]["message"], []
@@ -40,10 +54,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lamina", help="the program")
     parser.add_argument("folder", type=pathlib.Path, help="a draft of the suite")
+    parser.add_argument("--json-space", choices=("any", "none"), default="any", help="white space between values")
     flags = parser.parse_args()
     agree, failures, strict, refused = 0, [], [], collections.defaultdict(list)
     for name, group in groups(flags.folder):
-        error, wrong = check(flags.lamina, group)
+        if flags.json_space == "none":
+            group["tests"] += spaced_tests(group["tests"])
+        error, wrong = check(flags.lamina, group, flags.json_space)
         if error is not None:
             refused[error].append(f"{name}: {group['description']}")
             continue

@@ -15,6 +15,7 @@
 
 #include "drafting.hpp"
 #include "interrupt.hpp"
+#include "json_space.hpp"
 #include "output.hpp"
 #include "schema_text.hpp"
 #include "transcript.hpp"
@@ -46,8 +47,9 @@ lamina::Result<std::shared_ptr<lamina::TokenConstraint>> constraint_of(const lam
   if (!flags.json_schema.empty()) {
     const auto text = schema_text(flags.json_schema);
     if (!text) return text.error();
-    status = keep.template operator()<lamina::SchemaConstraint>(lamina::compile_schema(*text),
-                                                                lamina::masks::JsonTextLimits::for_writing());
+    status = keep.template operator()<lamina::SchemaConstraint>(
+        lamina::compile_schema(*text),
+        lamina::masks::JsonTextLimits::for_writing(*json_space_of(flags.json_space)));
   } else if (!flags.regex.empty()) {
     status = keep.template operator()<lamina::RegexConstraint>(lamina::compile_pattern(flags.regex));
   } else {

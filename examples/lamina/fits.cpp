@@ -14,7 +14,9 @@
 
 #include "answer_lines.hpp"
 #include "commands.hpp"
+#include "json_space.hpp"
 #include "machine.hpp"
+#include "numbers.hpp"
 #include "options.hpp"
 #include "report.hpp"
 #include "schema_text.hpp"
@@ -34,6 +36,7 @@ struct FitsFlags {
   bool stats = false;
   bool times = false;
   bool writing = false;
+  std::string json_space = "any";
 };
 
 double microseconds(const Stopwatch& watch) { return 1e6 * watch.seconds(); }
@@ -101,10 +104,12 @@ int fits(const FitsFlags& flags) {
   const auto index = lamina::TokenIndex::create(parts->tokenizer);
   if (!index) return fail(index.error(), json);
   using lamina::masks::JsonTextLimits;
+  const lamina::masks::JsonSpace space = *json_space_of(flags.json_space);
+  JsonTextLimits limits = flags.writing ? JsonTextLimits::for_writing(space) : JsonTextLimits{};
+  if (space == lamina::masks::JsonSpace::none) limits.spaces = 0;
   const Stopwatch start;
   lamina::SchemaConstraint constraint(std::make_shared<const lamina::masks::SchemaGraph>(std::move(*graph)),
-                                      *index,
-                                      flags.writing ? JsonTextLimits::for_writing() : JsonTextLimits{});
+                                      *index, limits);
   compile += microseconds(start);
   std::vector<double> times;
   const int code = answer_lines(flags.jsonl, json, [&](const std::string& line) {
@@ -126,6 +131,8 @@ void add_fits(Program& program) {
                     "One {\"text\":...} per line of stdin (default: each line is a text)");
   command->add_flag("--writing", flags->writing,
                     "Which of them a model may write (default: all spellings of JSON)");
+  add_choice(*command, "--json-space", flags->json_space, {"any", "none"},
+             "White space between values: any or none");
   command->add_flag("--stats", flags->stats,
                     "One more line with the time of compiling and of the masks, in microseconds");
   command->add_flag("--times", flags->times, "Each answer lists the times of its masks (\"mask_us\")");

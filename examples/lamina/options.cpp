@@ -173,6 +173,10 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options) {
   CLI::Option* grammar =
       command.add_option("--grammar", options.grammar, "The answer is a text of the grammar in this file");
   schema->group(group)->excludes(regex)->excludes(grammar);
+  add_choice(command, "--json-space", options.json_space, {"any", "none"},
+             "White space between the values of that JSON: any or none")
+      ->needs(schema)
+      ->group(group);
   regex->group(group)->excludes(grammar);
   grammar->group(group);
   command.add_option("--stop", options.stop, "End the answer where this text appears (repeatable)")

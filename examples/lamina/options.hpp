@@ -64,6 +64,7 @@ struct GenerationOptions {
   bool think = false;
   std::optional<std::uint32_t> think_budget;
   std::string json_schema;
+  std::string json_space = "any";
   std::string regex;
   std::string grammar;
   std::vector<std::string> stop;

@@ -40,6 +40,14 @@ class Fits(Case):
         inline = self.fits(['{"name":"abc"}'], schema=json.dumps(SCHEMA))
         self.assertTrue(inline[0]["fits"])
 
+    def test_white_space(self):
+        texts = ['{"name":"a b","count":3}', '{"name":"a b", "count":3}', '{"name":"a b","count":3}\n', ' {"name":""}']
+        for flags in ((), ("--writing",)):
+            rows = self.fits(texts, "--json-space", "none", *flags)
+            self.assertEqual([(row["fits"], row["stopped_at"]) for row in rows],
+                             [(True, None), (False, 14), (False, 24), (False, 0)])
+            self.assertEqual([row["fits"] for row in self.fits(texts, *flags)], [True] * 4)
+
     def test_stats(self):
         row, stats = self.fits(['{"name":"abc"}'], "--stats")
         self.assertTrue(row["fits"])
@@ -85,6 +93,16 @@ class Forms(Case):
                 self.assertTrue(1 <= value["letters"] <= 9)
                 self.assertTrue(all(isinstance(flag, bool) for flag in value["flags"]))
 
+    def test_json_without_white_space(self):
+        schema = {"type": "object", "properties": {"kind_of_word": {"enum": ["animal", "lamina"]}, "is_short": {"type": "boolean"}},
+                  "required": ["kind_of_word", "is_short"], "additionalProperties": False}
+        for seed in range(3):
+            answer = self.run_json("--json-schema", json.dumps(schema), "--json-space", "none", "--temp", "2", "--seed", str(seed))
+            self.assertEqual(answer["stop"], "end_of_turn")
+            self.assertEqual(answer["text"], json.dumps(json.loads(answer["text"]), separators=(",", ":")))
+            # Two values are chosen; the keys, what is around them and the end are not.
+            self.assertEqual(len(answer["tokens"]) - answer["forced_tokens"], 2)
+
     def test_pattern_and_grammar(self):
         answer = self.run_json("--regex", "[0-9]{3}-[a-f]{2}", "--temp", "2")
         self.assertTrue(re.fullmatch("[0-9]{3}-[a-f]{2}", answer["text"]), answer["text"])
@@ -113,6 +131,8 @@ class Forms(Case):
 
     def test_wrong_usage(self):
         self.bad(2, "run", "x", "--regex", "a", "--json-schema", "{}")
+        self.bad(2, "run", "x", "--json-schema", "{}", "--json-space", "some")
+        self.bad(2, "run", "x", "--json-space", "none")
         self.bad(2, "run", "x", "--logprobs", "0")
         self.bad(2, "run", "x", "--think-budget", "-1")
         for flags in (("--regex", "("), ("--json-schema", '{"type":1}'), ("--grammar", self.folder / "absent")):

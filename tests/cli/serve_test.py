@@ -217,6 +217,30 @@ class Answers(Serving):
             self.assertEqual(set(value), {"word", "n"})
             self.assertTrue(1 <= value["n"] <= 9 and len(value["word"]) <= 12)
 
+    def test_white_space_of_a_schema(self):
+        schema = {"type": "object", "properties": {"is_word": {"type": "boolean"}, "kinds": {
+            "type": "array", "items": {"enum": ["animal", "lamina"]}, "minItems": 2, "maxItems": 2}},
+            "required": ["is_word", "kinds"], "additionalProperties": False}
+        seen = set()
+        for space in ({}, {"json_space": "none"}, {"json_space": None}, {"json_space": "any"}):
+            for seed in range(4):
+                text = self.server.chat(temperature=2, seed=seed, response_format={
+                    "type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+                    **space)[1]["choices"][0]["message"]["content"]
+                is_compact = text == json.dumps(json.loads(text), separators=(",", ":"))
+                self.assertTrue(is_compact or space.get("json_space") == "any", text)
+                if space.get("json_space") == "any":
+                    seen.add(is_compact)
+        self.assertIn(False, seen)
+        text = self.server.chat(temperature=2, seed=1, max_tokens=200, response_format={"type": "json_object"})[1]["choices"][0][
+            "message"]["content"]
+        self.assertTrue(text.startswith('{"') or text == "{}", text)
+        code, answer = self.server.post("/v1/responses", {"input": "Reverse lamina.", "temperature": 2, "seed": 2, "text": {"format": {
+            "type": "json_schema", "name": "x", "schema": schema}}})
+        self.assertEqual(code, 200)
+        text = answer["output"][-1]["content"][0]["text"]
+        self.assertEqual(text, json.dumps(json.loads(text), separators=(",", ":")))
+
     def check_call(self, call):
         arguments = json.loads(call["function"]["arguments"])
         if call["function"]["name"] == "clock":
@@ -405,6 +429,8 @@ class Refusals(Serving):
             "schema": {"type": "frog"}}}}, param="response_format.json_schema.schema#/type")
         self.refused({"messages": [user], "response_format": {"type": "json_schema", "json_schema": {
             "schema": {"unevaluatedItems": False}}}})
+        for space in ("some", 1):
+            self.refused({"messages": [user], "response_format": {"type": "json_object"}, "json_space": space}, param="json_space")
         self.refused({"messages": [user], "tools": [{"type": "function", "function": {
             "name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "frog"}}}}}],
             "tool_choice": "required"}, param="tools[0].function.parameters#/properties/x/type")

@@ -60,8 +60,8 @@ Result<Constraints> constraints_of(Service& service, const ChatWish& wish) {
   for (std::uint32_t i = 0; i < wish.choices; ++i) {
     std::shared_ptr<lamina::TokenConstraint> text;
     if (*schema != nullptr) {
-      text = std::make_shared<lamina::SchemaConstraint>(*schema, **index,
-                                                        lamina::masks::JsonTextLimits::for_writing());
+      text = std::make_shared<lamina::SchemaConstraint>(
+          *schema, **index, lamina::masks::JsonTextLimits::for_writing(wish.json_space));
     }
     if (*calls == nullptr) {
       constraints.push_back(std::move(text));

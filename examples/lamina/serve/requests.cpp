@@ -12,6 +12,8 @@
 #include <lamina/json/value.hpp>
 #include <lamina/media/data_url.hpp>
 
+#include "../json_space.hpp"
+
 namespace program::serving {
 
 using lamina::Done;
@@ -352,6 +354,16 @@ Status read_tool_choice(const Fields& request, ChatWish& wish) {
   return Done{};
 }
 
+Status read_json_space(const Fields& request, ChatWish& wish) {
+  std::string space;
+  LAMINA_TRY(request.text("json_space", space));
+  if (space.empty()) return Done{};
+  const auto known = json_space_of(space);
+  if (!known) return request.unknown("json_space", "any or none", space);
+  wish.json_space = *known;
+  return Done{};
+}
+
 Status read_format(const Fields& format, std::string_view inner, ChatWish& wish) {
   std::string type;
   LAMINA_TRY(format.text("type", type));
@@ -417,6 +429,7 @@ Result<ChatWish> read_chat_wish(Value request, const RequestDefaults& defaults) 
   if (!format) return format.error();
   if (*format != nullptr)
     LAMINA_TRY(detail::read_format(Fields(**format, "response_format"), "json_schema", wish));
+  LAMINA_TRY(detail::read_json_space(fields, wish));
   LAMINA_TRY(detail::read_conversation(request, wish));
   LAMINA_TRY(detail::read_tool_choice(fields, wish));
   return wish;

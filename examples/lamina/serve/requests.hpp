@@ -13,6 +13,7 @@
 #include <lamina/chat/conversation.hpp>
 #include <lamina/chat/value.hpp>
 #include <lamina/core/error.hpp>
+#include <lamina/masks/schema/state.hpp>
 
 #include "fields.hpp"
 
@@ -53,6 +54,7 @@ struct ChatWish : AnswerWish {
   std::vector<bool> strict{};  ///< [tools] calls must fit the tool's schema
   ToolChoice tool_choice{};
   std::optional<lamina::Value> schema{};  ///< of the answer
+  lamina::masks::JsonSpace json_space = lamina::masks::JsonSpace::none;
 };
 
 /// A prompt of a completion: a text, or ids.
@@ -90,6 +92,8 @@ namespace detail {
 /// Messages and tools, in the shape of /v1/chat/completions.
 [[nodiscard]] lamina::Status read_conversation(lamina::Value request, ChatWish& wish);
 [[nodiscard]] lamina::Status read_tool_choice(const Fields& request, ChatWish& wish);
+/// White space between the values of an answer with a schema: "json_space", "any" or "none".
+[[nodiscard]] lamina::Status read_json_space(const Fields& request, ChatWish& wish);
 /// {"type": "text" | "json_object" | "json_schema", …}; the schema lies in `inner` of it, or in itself.
 [[nodiscard]] lamina::Status read_format(const Fields& format, std::string_view inner, ChatWish& wish);
 

@@ -225,6 +225,7 @@ Result<ChatWish> read_response_wish(const Value& request, const RequestDefaults&
     if (!format) return format.error();
     if (*format != nullptr) LAMINA_TRY(detail::read_format(Fields(**format, "text.format"), "", wish));
   }
+  LAMINA_TRY(detail::read_json_space(fields, wish));
   Value chat = Value::object();
   Value messages = Value::list();
   std::string instructions;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
@@ -76,6 +77,10 @@ class MachineConstraint final : public TokenConstraint {
         },
         [&](const auto& state) { return machine_.accepts(state); });
   }
+  [[nodiscard]] std::vector<CrossingToken> crossing(std::string_view text) override {
+    return masker_.crossing(state_, text);
+  }
+  [[nodiscard]] TokenId usual_stop() override { return index_->tokenizer().special().turn_close; }
   void reset() override {
     trial_.reset();
     state_ = machine_.start();

@@ -12,8 +12,10 @@
 
 #include <lamina/core/config.hpp>
 #include <lamina/masks/arena.hpp>
+#include <lamina/masks/bytes.hpp>
 #include <lamina/masks/string_body.hpp>
 #include <lamina/masks/text_automaton.hpp>
+#include <lamina/masks/token_constraint.hpp>
 #include <lamina/masks/token_index.hpp>
 #include <lamina/masks/token_trie.hpp>
 #include <lamina/sampling/token_mask.hpp>
@@ -46,6 +48,25 @@ class Masker {
     kept.is_filled = true;
     fill(state, *kept.mask);
     return *kept.mask;
+  }
+
+  /// See `TokenConstraint::crossing`; `state` is that in front of the text.
+  [[nodiscard]] std::vector<CrossingToken> crossing(State state, std::string_view text) {
+    std::vector<CrossingToken> tokens;
+    const TokenTrie& trie = index_->all();
+    const Arena::Mark begin = machine_->arena().mark();
+    const std::size_t taken =
+        take_bytes(state, text, [&](State& next, std::uint8_t byte) { return machine_->step(next, byte); });
+    std::size_t from = text.size() > TokenTrie::deepest ? text.size() - TokenTrie::deepest : 0;
+    for (; from < text.size() && taken == text.size(); ++from) {
+      const std::string_view front = text.substr(from);
+      trie.follow(front, [&](std::size_t node) {
+        if (trie[node].depth < front.size()) return;
+        walk(trie, node + 1, trie[node].end, state, [&](TokenId id) { tokens.push_back({from, id}); });
+      });
+    }
+    machine_->arena().reset(begin);
+    return tokens;
   }
 
  private:
@@ -86,11 +107,19 @@ class Masker {
 
   /// Marks the tokens of a tree whose bytes the machine takes.
   void walk(const TokenTrie& trie, const State& state, TokenMask& mask) {
+    walk(trie, 0, trie.size(), state, [&](TokenId id) { mask.set(id); });
+  }
+  /// Calls `take(id)` for the tokens of the nodes from `first` up to `last`, all that lie under one, whose
+  /// bytes the machine takes behind a state of that one.
+  template <class Take>
+  void walk(const TokenTrie& trie, std::size_t first, std::size_t last, const State& state, Take take) {
+    if (first >= last) return;
     Arena& arena = machine_->arena();
     const Arena::Mark begin = arena.mark();
-    states_[0] = state;
-    marks_[0] = begin;
-    for (std::size_t i = 0; i < trie.size();) {
+    const std::size_t top = trie[first].depth - 1U;
+    states_[top] = state;
+    marks_[top] = begin;
+    for (std::size_t i = first; i < last;) {
       const TokenTrie::Node node = trie[i];
       // What was tried beside this is over.
       arena.reset(marks_[node.depth - 1U]);
@@ -100,7 +129,7 @@ class Masker {
         continue;
       }
       marks_[node.depth] = arena.mark();
-      for (const TokenId id : trie.ids(i)) mask.set(id);
+      for (const TokenId id : trie.ids(i)) take(id);
       ++i;
     }
     arena.reset(begin);

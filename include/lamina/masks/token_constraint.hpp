@@ -5,12 +5,19 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/sampling/token_mask.hpp>
 
 namespace lamina {
+
+/// A token that begins inside a text and goes on behind its end.
+struct CrossingToken {
+  std::size_t from;  ///< where it begins, bytes
+  TokenId id;
+};
 
 /// A form that a text has to keep, token by token.
 ///
@@ -32,6 +39,11 @@ class TokenConstraint {
   /// The text that must come next, as it is usually written: white space between values is left out. At most
   /// `most` bytes; empty where there is a choice or the text may end.
   [[nodiscard]] virtual std::string forced(std::size_t most = 256) = 0;
+  /// The tokens that begin inside `text`, which may come next, and go on behind it as what may follow does;
+  /// `from` ascends.
+  [[nodiscard]] virtual std::vector<CrossingToken> crossing(std::string_view text) = 0;
+  /// Of the tokens that stop, the one with which models end such a text; `no_token` if there is none.
+  [[nodiscard]] virtual TokenId usual_stop() = 0;
   /// Goes back to the beginning.
   virtual void reset() = 0;
 

@@ -72,11 +72,11 @@ TEST_CASE("a constraint waits for the end of thoughts, and thoughts for their bu
   CHECK(steering.corrected(letter) == letter);
   steering.accept(letter);
   steering.accept(newline);  // the channel's name ends
-  CHECK(must(steering.forced(10, true)).empty());
+  CHECK(must(steering.forced(10)).empty());
   steering.accept(letter);
   steering.accept(letter);
-  CHECK(must(steering.forced(10, true)) == std::vector<TokenId>{newline, special.channel_close});
-  CHECK(must(steering.forced(1, true)).empty());
+  CHECK(must(steering.forced(10)) == std::vector<TokenId>{newline, special.channel_close});
+  CHECK(must(steering.forced(1)).empty());
   steering.accept(newline);
   steering.accept(special.channel_close);
   allowed = must(steering.allowed());
@@ -86,12 +86,24 @@ TEST_CASE("a constraint waits for the end of thoughts, and thoughts for their bu
   CHECK(allowed->has(y));
   steering.accept(y);
   std::string rest;
-  for (const TokenId id : must(steering.forced(10, true))) {
-    steering.accept(id);
-    rest += tokenizer.piece(id);
+  while (rest.size() < 2) {
+    for (const TokenId id : must(steering.forced(10))) {
+      steering.accept(id);
+      rest += tokenizer.piece(id);
+    }
   }
-  CHECK(std::string_view("es").starts_with(rest));
-  CHECK(must(steering.forced(10, false)).empty());
+  CHECK(rest == "es");
+  // The answer is complete: it ends, unless it is to go on.
+  CHECK(must(steering.forced(10)) == std::vector<TokenId>{special.turn_close});
+  options.ignore_stop = true;
+  lamina::Steering endless(options, &tokenizer, lamina::ResponseStart::answer, false);
+  CHECK(options.constraint->accept("yes") == 3);
+  CHECK(must(endless.forced(10)).empty());
+  // Tokens whose probabilities are told are drawn.
+  options.log_probabilities = 1;
+  lamina::Steering told(options, &tokenizer, lamina::ResponseStart::answer, false);
+  told.accept(y);
+  CHECK(must(told.forced(10)).empty());
 
   // Without thoughts the constraint holds from the first token on.
   lamina::Steering plain(options, &tokenizer, lamina::ResponseStart::answer, false);

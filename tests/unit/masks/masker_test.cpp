@@ -56,6 +56,7 @@ TEST_CASE("masks are what trying every token gives") {
   REQUIRE(static_cast<bool>(index));
   const Sample samples[] = {
       {"{}", R"({"name": "The answer, \"well\"", "list": [1, -2.5e3, true, null]})"},
+      {"{}", R"({"":1,"a":2})"},  // the empty key is one that was there
       {R"({"type":"string","maxLength":9})", "\"Hello \xC3\xA9t\xC3\xA9\""},
       {R"({"pattern":"^[A-Z][a-z ]*$","maxLength":40})", "\"The answer is here\""},
       {R"({"allOf":[{"pattern":"e"},{"pattern":"^T"},{"maxLength":8}]})", "\"The same\""},

@@ -96,6 +96,14 @@ class AnswerWriter final : public DraftGuide {
       const std::uint32_t most = options_->max_tokens > 0 ? options_->max_tokens : room;
       steering_.keep_room(room, std::min(most, room / 2));
     }
+    fed_.clear();
+    const std::uint32_t room = context - position;
+    if (answer_.tokens.empty()) {
+      const auto end = take_forced(room);
+      if (!end) return end.error();
+      if (*end) return ended(**end);
+      if (!fed_.empty()) return std::span<const TokenId>(fed_);
+    }
     const auto allowed = steering_.allowed();
     if (!allowed) return allowed.error();
     sampler_->allow_only(*allowed);
@@ -105,16 +113,11 @@ class AnswerWriter final : public DraftGuide {
     if (options_->log_probabilities > 0)
       answer_.choices.push_back(log_probabilities(logits, id, options_->log_probabilities));
     if (const auto reason = take(id)) return ended(*reason);
-    if (position == context) return ended(StopReason::context);
-    fed_.assign(1, id);
-    const auto forced = steering_.forced(context - position - 1, options_->log_probabilities == 0);
-    if (!forced) return forced.error();
-    for (const TokenId next : *forced) {
-      ++answer_.forced_tokens;
-      if (options_->log_probabilities > 0) answer_.choices.push_back({{next, 0}, {}});
-      if (const auto reason = take(next)) return ended(*reason);
-      fed_.push_back(next);
-    }
+    if (room == 0) return ended(StopReason::context);
+    fed_.push_back(id);
+    const auto end = take_forced(room);
+    if (!end) return end.error();
+    if (*end) return ended(**end);
     return std::span<const TokenId>(fed_);
   }
   /// Tokens that are worth drafting behind what `next` returned: no more than the answer may have. Whoever
@@ -222,6 +225,22 @@ class AnswerWriter final : public DraftGuide {
     answer_.stop = reason;
     if (reader_) reader_->finish();
     return {};
+  }
+  /// Takes the tokens that must come now, as long as no more than `room` are to be fed; why the answer ends
+  /// with one, if it does.
+  [[nodiscard]] Result<std::optional<StopReason>> take_forced(std::size_t room) {
+    while (fed_.size() < room) {
+      const auto forced = steering_.forced(room - fed_.size());
+      if (!forced) return forced.error();
+      if (forced->empty()) break;
+      for (const TokenId id : *forced) {
+        ++answer_.forced_tokens;
+        if (options_->log_probabilities > 0) answer_.choices.push_back({{id, 0}, {}});
+        if (const auto reason = take(id)) return reason;
+        fed_.push_back(id);
+      }
+    }
+    return std::optional<StopReason>();
   }
   /// Shows a token; why the answer ends with it, if it does.
   [[nodiscard]] std::optional<StopReason> take(TokenId id) {

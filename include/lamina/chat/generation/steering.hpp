@@ -17,6 +17,7 @@
 #include <lamina/chat/response_parser.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/types.hpp>
+#include <lamina/masks/forced_tokens.hpp>
 #include <lamina/masks/token_constraint.hpp>
 #include <lamina/sampling/token_mask.hpp>
 #include <lamina/tokenizer/tokenizer.hpp>
@@ -29,7 +30,11 @@ class Steering {
   /// `thinks`: the answer may begin with thoughts. The tokenizer must outlive this; without one nothing is
   /// steered.
   Steering(const GenerationOptions& options, const Tokenizer* tokenizer, ResponseStart start, bool thinks)
-      : tokenizer_(tokenizer), constraint_(options.constraint.get()), budget_(options.think_budget) {
+      : tokenizer_(tokenizer),
+        constraint_(options.constraint.get()),
+        budget_(options.think_budget),
+        jumps_(options.log_probabilities == 0),
+        ends_(!options.ignore_stop) {
     place_ = start == ResponseStart::thought ? Place::thought : thinks ? Place::begin : Place::answer;
     if (constraint_ != nullptr) constraint_->reset();
   }
@@ -94,8 +99,8 @@ class Steering {
       trial_ = Trial{place_, thought_tokens_, name_tokens_, answer_tokens_, at_line_begin_};
     }
     accept(id);
-    if (place_ == Place::thought && budget_ && thought_tokens_ >= *budget_) return false;
-    return constraint_ == nullptr || place_ != Place::answer || constraint_->forced(1).empty();
+    const auto must = forced(1);
+    return must && must->empty();
   }
   /// Goes back to where the first `try_follow` began.
   void stop_trial() noexcept {
@@ -109,20 +114,19 @@ class Steering {
     trial_.reset();
   }
 
-  /// At most `most` tokens that must come now; tell `accept` of each. Those of the constraint only if it
-  /// `jumps`. Errors: those of the tokenizer.
-  [[nodiscard]] Result<std::vector<TokenId>> forced(std::size_t most, bool jumps) {
+  /// At most `most` tokens that must come now; tell `accept` of each, and ask again until there are none.
+  /// With log-probabilities those of the constraint are drawn. Errors: those of the constraint and of the
+  /// tokenizer.
+  [[nodiscard]] Result<std::vector<TokenId>> forced(std::size_t most) {
     std::vector<TokenId> ids;
     if (place_ == Place::thought && budget_ && thought_tokens_ >= *budget_) {
       if (!at_line_begin_ && tokenizer_->find("\n") != no_token) ids.push_back(tokenizer_->find("\n"));
       ids.push_back(tokenizer_->special().channel_close);
       if (ids.size() > most || ids.back() == no_token) ids.clear();
-    } else if (jumps && constraint_ != nullptr && place_ == Place::answer) {
-      const std::string text = constraint_->forced();
-      if (text.empty()) return ids;
-      LAMINA_TRY(tokenizer_->encode(text, Special::ignore, ids));
-      // The last one may be part of a longer token.
-      ids.pop_back();
+    } else if (jumps_ && constraint_ != nullptr && place_ == Place::answer) {
+      auto must = forced_tokens(*constraint_, *tokenizer_, ends_);
+      if (!must) return must.error();
+      ids = std::move(*must);
       if (ids.size() > most) ids.resize(most);
     }
     return ids;
@@ -162,6 +166,8 @@ class Steering {
   const Tokenizer* tokenizer_;
   TokenConstraint* constraint_;
   std::optional<std::uint32_t> budget_;
+  bool jumps_;  ///< what must come is not drawn
+  bool ends_;   ///< the answer ends where a token stops it
   Place place_ = Place::answer;
   std::uint32_t thought_tokens_ = 0;
   std::uint32_t name_tokens_ = 0;

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
@@ -119,6 +120,13 @@ class CallConstraint final : public TokenConstraint {
           masks::CallState quoted = state;
           return masks::CallMachine::is_complete(state) || machine_.quote(quoted);
         });
+  }
+  [[nodiscard]] std::vector<CrossingToken> crossing(std::string_view text) override {
+    if (place_ == Place::body) return masker_.crossing(state_, text);
+    return rules_.text != nullptr ? rules_.text->crossing(text) : std::vector<CrossingToken>();
+  }
+  [[nodiscard]] TokenId usual_stop() override {
+    return place_ == Place::closed ? special().response_open : special().turn_close;
   }
   [[nodiscard]] bool begin_trial() override {
     if (rules_.text != nullptr && !rules_.text->begin_trial()) return false;

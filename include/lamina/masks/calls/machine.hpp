@@ -104,8 +104,7 @@ class CallMachine {
 
   /// As models write, without white space; a number has no more digits than a double keeps.
   [[nodiscard]] static constexpr JsonTextLimits limits() noexcept {
-    JsonTextLimits limits = JsonTextLimits::for_writing();
-    limits.spaces = 0;
+    JsonTextLimits limits = JsonTextLimits::for_writing(JsonSpace::none);
     limits.number = 16;
     return limits;
   }

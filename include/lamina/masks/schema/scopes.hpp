@@ -238,7 +238,8 @@ class Scopes {
   /// A list with one more hash.
   [[nodiscard]] const Seen* add_seen(const Seen* before, std::uint64_t hash) {
     Seen* seen = arena_.take<Seen>(1);
-    *seen = {hash, hash * 0x9E37'79B9'7F4A'7C15 + (before == nullptr ? 0 : before->all), before};
+    // That of an empty key is 0.
+    *seen = {hash, (hash + 1) * 0x9E37'79B9'7F4A'7C15 + (before == nullptr ? 0 : before->all), before};
     return seen;
   }
 

@@ -11,6 +11,12 @@
 
 namespace lamina::masks {
 
+/// White space between the values of a document.
+enum class JsonSpace : std::uint8_t {
+  any,
+  none,
+};
+
 /// Bounds on the text of a document.
 struct JsonTextLimits {
   std::uint32_t spaces = 64;   ///< white space in one place, bytes
@@ -20,8 +26,10 @@ struct JsonTextLimits {
   bool plain = false;
 
   /// For texts that a model writes: JSON has many spellings, and a model that may choose among them for ever
-  /// sometimes does.
-  [[nodiscard]] static constexpr JsonTextLimits for_writing() noexcept { return {1, 32, 64, true}; }
+  /// sometimes does. With `JsonSpace::any` one white space may stand in a place.
+  [[nodiscard]] static constexpr JsonTextLimits for_writing(JsonSpace space = JsonSpace::any) noexcept {
+    return {space == JsonSpace::any ? 1U : 0U, 32, 64, true};
+  }
 };
 
 /// A state: where in the text, and what is known of the open values. Copied freely; what it points to lives
