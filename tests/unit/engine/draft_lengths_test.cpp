@@ -29,7 +29,7 @@ struct Machine {
   double step = 0.02;
   double noise = 0;
   double jump = 0;  ///< how likely it goes between `pass` and `slow` before a round
-  std::function<double(double rows)> slow;
+  std::function<double(double rows)> slow = {};
 };
 
 /// One row takes 1, each more `slope`.
