@@ -74,8 +74,8 @@ class Fits(Case):
 
 
 class Forms(Case):
-    def run_json(self, *flags, text="Reverse lamina."):
-        return self.good("run", text, "--json", "-n", "120", "--seed", "5", *flags).json()
+    def run_json(self, *flags, text="Reverse lamina.", seed=5):
+        return self.good("run", text, "--json", "-n", "120", "--seed", seed, *flags).json()
 
     def test_json_schema(self):
         schema = {"type": "object", "properties": {"word": {"enum": ["animal", "lamina"]}, "letters": {"type": "integer", "minimum": 1, "maximum": 9},
@@ -97,11 +97,11 @@ class Forms(Case):
         schema = {"type": "object", "properties": {"kind_of_word": {"enum": ["animal", "lamina"]}, "is_short": {"type": "boolean"}},
                   "required": ["kind_of_word", "is_short"], "additionalProperties": False}
         for seed in range(3):
-            answer = self.run_json("--json-schema", json.dumps(schema), "--json-space", "none", "--temp", "2", "--seed", str(seed))
+            answer = self.run_json("--json-schema", json.dumps(schema), "--json-space", "none", "--temp", "2", seed=seed)
             self.assertEqual(answer["stop"], "end_of_turn")
             self.assertEqual(answer["text"], json.dumps(json.loads(answer["text"]), separators=(",", ":")))
-            # Two values are chosen; the keys, what is around them and the end are not.
-            self.assertEqual(len(answer["tokens"]) - answer["forced_tokens"], 2)
+            # The first key and two values are chosen; the other key, what is around them and the end are not.
+            self.assertEqual(len(answer["tokens"]) - answer["forced_tokens"], 3)
 
     def test_pattern_and_grammar(self):
         answer = self.run_json("--regex", "[0-9]{3}-[a-f]{2}", "--temp", "2")
