@@ -207,7 +207,7 @@ TEST_CASE(
     "forced tokens: documents of random schemas are those of a tokenizer, and nothing is drawn in vain") {
   const lamina::Tokenizer tokenizer = json_tokenizer();
   const lamina::TokenIndex index = must(lamina::TokenIndex::create(tokenizer));
-  std::size_t written = 0, forced = 0, other = 0, in_vain = 0;
+  std::size_t written = 0, forced = 0, in_vain = 0;
   const std::size_t count = rounds(150);
   for (std::size_t round = 0; round < count; ++round) {
     SchemaMaker maker(round);
@@ -228,20 +228,16 @@ TEST_CASE(
       CHECK(is_valid(*graph, writer.text));
       if (space == JsonSpace::none) CHECK_FALSE(has_space(writer.text));
       CHECK(nlohmann::json::accept(writer.text));
-      for (const auto& [begin, ids] : writer.runs) {
-        const Ids whole = encode(tokenizer, writer.text.substr(begin), lamina::Special::ignore);
+      for (const auto& run : writer.runs) {
+        const Ids whole = encode(tokenizer, writer.text.substr(run.first), lamina::Special::ignore);
+        const Ids& ids = run.second;
         forced += ids.size();
         const bool is_front = whole.size() >= ids.size() && std::equal(ids.begin(), ids.end(), whole.begin());
-        if (!is_front) {
-          ++other;
-          INFO(writer.text.substr(begin));
-          CHECK(is_front);
-        }
+        CHECK_MESSAGE(is_front, writer.text.substr(run.first));
       }
     }
   }
   CHECK(in_vain == 0);
-  CHECK(other == 0);
   CHECK(written > count);
   CHECK(forced > count);
 }

@@ -232,6 +232,29 @@ TEST_CASE("schema: a text that cannot become valid is stopped at once") {
           "{\"a\":3") == 5);
 }
 
+TEST_CASE("schema: a way is found beside names that only lead to lists of unlike texts") {
+  // "include" is asked for by a rule that must not hold behind this engine; a search through its lists has no
+  // end.
+  const auto graph = graph_of(R"({"type":"object","additionalProperties":false,"required":["engine","src"],
+      "properties":{"engine":{"enum":["static","custom","other"]},"src":{"type":"string"},"serve":{"type":"string"},
+        "path":{"type":"string"},"run":{"type":"string"},"public":{"type":"boolean"},
+        "include":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string"}}},
+      "allOf":[
+        {"if":{"properties":{"engine":{"const":"static"}},"required":["engine"]},"then":{"required":["serve"]}},
+        {"if":{"properties":{"engine":{"enum":["static"]}},"required":["engine"]},
+         "then":{"not":{"required":["include"]}},"else":{"not":{"required":["serve"]}}}]})");
+  lamina::masks::SchemaMachine machine(graph, lamina::masks::JsonTextLimits::for_writing());
+  for (const std::string_view text : {R"({"src":"m","engine":"static","serve":"p"})",
+                                      R"({"engine":"custom","src":"m","include":["a","b"]})",
+                                      R"({"serve":"p","engine":"static","src":"m"})"}) {
+    CAPTURE(text);
+    auto state = machine.start();
+    CHECK(machine.looks_ahead());
+    for (const char c : text) REQUIRE(machine.step(state, static_cast<std::uint8_t>(c)));
+    CHECK(machine.accepts(state));
+  }
+}
+
 TEST_CASE("schema: where a model writes there is one spelling of a number and one space") {
   const auto written = [](std::string_view schema, std::string_view text) {
     const auto graph = graph_of(schema);

@@ -15,6 +15,13 @@
 
 namespace lamina::masks {
 
+/// How much a name is needed in an object.
+enum class NameNeed : std::uint8_t {
+  none,
+  asked,  ///< by some rule, which may be one that must not hold
+  must,
+};
+
 /// Follows what rules say of containers.
 class ContainerRules {
  public:
@@ -72,6 +79,21 @@ class ContainerRules {
     }
     Scopes::finish(around);
     return scopes_->viable(around) ? around : nullptr;
+  }
+
+  /// How much each name of the schema is needed.
+  [[nodiscard]] std::vector<NameNeed> needs(const Scope& object) {
+    const Group& group = *object.group;
+    std::vector<NameNeed> needs(group.names.size(), NameNeed::none);
+    for (std::size_t i = 0; i < group.atoms.size(); ++i) {
+      if (object.truths[i] != Truth::open || group.atoms[i]->object.required.empty()) continue;
+      const NameNeed need = scopes_->must_hold(object, i) ? NameNeed::must : NameNeed::asked;
+      for (std::size_t n = 0; n < needs.size(); ++n) {
+        const std::uint64_t required = group.required[i * group.name_words + n / 64] >> (n % 64);
+        if ((required & 1) != 0) needs[n] = std::max(needs[n], need);
+      }
+    }
+    return needs;
   }
 
   /// States of a key's checks at its beginning: the range of names, then the patterns.

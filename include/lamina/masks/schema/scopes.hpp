@@ -243,6 +243,18 @@ class Scopes {
     return seen;
   }
 
+  /// Whether a value can only be valid as one for which an atom holds.
+  [[nodiscard]] bool must_hold(const Scope& scope, std::size_t atom) {
+    const std::size_t count = scope.group->atoms.size();
+    const Arena::Mark mark = arena_.mark();
+    Truth* const truths = arena_.take<Truth>(count);
+    std::copy_n(scope.truths, count, truths);
+    truths[atom] = Truth::no;
+    const bool must = !viable(&scope, truths);
+    arena_.reset(mark);
+    return must;
+  }
+
   /// Whether an atom allows all values of a type that it allows at all.
   [[nodiscard]] static bool says_nothing(const SchemaAtom& atom, std::uint8_t types) noexcept {
     if ((types & JsonTypes::number) != 0)

@@ -37,12 +37,13 @@ class WaySearch {
     std::uint32_t alike;    ///< places that differ only in values that must differ
     std::uint32_t texts;    ///< beginnings of one string, key or number
     std::uint32_t abreast;  ///< of them that are of one length, and alike
+    bool shares;            ///< a name that need not come leaves half of the steps to others
   };
   /// For what is asked at each byte: other ways are known then.
-  static constexpr Effort quick[] = {{2000, 3, 2, 64, 12}, {10'000, 8, 8, 256, 24}};
+  static constexpr Effort quick[] = {{2000, 3, 2, 64, 12, true}, {10'000, 8, 8, 256, 24, true}};
   /// For what is asked once.
   static constexpr Effort thorough[] = {
-      {2000, 3, 2, 64, 12}, {20'000, 8, 16, 1000, 64}, {300'000, 64, 256, 4000, 256}};
+      {2000, 3, 2, 64, 12, true}, {20'000, 8, 16, 1000, 64, false}, {300'000, 64, 256, 4000, 256, false}};
 
   enum class Answer : std::uint8_t { found, none, gave_up };
 
@@ -295,21 +296,21 @@ class WaySearch {
     return false;
   }
 
-  /// Names of the schema for a key, those that must come first.
+  /// Names of the schema for a key: those that must come, those that rules ask for, others.
   [[nodiscard]] bool names(const SchemaState& state) {
     if (state.part != Part::plain || state.utf8.need > 0) return false;
     const Scope& object = *state.scope;
-    const Group& group = *object.group;
-    for (const bool is_required : {true, false}) {
+    const std::vector<NameNeed> needs = ContainerRules(reader_->scopes()).needs(object);
+    for (const NameNeed need : {NameNeed::must, NameNeed::asked, NameNeed::none}) {
       for (std::uint32_t n = state.string.words[0]; n < state.string.words[1]; ++n) {
-        const std::uint64_t bit = std::uint64_t{1} << (n % 64);
-        if ((object.used[n / 64] & bit) != 0) continue;
-        bool wanted = false;
-        for (std::size_t i = 0; i < group.atoms.size() && !wanted; ++i)
-          wanted =
-              object.truths[i] == Truth::open && (group.required[i * group.name_words + n / 64] & bit) != 0;
-        if (wanted == is_required && whole(state, group.names[n].substr(state.string.bytes), Wish{0}))
-          return true;
+        const bool is_used = ((object.used[n / 64] >> (n % 64)) & 1) != 0;
+        if (is_used || needs[n] != need) continue;
+        if (steps_ >= effort_.steps) return cap();
+        const std::uint32_t most = effort_.steps;
+        if (effort_.shares && need != NameNeed::must) effort_.steps -= (most - steps_) / 2;
+        const bool found = whole(state, object.group->names[n].substr(state.string.bytes), Wish{0});
+        effort_.steps = most;
+        if (found) return true;
       }
     }
     return false;
