@@ -99,8 +99,8 @@ class Drafts(Case):
             self.assertNotIn("draft", together["decode together", count])
             right, wrong = (together[f"decode together, {share} drafts right", count]["draft"] for share in (1, 0))
             self.assertEqual(right["accepted"], right["drafted"])
-            # In turns of 8 passes with and without drafts, 63 in all.
-            self.assertEqual((wrong["accepted"], wrong["passes"]), (0, 32))
+            # In turns of 8 passes with and without drafts, 63 in all; the last one, with drafts, has 7.
+            self.assertEqual((wrong["accepted"], wrong["passes"]), (0, 31))
             self.assertLess(right["passes"], 16)
             self.assertGreater(right["speedup"]["median"], 0)
         self.bad(2, *flags, "--parallel", "2", "--mix", "--draft-acceptance", "1")
