@@ -91,13 +91,12 @@ class AnswerWriter final : public DraftGuide {
                                                       std::uint32_t context) {
     steering_.stop_trial();
     if (!observer_->goes_on()) return ended(StopReason::interrupted);
+    const std::uint32_t room = context - position;
     if (answer_.tokens.empty() && !options_->thoughts_count) {
-      const std::uint32_t room = context - position;
       const std::uint32_t most = options_->max_tokens > 0 ? options_->max_tokens : room;
       steering_.keep_room(room, std::min(most, room / 2));
     }
     fed_.clear();
-    const std::uint32_t room = context - position;
     if (answer_.tokens.empty()) {
       const auto end = take_forced(room);
       if (!end) return end.error();

@@ -12,23 +12,22 @@
 
 namespace lamina {
 
-/// A running mean of seconds that follows changes (the context grows) and to which one interruption does
-/// little. Where two in a row were much longer, or much shorter, the machine has changed its speed: these are
-/// the mean then.
-struct MeanSeconds {
-  /// Where a measurement differs by more than this share, one more like it is a change.
-  static constexpr double surprise = 0.15;
+/// Whether something took so much more or less time than was expected that the machine may have changed its
+/// speed.
+[[nodiscard]] inline bool is_surprise(double taken, double expected) noexcept {
+  return std::abs(taken - expected) > 0.15 * expected;
+}
 
+/// A running mean of seconds that follows changes (the context grows) and to which one interruption does
+/// little. Where two surprises in a row are both longer, or both shorter, the machine has changed its speed:
+/// these are the mean then.
+struct MeanSeconds {
   double seconds = 0;
   double surprising = 0;  ///< the last one taken if it was one; 0: it was none
   std::uint32_t count = 0;
 
-  /// Whether `taken` is not what the mean promises.
-  [[nodiscard]] bool surprised_by(double taken) const noexcept {
-    return std::abs(taken - seconds) > surprise * seconds;
-  }
   void take(double taken) noexcept {
-    const bool surprises = count >= 2 && surprised_by(taken);
+    const bool surprises = count >= 2 && is_surprise(taken, seconds);
     if (count < 2) {  // the first one may have waited for memory
       seconds = count == 0 ? taken : std::min(seconds, taken);
     } else if (surprises && surprising > 0 && (taken > seconds) == (surprising > seconds)) {

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -71,7 +70,7 @@ class DraftLengths {
   void take_round(const DraftCosts& costs, const PlainRows& rows, std::uint32_t drafted,
                   std::uint32_t accepted, double steps, double pass) noexcept {
     if (rows.single == 0 || !costs.knows(rows)) return;
-    is_surprised_ = drafted > 0 && std::abs(pass + steps - expected_) > MeanSeconds::surprise * expected_;
+    is_surprised_ = drafted > 0 && is_surprise(pass + steps, expected_);
     double loss = 0;
     if (drafted > 0 || steps > 0) {
       // In passes, so that it keeps its worth while these get longer. More than half as much again as was
