@@ -33,7 +33,7 @@ struct WeightMatrix {
   [[nodiscard]] explicit operator bool() const noexcept { return data != nullptr; }
   [[nodiscard]] std::size_t bytes_per_row() const noexcept { return row_bytes(format, columns); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_per_row() * rows * stack; }
-  /// Row `index`; of interleaved rows the group that begins with it.
+  /// Row `index`; of interleaved rows the slab that begins with it (blocks/interleave.hpp).
   [[nodiscard]] const std::byte* row(std::size_t index) const noexcept {
     return data + index * bytes_per_row();
   }
@@ -48,7 +48,7 @@ struct WeightMatrix {
     return one;
   }
 
-  /// Rows `first .. first + count` of a single matrix.
+  /// Rows `first .. first + count` of a single matrix; of interleaved ones whole slabs.
   [[nodiscard]] WeightMatrix slice(std::uint32_t first, std::uint32_t count) const noexcept {
     LAMINA_DCHECK(stack == 1 && first + count <= rows);
     WeightMatrix part = *this;

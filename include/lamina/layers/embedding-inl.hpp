@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <lamina/blocks/interleave.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/rows/elementwise-inl.hpp>
 #include <lamina/rows/norm-inl.hpp>
@@ -100,9 +101,10 @@ inline void embed_per_layer_inputs(const Pass& pass, const GlobalWeights& weight
   const IndexRange owners{0, first_reader * width};
   const IndexRange readers{owners.count, all.count - owners.count};
   const std::uint32_t block = info_of(weights.per_layer_embedding.format).block_elements;
-  const bool is_cut =
-      readers.first % block != 0 || (weights.per_layer_projection.packing == Packing::interleaved &&
-                                     readers.first % pass.linear.interleave_height != 0);
+  const Linear& projection = weights.per_layer_projection;
+  const bool is_cut = readers.first % block != 0 ||
+                      (projection.packing == Packing::interleaved &&
+                       readers.first % order_of(projection, pass.linear.interleave_height).slab_rows() != 0);
   const bool some_stop = pass.wanted < pass.rows && readers.count > 0 && pass.observer == nullptr && !is_cut;
   embed_per_layer_part(pass, weights, pass.rows, some_stop ? owners : all, width);
   if (some_stop && pass.wanted > 0) embed_per_layer_part(pass, weights, pass.wanted, readers, width);

@@ -175,10 +175,17 @@ class NextGroup {
   /// Will ask for what lies where columns `column` .. `column + columns` of the group before lay, in `parts`.
   HWY_INLINE NextGroup(const RowGroup& before, std::size_t column, std::size_t columns,
                        std::size_t parts) noexcept {
-    const std::size_t total = before.matrix.columns;
-    const auto bytes = static_cast<std::size_t>(before.end() - before.begin());
-    at_ = before.end() + bytes * column / total;
-    left_ = bytes * columns / total;
+    const WeightMatrix& w = before.matrix;
+    at_ = before.end() + row_bytes(w.format, column) * panel_rows;
+#if !LAMINA_ONE_LANE
+    const std::size_t next = before.first + panel_rows;
+    if (w.packing == Packing::interleaved && next < w.rows) {
+      const InterleavedOrder order = order_of(w, interleave_height);
+      const std::size_t run = column / order.run_columns() * order.run_columns();
+      at_ = w.data + order.place(next, run) + row_bytes(w.format, column - run) * panel_rows;
+    }
+#endif
+    left_ = row_bytes(w.format, columns) * panel_rows;
     part_ = left_ / parts / line * line + line;
   }
 
@@ -227,7 +234,14 @@ inline void multiply_panels(const RowGroup& group, const ActivationRows& x, std:
   const MultiplyTokens multiply = multiply_tokens_of(code_class(w.format));
   constexpr std::size_t small_step = std::size_t{16384} / panel_rows / 256 * 256;
   static_assert(small_step > 0 && small_step <= panel_columns);
-  const std::size_t step = tokens == 1 ? 256 : has_small_panels ? small_step : panel_columns;
+  // No step of interleaved rows reaches from run to run.
+  constexpr std::size_t run = InterleavedOrder::wide_run;
+  static_assert(run % 256 == 0 && (panel_columns > run || run % panel_columns == 0));
+  static_assert(compat::lanes32 < 16 || run % small_step == 0);
+  std::size_t step = tokens == 1 ? 256 : has_small_panels ? small_step : panel_columns;
+#if !LAMINA_ONE_LANE
+  if (w.packing == Packing::interleaved) step = std::min(step, order_of(w, interleave_height).run_columns());
+#endif
   for (std::size_t column = 0; column < w.columns; column += step) {
     const std::size_t columns = std::min<std::size_t>(step, w.columns - column);
     const bool is_last = column + columns == w.columns;
@@ -261,16 +275,27 @@ inline void matmul_codes(const WeightMatrix& w, const ActivationRows& x, float* 
   std::byte* sums = scales + matmul_scale_bytes;
   const PanelScratch parts{{reinterpret_cast<std::uint32_t*>(memory), reinterpret_cast<float*>(scales)},
                            reinterpret_cast<float*>(sums)};
+#if !LAMINA_ONE_LANE
+  if (x.rows <= most_few_tokens(w.format) && w.packing == Packing::interleaved) {
+    // No codes go through a panel: their memory holds the sums.
+    static_assert(std::size_t{matmul_slab_rows} * most_few_tokens(Format::q8_0) * sizeof(float) <=
+                  matmul_panel_bytes);
+    for (std::uint32_t row = first_row; row < first_row + row_count;) {
+      const std::uint32_t end =
+          std::min(first_row + row_count, (row / matmul_slab_rows + 1) * matmul_slab_rows);
+      multiply_few({w, row, end - row}, x, parts.panel, reinterpret_cast<float*>(memory), out + row,
+                   out_stride);
+      row = end;
+    }
+    return;
+  }
+#endif
   for (std::uint32_t token = 0; token < x.rows; token += matmul_token_step) {
     const std::uint32_t tokens = std::min(matmul_token_step, x.rows - token);
     for (std::uint32_t done = 0; done < row_count; done += panel_rows) {
       const RowGroup group{w, first_row + done, std::min<std::uint32_t>(panel_rows, row_count - done)};
       float* y = out + first_row + done;
 #if !LAMINA_ONE_LANE
-      if (x.rows <= most_few_tokens(w.format) && w.packing == Packing::interleaved) {
-        multiply_few(group, x, parts.panel, parts.sums, y, out_stride);
-        continue;
-      }
       if (x.rows == 1 && multiply_single(group, x, parts.panel, y)) continue;
 #endif
       multiply_panels(group, x, token, tokens, parts, y, out_stride);

@@ -26,10 +26,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if !LAMINA_ONE_LANE
 
-/// How far ahead of a stream of interleaved rows is asked for with one token. The processor's own prefetcher
-/// keeps pace with rows of simple blocks; whether it does with those of K types, whose scales come between,
-/// depends on the core, and what is asked for much too early is out of the nearest cache again when its turn
-/// comes. AVX-512, GB/s of Q4_0 Q8_0 Q4_K Q6_K:
+/// How far ahead of a stream of interleaved rows is asked for with one or two tokens. The processor's own
+/// prefetcher keeps pace with rows of simple blocks; whether it does with those of K types, whose scales come
+/// between, depends on the core, and what is asked for much too early is out of the nearest cache again when
+/// its turn comes. AVX-512, GB/s of Q4_0 Q8_0 Q4_K Q6_K:
 ///
 ///                                   32 rows ahead     4 KiB           one line       not at all
 ///   Zen 5, one core, reads 36-45    41 41 26 25       42 42 30 27                    40 42 14 14
@@ -41,17 +41,21 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// build suits both; zero, until it has been set, would ask for what is read anyway.
 inline const std::size_t stream_lead = compat::lanes32 < 16 ? 8192 : core_has_avx_vnni() ? 4096 : 64;
 
-/// The same with more tokens. These multiply about as long as the next rows take to come; that both happens
-/// at the same time, rows must be asked for so early that they wait in the second-level cache meanwhile.
-/// GB/s of a Zen 4 core that reads 20 to 25, Q4_0 with 2 / 3 / 4 / 8 tokens at 12 288 columns:
+/// Tokens up to which rows are asked for so, into the nearest cache. Three and more multiply about as long as
+/// the next rows take to come; that both happens at the same time, rows must be asked for so early that they
+/// wait in the second-level cache meanwhile. GB/s of a Zen 4 core, 2 / 3 / 4 / 8 tokens of Q4_0 at 12 288
+/// columns while memory gives it 20 to 25, and 2 and 3 tokens at 1536 while it gives 29 to 30:
 ///
-///   AVX-512, into the nearest cache       64 bytes 17 15 14 8    4 KiB 17 16 14 10    8 KiB 15 14 13 9
-///   AVX-512, into the second-level one    1 KiB 18 11 8 8        8 KiB 23 23 20 11    16 KiB 23 23 21 11
-///   AVX2, into the nearest cache          8 KiB 16 14 12 7       16 KiB 13 13 12 7
-///   AVX2, into the second-level one       8 KiB 20 17 13 7       16 KiB 20 16 13 7
+///   AVX-512, into the nearest cache       64 bytes 17 15 14 8, 29 26    4 KiB 17 16 14 10     8 KiB 15 14 13
+///   9 AVX-512, into the second-level one    1 KiB 18 11 8 8               8 KiB 23 23 20 11     16 KiB 23 23
+///   21 11, 24 27 AVX2, into the nearest cache          64 bytes 23 at 1536           8 KiB 16 14 12 7 16 KiB
+///   13 13 12 7 AVX2, into the second-level one                                     8 KiB 20 17 13 7      16
+///   KiB 20 16 13 7, 23
 ///
-/// At 1536 columns, and for the other formats, it is alike; 32 and 64 KiB are little better than 16, and ask
-/// for more than is read where the rows end. One token alone loses a tenth by it. Not measured on Zen 5.
+/// Both threads of that machine, 2 tokens: 31 far ahead, 34 one line ahead; 3 tokens 31 and 33. For the other
+/// formats it is alike; 32 and 64 KiB are little better than 16, and ask for more than is read where the rows
+/// end. Not measured on Zen 5.
+inline constexpr int most_near_tokens = compat::lanes32 >= 16 ? 2 : 1;
 inline constexpr std::size_t few_tokens_lead = 16384;
 
 /// Multiplies `blocks` blocks of 32 of the rows of one vector with a tile of tokens, adding to y [tokens,
@@ -107,7 +111,7 @@ HWY_NOINLINE const std::byte* multiply_rows(const Rows& stored, std::size_t bloc
     for (const std::size_t end = sum_end(b, blocks); b < end; b += parts) {
       HWY_UNROLL(14)
       for (std::size_t i = 0; i < (group_bytes + line - 1) / line; ++i)
-        __builtin_prefetch(next + i * line, 0, tokens > 1 ? 2 : 3);
+        __builtin_prefetch(next + i * line, 0, tokens > most_near_tokens ? 2 : 3);
       next += group_bytes;
       if constexpr (!scale_in_block) {
         if (b % super_block_parts == 0)
@@ -181,8 +185,10 @@ inline bool multiply_single(const RowGroup& group, const ActivationRows& x, cons
 }
 
 /// Multiplies a group of interleaved rows with few tokens: y [x.rows, group.rows] with `y_stride`. `sums`
-/// [x.rows, panel_rows] is memory. One vector of rows after the other, in the order of their bytes; with more
-/// tokens than a tile a panel's columns at a time, which stay in the nearest cache.
+/// [group.rows, x.rows] is memory. One vector of rows after the other, run by run, in the order of their
+/// bytes; with more tokens than a tile a panel's columns at a time, which stay in the nearest cache.
+///
+/// Requires  the group lies in one slab
 inline void multiply_few(const RowGroup& group, const ActivationRows& x, const Panel& panel, float* sums,
                          float* y, std::size_t y_stride) noexcept {
   static_assert(activation_tile == 4);
@@ -193,30 +199,42 @@ inline void multiply_few(const RowGroup& group, const ActivationRows& x, const P
            : tokens == 3 ? multiply_rows_of<InterleavedRows, 3>(format)
                          : multiply_rows_of<InterleavedRows, 4>(format);
   };
-  const std::size_t lead = x.rows > 1 ? few_tokens_lead : stream_lead;
+  const std::size_t lead = x.rows > std::uint32_t{most_near_tokens} ? few_tokens_lead : stream_lead;
   const MultiplyRows<InterleavedRows> multiply_tile = multiply_of(activation_tile);
   const MultiplyRows<InterleavedRows> multiply_rest = multiply_of(x.rows % activation_tile);
   const std::size_t columns = group.matrix.columns;
-  const std::size_t step = x.rows <= activation_tile ? columns : panel_columns;
+  const std::size_t run_columns = order_of(group.matrix, interleave_height).run_columns();
   const auto vectors = static_cast<int>(group.rows / interleave_height);
-  std::fill_n(sums, x.rows * std::size_t{panel_rows}, 0.0F);
-  for (int v = 0; v < vectors; ++v) {
-    for (std::size_t column = 0; column < columns; column += step) {
-      const InterleavedRows rows = interleaved_at(group, column, v);
-      const std::size_t blocks = std::min(step, columns - column) / code_block_elements;
-      for (std::uint32_t token = 0; token < x.rows; token += activation_tile) {
-        const std::uint32_t count = std::min(activation_tile, x.rows - token);
-        const std::byte* tile =
-            x.quantized + token * quantized_row_bytes(columns) + count * quantized_row_bytes(column);
-        const auto multiply = count == activation_tile ? multiply_tile : multiply_rest;
-        // What follows has been asked for when the first tile passed by.
-        multiply(rows, blocks, panel, tile, rows.first + (token == 0 ? lead : 0),
-                 sums + token * panel_rows + v * compat::lanes32);
+  const auto sums_at = [&](std::uint32_t token,
+                           std::uint32_t row) {  // [pairs of vectors, tokens, panel_rows]
+    return sums + (row / panel_rows * x.rows + token) * panel_rows + row % panel_rows;
+  };
+  std::fill_n(sums, x.rows * ((group.rows + panel_rows - 1) / panel_rows * std::size_t{panel_rows}), 0.0F);
+  for (std::size_t run = 0; run < columns; run += run_columns) {
+    const std::size_t run_end = std::min(columns, run + run_columns);
+    const std::size_t step = x.rows <= activation_tile ? run_columns : panel_columns;
+    for (int v = 0; v < vectors; ++v) {
+      for (std::size_t column = run; column < run_end; column += step) {
+        const InterleavedRows rows = interleaved_at(group, column, v);
+        const std::size_t blocks = std::min(step, run_end - column) / code_block_elements;
+        for (std::uint32_t token = 0; token < x.rows; token += activation_tile) {
+          const std::uint32_t count = std::min(activation_tile, x.rows - token);
+          const std::byte* tile =
+              x.quantized + token * quantized_row_bytes(columns) + count * quantized_row_bytes(column);
+          const auto multiply = count == activation_tile ? multiply_tile : multiply_rest;
+          // What follows has been asked for when the first tile passed by.
+          multiply(rows, blocks, panel, tile, rows.first + (token == 0 ? lead : 0),
+                   sums_at(token, static_cast<std::uint32_t>(v * compat::lanes32)));
+        }
       }
     }
   }
-  for (std::uint32_t token = 0; token < x.rows; ++token)
-    store_results(sums + token * panel_rows, group.rows, y + token * y_stride);
+  for (std::uint32_t row = 0; row < group.rows; row += panel_rows) {
+    for (std::uint32_t token = 0; token < x.rows; ++token) {
+      store_results(sums_at(token, row), std::min<std::uint32_t>(panel_rows, group.rows - row),
+                    y + token * y_stride + row);
+    }
+  }
 }
 
 #endif  // !LAMINA_ONE_LANE

@@ -29,7 +29,9 @@ inline constexpr std::uint32_t interleave_height = LAMINA_ONE_LANE ? 0 : compat:
 inline void interleave(const WeightMatrix& w, std::size_t first, std::size_t count, std::byte* to) noexcept {
   LAMINA_DCHECK(can_interleave(w.format) && w.packing == Packing::rows);
   for (std::size_t row = first; interleave_height > 0 && row < first + count; row += interleave_height) {
-    interleave_rows(w.format, w.columns, interleave_height, w.row(row), to + row * w.bytes_per_row());
+    const std::size_t in_matrix = row % w.rows;
+    interleave_group(order_of(w, interleave_height), in_matrix, w.row(row),
+                     to + (row - in_matrix) * w.bytes_per_row());
   }
 }
 
@@ -43,7 +45,7 @@ inline void embed_row(const WeightMatrix& table, std::uint32_t row, std::uint32_
   for (std::size_t i = 0; i < count; ++i) out[i] = out[i] * second_scale * scale;
 }
 
-/// Some consecutive rows of a matrix, at most `panel_rows`.
+/// Some consecutive rows of a matrix: at most `panel_rows`, or a slab of interleaved ones.
 struct RowGroup {
   const WeightMatrix& matrix;
   std::size_t first;
@@ -66,7 +68,7 @@ inline void point_at_rows(const RowGroup& group, std::size_t column, int v, RowP
 /// The same of interleaved rows. Requires group.rows to be a multiple of `interleave_height`.
 inline InterleavedRows interleaved_at(const RowGroup& group, std::size_t column, int v) noexcept {
   const std::size_t row = group.rows > interleave_height ? static_cast<std::size_t>(v * compat::lanes32) : 0;
-  return {group.matrix.row(group.first + row) + row_bytes(group.matrix.format, column) * interleave_height};
+  return {group.matrix.data + order_of(group.matrix, interleave_height).place(group.first + row, column)};
 }
 #endif
 

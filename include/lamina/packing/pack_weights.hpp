@@ -109,6 +109,7 @@ struct PackList {
       from.data = tensor->bytes.data();
       from.format = tensor->format;
       from.columns = static_cast<std::uint32_t>(tensor->dims[0]);
+      from.rows = static_cast<std::uint32_t>(tensor->dims[1]);
       const std::size_t rows = tensor->bytes.size() / from.bytes_per_row();
       const auto groups = static_cast<std::uint32_t>(rows / list.height);
       team.split(groups, 1, [&](IndexRange range, std::uint32_t) noexcept {

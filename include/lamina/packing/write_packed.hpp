@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <lamina/blocks/interleave.hpp>
 #include <lamina/core/error.hpp>
 #include <lamina/core/guard.hpp>
 #include <lamina/core/executor.hpp>
@@ -42,7 +43,7 @@ struct PackedFile {
 
 namespace detail {
 
-/// Bytes interleaved and written at once; groups of rows that are longer stay whole.
+/// Bytes interleaved and written at once; slabs of rows that are longer stay whole.
 inline constexpr std::size_t packing_piece_bytes = std::size_t{8} << 20;
 
 /// Appends a value as GGUF stores it.
@@ -181,20 +182,32 @@ class PackedWriter {
   }
 
   [[nodiscard]] Status write_interleaved(NewFile& file, const TensorView& tensor) {
+    const std::size_t matrix_bytes =
+        row_bytes(tensor.format, static_cast<std::size_t>(tensor.dims[0])) * tensor.dims[1];
+    for (std::size_t at = 0; at < tensor.bytes.size() && !stopped_; at += matrix_bytes)
+      LAMINA_TRY(write_matrix(file, tensor, tensor.bytes.subspan(at, matrix_bytes)));
+    return Done{};
+  }
+
+  /// Writes one matrix of a tensor, as many of its slabs at a time as a piece holds.
+  [[nodiscard]] Status write_matrix(NewFile& file, const TensorView& tensor,
+                                    std::span<const std::byte> matrix) {
     WeightMatrix from;
     from.format = tensor.format;
     from.columns = static_cast<std::uint32_t>(tensor.dims[0]);
+    from.rows = static_cast<std::uint32_t>(tensor.dims[1]);
     const std::size_t group_bytes = from.bytes_per_row() * result_.height;
-    const std::size_t step = std::max<std::size_t>(packing_piece_bytes / group_bytes, 1) * group_bytes;
-    for (std::size_t at = 0; at < tensor.bytes.size() && report(file);) {
-      const auto piece = tensor.bytes.subspan(at, std::min(step, tensor.bytes.size() - at));
+    const std::size_t slab_bytes = from.bytes_per_row() * order_of(from, result_.height).slab_rows();
+    const std::size_t step = std::max<std::size_t>(packing_piece_bytes / slab_bytes, 1) * slab_bytes;
+    for (std::size_t at = 0; at < matrix.size() && report(file);) {
+      const auto piece = matrix.subspan(at, std::min(step, matrix.size() - at));
       if (piece_.size() < piece.size()) piece_.resize(piece.size());
       from.data = piece.data();
-      team_.split(static_cast<std::uint32_t>(piece.size() / group_bytes), 1,
-                  [&](IndexRange range, std::uint32_t) noexcept {
-                    kernels_.interleave(from, std::size_t{range.first} * result_.height,
-                                        std::size_t{range.count} * result_.height, piece_.data());
-                  });
+      from.rows = static_cast<std::uint32_t>(piece.size() / from.bytes_per_row());
+      team_.split(from.rows / result_.height, 1, [&](IndexRange range, std::uint32_t) noexcept {
+        kernels_.interleave(from, std::size_t{range.first} * result_.height,
+                            std::size_t{range.count} * result_.height, piece_.data());
+      });
       LAMINA_TRY(file.write(std::span(piece_).first(piece.size())));
       source_.release(piece);
       at += piece.size();

@@ -9,6 +9,7 @@
 #include <span>
 
 #include <lamina/core/config.hpp>
+#include <lamina/blocks/interleave.hpp>
 #include <lamina/formats/linear.hpp>
 #include <lamina/linear/linear.hpp>
 #include <lamina/pass/pass.hpp>
@@ -171,10 +172,17 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
     constexpr std::uint64_t reading = 4;
     return product.weight ? std::uint64_t{product.weight.columns} * (reading + product.rows.rows) : 0;
   };
+  const std::uint32_t width = pass.team.width();
+  // Threads share whole slabs of interleaved rows if each gets a few: fewer are worth leaving the stream.
+  const auto row_step = [&pass, width](const Linear& weight) -> std::uint32_t {
+    if (weight.packing == Packing::rows) return matmul_row_step;
+    const auto slab = static_cast<std::uint32_t>(order_of(weight, pass.linear.interleave_height).slab_rows());
+    return weight.rows / slab / width >= 4 ? std::max(slab, matmul_row_step) : matmul_row_step;
+  };
   std::uint64_t total = 0;
   for (const BoundProduct& product : products) total += row_work(product) * product.weight.rows;
   if (total == 0) return;
-  const UnitPlan plan = UnitPlan::of(total, pass.team.width());
+  const UnitPlan plan = UnitPlan::of(total, width);
   pass.team.deal(plan.units(), [&](std::uint32_t unit, std::uint32_t part) noexcept {
     const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes,
                                        pass.work.product_bytes);
@@ -184,10 +192,11 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
     for (const BoundProduct& product : products) {
       const std::uint64_t one_row = row_work(product);
       const std::uint64_t end = begin + one_row * product.weight.rows;
+      const std::uint32_t step = row_step(product.weight);
       const auto row_at = [&](std::uint64_t work) -> std::uint32_t {
         if (work <= begin) return 0;
         if (work >= end) return product.weight.rows;
-        return static_cast<std::uint32_t>((work - begin) / one_row) / matmul_row_step * matmul_row_step;
+        return static_cast<std::uint32_t>((work - begin) / one_row) / step * step;
       };
       const std::uint32_t first = row_at(from);
       const std::uint32_t last = row_at(to);

@@ -26,11 +26,13 @@ namespace lamina {
   const std::size_t rows = tensor.bytes.size() / row_size;
   const bool interleaved = tensor.packing == Packing::interleaved;
   const std::size_t step = interleaved ? file.interleave_height : 1;
+  const InterleavedOrder order{tensor.format, file.interleave_height,
+                               static_cast<std::size_t>(tensor.dims[1]), columns};
   for (std::size_t row = 0; row < rows; row += step) {
-    const std::byte* at = tensor.bytes.data() + row * row_size;
-    const bool bad =
-        interleaved ? has_non_finite_scale_interleaved(tensor.format, file.interleave_height, at, columns)
-                    : has_non_finite_scale(tensor.format, at, columns);
+    const std::size_t row_in_matrix = interleaved ? row % order.rows : 0;
+    const std::byte* at = tensor.bytes.data() + (row - row_in_matrix) * row_size;
+    const bool bad = interleaved ? has_non_finite_scale_interleaved(order, row_in_matrix, at)
+                                 : has_non_finite_scale(tensor.format, at, columns);
     if (!bad) continue;
     return bad_file(
         place(file_name_of(file.path), tensor.name), "tensor holds an infinite or NaN number",

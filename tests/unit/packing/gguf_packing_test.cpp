@@ -149,9 +149,8 @@ TEST_CASE("check_numbers: infinite scales of interleaved rows are found, codes a
     if (broken < rows) data.replace(broken * row_bytes + 34, 2, builder::raw(std::uint16_t{0x7C00}));
     std::vector<std::byte> packed(data.size());
     for (std::size_t row = 0; row < rows; row += height) {
-      lamina::interleave_rows(lamina::Format::q8_0, columns, height,
-                              builder::bytes_of(data).data() + row * row_bytes,
-                              packed.data() + row * row_bytes);
+      lamina::interleave_group({lamina::Format::q8_0, height, rows, columns}, row,
+                               builder::bytes_of(data).data() + row * row_bytes, packed.data());
     }
     lamina::WeightFile file;
     file.path = "f.lguf";

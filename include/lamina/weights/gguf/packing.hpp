@@ -39,7 +39,7 @@ inline constexpr std::string_view vocabulary_key = "lamina.packing.vocabulary";
 inline constexpr std::string_view padding_key = "lamina.packing.padding";
 
 /// Goes up when blocks/interleave.hpp puts bytes elsewhere.
-inline constexpr std::uint32_t layout_version = 2;
+inline constexpr std::uint32_t layout_version = 3;
 /// Lanes of the longest vectors that kernels may have: 2048 bits.
 inline constexpr std::uint32_t most_rows = 64;
 }  // namespace gguf_packing
