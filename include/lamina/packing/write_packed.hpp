@@ -58,6 +58,38 @@ inline void append_value(std::vector<std::byte>& out, std::string_view text) {
   out.insert(out.end(), first, first + text.size());
 }
 
+/// Interleaves a tensor piece by piece, each of whole slabs of one matrix, of `most_bytes` or a single slab,
+/// into `memory`. Calls use(stored, packed) -> Result<bool> for every piece, in their order, until it says
+/// false.
+template <class Use>
+[[nodiscard]] Status for_each_packed_piece(const LinearKernels& kernels, const TensorView& tensor,
+                                           std::size_t most_bytes, const Team& team,
+                                           std::vector<std::byte>& memory, Use use) {
+  WeightMatrix from;
+  from.format = tensor.format;
+  from.columns = static_cast<std::uint32_t>(tensor.dims[0]);
+  from.rows = static_cast<std::uint32_t>(tensor.dims[1]);
+  const std::uint32_t height = kernels.interleave_height;
+  const std::size_t matrix_bytes = from.bytes();
+  const std::size_t slab_bytes = from.bytes_per_row() * order_of(from, height).slab_rows();
+  const std::size_t step = std::max<std::size_t>(most_bytes / slab_bytes, 1) * slab_bytes;
+  for (std::size_t at = 0; at < tensor.bytes.size();) {
+    const auto stored = tensor.bytes.subspan(at, std::min(step, matrix_bytes - at % matrix_bytes));
+    if (memory.size() < stored.size()) memory.resize(stored.size());
+    from.data = stored.data();
+    from.rows = static_cast<std::uint32_t>(stored.size() / from.bytes_per_row());
+    team.split(from.rows / height, 1, [&](IndexRange range, std::uint32_t) noexcept {
+      kernels.interleave(from, std::size_t{range.first} * height, std::size_t{range.count} * height,
+                         memory.data());
+    });
+    const Result<bool> goes_on = use(stored, std::span<const std::byte>(memory).first(stored.size()));
+    if (!goes_on) return goes_on.error();
+    if (!*goes_on) break;
+    at += stored.size();
+  }
+  return Done{};
+}
+
 /// Copies one GGUF file into its packed form, tensor by tensor.
 class PackedWriter {
  public:
@@ -182,37 +214,14 @@ class PackedWriter {
   }
 
   [[nodiscard]] Status write_interleaved(NewFile& file, const TensorView& tensor) {
-    const std::size_t matrix_bytes =
-        row_bytes(tensor.format, static_cast<std::size_t>(tensor.dims[0])) * tensor.dims[1];
-    for (std::size_t at = 0; at < tensor.bytes.size() && !stopped_; at += matrix_bytes)
-      LAMINA_TRY(write_matrix(file, tensor, tensor.bytes.subspan(at, matrix_bytes)));
-    return Done{};
-  }
-
-  /// Writes one matrix of a tensor, as many of its slabs at a time as a piece holds.
-  [[nodiscard]] Status write_matrix(NewFile& file, const TensorView& tensor,
-                                    std::span<const std::byte> matrix) {
-    WeightMatrix from;
-    from.format = tensor.format;
-    from.columns = static_cast<std::uint32_t>(tensor.dims[0]);
-    from.rows = static_cast<std::uint32_t>(tensor.dims[1]);
-    const std::size_t group_bytes = from.bytes_per_row() * result_.height;
-    const std::size_t slab_bytes = from.bytes_per_row() * order_of(from, result_.height).slab_rows();
-    const std::size_t step = std::max<std::size_t>(packing_piece_bytes / slab_bytes, 1) * slab_bytes;
-    for (std::size_t at = 0; at < matrix.size() && report(file);) {
-      const auto piece = matrix.subspan(at, std::min(step, matrix.size() - at));
-      if (piece_.size() < piece.size()) piece_.resize(piece.size());
-      from.data = piece.data();
-      from.rows = static_cast<std::uint32_t>(piece.size() / from.bytes_per_row());
-      team_.split(from.rows / result_.height, 1, [&](IndexRange range, std::uint32_t) noexcept {
-        kernels_.interleave(from, std::size_t{range.first} * result_.height,
-                            std::size_t{range.count} * result_.height, piece_.data());
-      });
-      LAMINA_TRY(file.write(std::span(piece_).first(piece.size())));
-      source_.release(piece);
-      at += piece.size();
-    }
-    return Done{};
+    return for_each_packed_piece(
+        kernels_, tensor, packing_piece_bytes, team_, piece_,
+        [&](std::span<const std::byte> stored, std::span<const std::byte> packed) -> Result<bool> {
+          if (!report(file)) return false;
+          LAMINA_TRY(file.write(packed));
+          source_.release(stored);
+          return true;
+        });
   }
 
   /// False when progress says to stop.
