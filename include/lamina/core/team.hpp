@@ -28,6 +28,61 @@ struct IndexRange {
           static_cast<std::uint32_t>(end > first ? end - first : 0)};
 }
 
+/// Units of work as they are dealt: each part has a row of neighbours of its own, and when it is through with
+/// them takes the last ones that others have left. So a thread reads on where it is, as a stream, and one
+/// that gets less of its CPU gets less to do. Does not allocate.
+/// Threads   any number of them may take units at the same time
+class DealtUnits {
+ public:
+  DealtUnits(std::uint32_t units, std::uint32_t parts) noexcept
+      : rows_(parts == 0          ? 1
+              : parts < most_rows ? parts
+                                  : most_rows) {
+    for (std::uint32_t row = 0; row < rows_; ++row) {
+      const IndexRange own = share_of(units, 1, row, rows_);
+      left_[row].range.store(packed(own.first, own.first + own.count), std::memory_order_relaxed);
+    }
+  }
+
+  /// Calls `body(unit)` for units of `part`, then for those of others, until none is left.
+  template <class Body>
+  void take_all(std::uint32_t part, Body body) noexcept {
+    const std::uint32_t own = part % rows_;
+    std::uint32_t unit = 0;
+    while (take(own, true, unit)) body(unit);
+    for (std::uint32_t i = 1; i < rows_; ++i) {
+      while (take((own + i) % rows_, false, unit)) body(unit);
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t most_rows = 64;  ///< more parts share them
+  struct alignas(64) Left {
+    std::atomic<std::uint64_t> range;  ///< the first unit left, and above it the end
+  };
+
+  [[nodiscard]] static constexpr std::uint64_t packed(std::uint32_t first, std::uint32_t end) noexcept {
+    return std::uint64_t{end} << 32 | first;
+  }
+
+  /// Takes the first or the last unit of a row; false if it has none.
+  [[nodiscard]] bool take(std::uint32_t row, bool first_of_row, std::uint32_t& unit) noexcept {
+    std::atomic<std::uint64_t>& range = left_[row].range;
+    std::uint64_t seen = range.load(std::memory_order_relaxed);
+    for (;;) {
+      const auto first = static_cast<std::uint32_t>(seen);
+      const auto end = static_cast<std::uint32_t>(seen >> 32);
+      if (first >= end) return false;
+      unit = first_of_row ? first : end - 1;
+      const std::uint64_t rest = first_of_row ? packed(first + 1, end) : packed(first, end - 1);
+      if (range.compare_exchange_weak(seen, rest, std::memory_order_relaxed)) return true;
+    }
+  }
+
+  std::uint32_t rows_;
+  Left left_[most_rows];
+};
+
 /// The threads of one pass. Results never depend on how many there are: each output element is made by one
 /// part.
 class Team {
@@ -49,13 +104,12 @@ class Team {
                    std::addressof(body), parts);
   }
 
-  /// Calls `body(unit, part)` for every unit; whoever is done with one takes the next, so that a thread that
-  /// gets less of its CPU gets less to do.
+  /// Calls `body(unit, part)` for every unit, as `DealtUnits` deals them.
   template <class Body>
   void deal(std::uint32_t units, Body body) const noexcept {
-    std::atomic<std::uint32_t> next{0};
+    DealtUnits dealt(units, units < width() ? units : width());
     run(units, [&](std::uint32_t part, std::uint32_t) noexcept {
-      for (std::uint32_t unit = next++; unit < units; unit = next++) body(unit, part);
+      dealt.take_all(part, [&](std::uint32_t unit) noexcept { body(unit, part); });
     });
   }
 

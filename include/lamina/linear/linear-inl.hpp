@@ -40,7 +40,7 @@ inline void matmul(const WeightMatrix& w, const ActivationRows& x, Precision pre
   if (activation_kind(w.format, precision) == ActivationKind::int8) {
     matmul_codes(w, x, out, out_stride, first_row, row_count, scratch);
 #if defined(LAMINA_BF16_DOT)
-  } else if (is_built_in(Format::bf16) && w.format == Format::bf16 && precision == Precision::fast) {
+  } else if (rounds_to_bf16(w.format, precision) && is_built_in(w.format)) {
     matmul_bf16(w, x, out, out_stride, first_row, row_count, scratch);
 #endif
   } else {

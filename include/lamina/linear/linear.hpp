@@ -29,6 +29,12 @@ enum class ActivationKind : std::uint8_t {
   return has_codes && precision == Precision::fast ? ActivationKind::int8 : ActivationKind::f32;
 }
 
+/// Whether products of these weights round to bf16, activations and F16 weights, where the target multiplies
+/// bf16 natively.
+[[nodiscard]] constexpr bool rounds_to_bf16(Format format, Precision precision) noexcept {
+  return precision == Precision::fast && (format == Format::bf16 || format == Format::f16);
+}
+
 /// Rows of activations that the products take together. Their quantised copies lie side by side, so that a
 /// kernel reads one stream: Q4_0 with 512 tokens, one thread of an AVX2 machine, 1.1 times as fast as with a
 /// stream of codes and one of steps for every row.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of BF16 weights with activations rounded to bf16, where the target multiplies these natively.
+// Products of BF16 weights, and of F16 weights rounded to bf16, with activations rounded to bf16, where the
+// target multiplies these natively.
 //
 // Rounding is to nearest even. The bits of an output element are fixed (architecture 11). Of every 1024
 // columns of its row in turn, lane i of one vector adds up in order the products of columns 2i and 2i + 1, of
@@ -46,16 +47,38 @@ inline constexpr std::uint32_t bf16_token_step = 96;
 /// Tokens up to which rows pass by all of them at once, as a stream.
 inline constexpr std::uint32_t most_bf16_few_tokens = 16;
 
+/// Weights of a tile that are rounded once for many tokens.
+inline constexpr std::size_t bf16_panel_numbers = float_tile_rows * bf16_column_step;
+
 static_assert(bf16_column_step % bf16_lanes == 0 &&
-              bf16_column_step * bf16_tile_tokens * sizeof(std::uint16_t) <=
+              (bf16_panel_numbers + bf16_column_step * bf16_tile_tokens) * sizeof(std::uint16_t) <=
                   matmul_scratch_bytes(0) - arena_alignment);
 
 /// At most `bf16_column_step` columns; activations are zeros up to a multiple of `bf16_lanes`.
 using Bf16Tile = SegmentTile<std::uint16_t>;
 
+/// Loads `bf16_lanes` weights; those of F16 are rounded.
+template <Format F>
+HWY_INLINE compat::VecI32 load_bf16(const std::byte* from) noexcept {
+  if constexpr (F == Format::bf16) {
+    return hn::LoadU(compat::TagI32(), reinterpret_cast<const std::int32_t*>(from));
+  } else {
+    constexpr std::size_t half = compat::lanes32 * info_of(F).block_bytes;
+    return compat::RoundToBf16(load_widened<F>(from), load_widened<F>(from + half));
+  }
+}
+
+/// The lowest `count` < bf16_lanes weights, zeros above; reads nothing behind them.
+template <Format F>
+HWY_INLINE compat::VecI32 load_bf16_part(const std::byte* from, std::size_t count) noexcept {
+  HWY_ALIGN std::byte numbers[bf16_lanes * sizeof(std::uint16_t)] = {};
+  std::memcpy(numbers, from, count * sizeof(std::uint16_t));
+  return load_bf16<F>(numbers);
+}
+
 /// The products of a segment: sums [tokens, float_tile_rows]. `stored` weights come from memory, others from
 /// the nearest cache.
-template <int tokens, bool stored>
+template <Format F, int tokens, bool stored>
 HWY_NOINLINE void multiply_bf16_segment(const Bf16Tile& tile, float* sums) noexcept {
   const compat::TagF32 df;
   const compat::TagI32 di;
@@ -76,7 +99,7 @@ HWY_NOINLINE void multiply_bf16_segment(const Bf16Tile& tile, float* sums) noexc
     for (int r = 0; r < float_tile_rows; ++r) {
       const std::byte* from = tile.rows[r] + column * sizeof(std::uint16_t);
       if constexpr (stored) __builtin_prefetch(from + tile.next_rows, 0, 2);
-      weights[r] = hn::LoadU(di, reinterpret_cast<const std::int32_t*>(from));
+      weights[r] = load_bf16<F>(from);
     }
     HWY_UNROLL(6)
     for (int t = 0; t < tokens; ++t) {
@@ -88,9 +111,7 @@ HWY_NOINLINE void multiply_bf16_segment(const Bf16Tile& tile, float* sums) noexc
   if (const std::size_t left = tile.columns - column; left > 0) {
     HWY_UNROLL(4)
     for (int r = 0; r < float_tile_rows; ++r) {
-      HWY_ALIGN std::int32_t lanes[compat::lanes32] = {};
-      std::memcpy(lanes, tile.rows[r] + column * sizeof(std::uint16_t), left * sizeof(std::uint16_t));
-      const auto weights = hn::Load(di, lanes);
+      const auto weights = load_bf16_part<F>(tile.rows[r] + column * sizeof(std::uint16_t), left);
       HWY_UNROLL(6)
       for (int t = 0; t < tokens; ++t)
         sum[t][r] = compat::AddBf16Products(sum[t][r], weights, activations(t, column));
@@ -118,19 +139,50 @@ struct RoundedRows {
   std::uint32_t tokens;
 };
 
-/// Multiplies columns first_column .. first_column + columns of the rows with tokens. Weights are read where
-/// they lie, by every tile: copied to whole cache lines first (files place them anywhere), 8 tokens take 2.4
-/// times as long on Zen 4, 16 tokens 1.7, 96 tokens 1.15 and 512 tokens 1.08 times.
-inline void multiply_rounded(const WeightMatrix& w, const RoundedRows& x, std::size_t first_column,
-                             std::size_t columns, float* out, std::size_t out_stride, std::size_t first_row,
-                             std::uint32_t row_count) noexcept {
+/// Rounds a tile's F16 weights into `panel`, asks for the next ones meanwhile, and lets the tile read them
+/// there.
+template <Format F>
+HWY_NOINLINE void round_weights(Bf16Tile& tile, std::uint16_t* panel) noexcept {
+  const compat::TagI32 di;
+  for (const std::byte*& row : tile.rows) {
+    std::size_t column = 0;
+    for (; column + bf16_lanes <= tile.columns; column += bf16_lanes) {
+      const std::byte* from = row + column * sizeof(std::uint16_t);
+      __builtin_prefetch(from + tile.next_rows, 0, 2);
+      hn::StoreU(load_bf16<F>(from), di, reinterpret_cast<std::int32_t*>(panel + column));
+    }
+    if (const std::size_t left = tile.columns - column; left > 0) {
+      hn::StoreU(load_bf16_part<F>(row + column * sizeof(std::uint16_t), left), di,
+                 reinterpret_cast<std::int32_t*>(panel + column));
+    }
+    row = reinterpret_cast<const std::byte*>(panel);
+    panel += bf16_column_step;
+  }
+}
+
+using MultiplyBf16Segment = void (*)(const Bf16Tile&, float*) noexcept;
+
+/// The kernel for 1 .. `bf16_tile_tokens` tokens.
+template <Format F, bool stored>
+[[nodiscard]] inline MultiplyBf16Segment multiply_bf16_segment_of(std::uint32_t tokens) noexcept {
   static_assert(bf16_tile_tokens == 6);
-  constexpr decltype(&multiply_bf16_segment<1, true>) stored_kernels[] = {
-      &multiply_bf16_segment<1, true>, &multiply_bf16_segment<2, true>, &multiply_bf16_segment<3, true>,
-      &multiply_bf16_segment<4, true>, &multiply_bf16_segment<5, true>, &multiply_bf16_segment<6, true>};
-  constexpr decltype(&multiply_bf16_segment<1, false>) near_kernels[] = {
-      &multiply_bf16_segment<1, false>, &multiply_bf16_segment<2, false>, &multiply_bf16_segment<3, false>,
-      &multiply_bf16_segment<4, false>, &multiply_bf16_segment<5, false>, &multiply_bf16_segment<6, false>};
+  constexpr MultiplyBf16Segment kernels[] = {
+      &multiply_bf16_segment<F, 1, stored>, &multiply_bf16_segment<F, 2, stored>,
+      &multiply_bf16_segment<F, 3, stored>, &multiply_bf16_segment<F, 4, stored>,
+      &multiply_bf16_segment<F, 5, stored>, &multiply_bf16_segment<F, 6, stored>};
+  return kernels[tokens - 1];
+}
+
+/// Multiplies columns first_column .. first_column + columns of the rows with tokens.
+///
+/// BF16 weights are read where they lie, by every tile: copied to whole cache lines first (files place them
+/// anywhere), 8 tokens take 2.4 times as long on Zen 4, 16 tokens 1.7, 96 tokens 1.15 and 512 tokens 1.08
+/// times. F16 weights of more than a tile are rounded into `panel`, of `bf16_panel_numbers`.
+template <Format F>
+void multiply_rounded(const WeightMatrix& w, const RoundedRows& x, std::size_t first_column,
+                      std::size_t columns, float* out, std::size_t out_stride, std::size_t first_row,
+                      std::uint32_t row_count, std::uint16_t* panel) noexcept {
+  const bool has_panel = F != Format::bf16 && x.tokens > bf16_tile_tokens;
   Bf16Tile tile{};
   tile.x_stride = x.stride;
   tile.next_rows = bytes_to_next_rows(w);
@@ -143,11 +195,14 @@ inline void multiply_rounded(const WeightMatrix& w, const RoundedRows& x, std::s
         tile.rows[r] = w.row(first_row + row + std::min(r, valid - 1)) +
                        lamina::row_bytes(w.format, first_column + column);
       }
+      if (has_panel) round_weights<F>(tile, panel);
       for (std::uint32_t token = 0; token < x.tokens; token += bf16_tile_tokens) {
         const std::uint32_t tokens = std::min<std::uint32_t>(bf16_tile_tokens, x.tokens - token);
         tile.x = x.values + token * x.stride + column;
         float sums[bf16_tile_tokens * float_tile_rows];
-        (token == 0 ? stored_kernels : near_kernels)[tokens - 1](tile, sums);
+        const bool is_near = has_panel || token > 0;
+        (is_near ? multiply_bf16_segment_of<Format::bf16, false>(tokens)
+                 : multiply_bf16_segment_of<F, true>(tokens))(tile, sums);
         for (std::uint32_t t = 0; t < tokens; ++t) {
           add_tile_sums(sums + t * float_tile_rows, first_column + column == 0, valid,
                         out + (token + t) * out_stride + first_row + row);
@@ -157,25 +212,25 @@ inline void multiply_rounded(const WeightMatrix& w, const RoundedRows& x, std::s
   }
 }
 
-/// Products of BF16 weights with activations rounded to bf16; see `LinearKernels::matmul`.
+/// Products of weights of format `F` with activations rounded to bf16.
 ///
 /// Rows whose weights fit the second-level cache pass by all tokens, a block of tokens at a time. Activations
 /// that nobody has rounded yet are rounded for each, as many as fit into the scratch memory.
-inline void matmul_bf16(const WeightMatrix& w, const ActivationRows& x, float* out, std::size_t out_stride,
-                        std::uint32_t first_row, std::uint32_t row_count,
-                        std::span<std::byte> scratch) noexcept {
-  LAMINA_DCHECK(w.format == Format::bf16 && x.values != nullptr &&
-                scratch.size() >= matmul_scratch_bytes(x.rows));
-  auto* rounded = reinterpret_cast<std::uint16_t*>(aligned_scratch(scratch));
-  const std::size_t room = (scratch.size() - arena_alignment) / sizeof(std::uint16_t);
+template <Format F>
+void matmul_rounded(const WeightMatrix& w, const ActivationRows& x, float* out, std::size_t out_stride,
+                    std::uint32_t first_row, std::uint32_t row_count, std::span<std::byte> scratch) noexcept {
+  LAMINA_DCHECK(w.format == F && x.values != nullptr && scratch.size() >= matmul_scratch_bytes(x.rows));
+  auto* panel = reinterpret_cast<std::uint16_t*>(aligned_scratch(scratch));
+  std::uint16_t* rounded = panel + bf16_panel_numbers;
+  const std::size_t room = (scratch.size() - arena_alignment) / sizeof(std::uint16_t) - bf16_panel_numbers;
   const std::uint32_t most_tokens =
       x.rounded != nullptr ? bf16_token_step
                            : std::max(1U, static_cast<std::uint32_t>(room / bf16_column_step /
                                                                      bf16_tile_tokens * bf16_tile_tokens));
   const std::size_t width = rounded_row_numbers(w.columns);
   if (x.rounded != nullptr && x.rows <= most_bf16_few_tokens) {
-    return multiply_rounded(w, {x.rounded, width, x.rows}, 0, w.columns, out, out_stride, first_row,
-                            row_count);
+    return multiply_rounded<F>(w, {x.rounded, width, x.rows}, 0, w.columns, out, out_stride, first_row,
+                               row_count, panel);
   }
   const std::size_t cached = bf16_cached_bytes / (w.bytes_per_row() * float_tile_rows) + 1;
   const auto row_step = static_cast<std::uint32_t>(cached * float_tile_rows);
@@ -192,11 +247,21 @@ inline void matmul_bf16(const WeightMatrix& w, const ActivationRows& x, float* o
           round_rows(x.values + token * x.stride + column, x.stride, static_cast<std::uint32_t>(columns),
                      tokens, rounded);
         }
-        multiply_rounded(w, segment, column, columns, out + token * out_stride, out_stride, first_row + row,
-                         rows);
+        multiply_rounded<F>(w, segment, column, columns, out + token * out_stride, out_stride,
+                            first_row + row, rows, panel);
       }
     }
   }
+}
+
+/// Products of BF16 or F16 weights with activations rounded to bf16; see `LinearKernels::matmul`.
+inline void matmul_bf16(const WeightMatrix& w, const ActivationRows& x, float* out, std::size_t out_stride,
+                        std::uint32_t first_row, std::uint32_t row_count,
+                        std::span<std::byte> scratch) noexcept {
+  constexpr Format f16 = is_built_in(Format::f16) ? Format::f16 : Format::bf16;
+  (w.format == Format::f16 ? matmul_rounded<f16> : matmul_rounded<Format::bf16>)(w, x, out, out_stride,
+                                                                                 first_row, row_count,
+                                                                                 scratch);
 }
 
 }  // namespace lamina::inline LAMINA_MODE::HWY_NAMESPACE

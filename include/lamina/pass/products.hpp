@@ -52,8 +52,8 @@ class ProductInput {
 
   [[nodiscard]] Form form_for(const Linear& weight) const noexcept {
     if (activation_kind(weight.format, pass_.precision) == ActivationKind::int8) return Form::quantized;
-    const bool is_rounded = weight.format == Format::bf16 && pass_.precision == Precision::fast &&
-                            pass_.linear.round_rows != nullptr;
+    const bool is_rounded =
+        rounds_to_bf16(weight.format, pass_.precision) && pass_.linear.round_rows != nullptr;
     return is_rounded ? Form::rounded : Form::values;
   }
 
@@ -133,34 +133,26 @@ inline void clamp_output(const BoundProduct& product, std::uint32_t first, std::
   }
 }
 
-/// How work is cut into units that threads take one after the other: first long ones, the same number for
-/// every thread, then short ones that even out their delays.
+/// How work is cut into equal units, which threads take neighbour after neighbour (`DealtUnits`).
 struct UnitPlan {
-  static constexpr std::uint32_t pieces_of_long = 4;
-
   std::uint64_t total;
-  std::uint32_t longs;   ///< units of `pieces_of_long` pieces
-  std::uint32_t shorts;  ///< units of 1 piece
+  std::uint32_t units;
 
   /// Requires total > 0, width > 0.
   [[nodiscard]] static constexpr UnitPlan of(std::uint64_t total, std::uint32_t width) noexcept {
-    // A long unit of less than some microseconds is not worth taking.
-    constexpr std::uint64_t least_work = std::uint64_t{1} << 19;
-    if (width == 1 || total < least_work) return {total, 0, 1};
-    const auto rounds = std::clamp<std::uint64_t>(total / (least_work * width), 1, 8);
-    const auto pieces = std::min(total / (least_work / pieces_of_long), rounds * width * pieces_of_long);
-    const auto longs = static_cast<std::uint32_t>(rounds - 1) * width;
-    return {total, longs, static_cast<std::uint32_t>(pieces - std::uint64_t{longs} * pieces_of_long)};
+    // A unit of less than a microsecond is not worth taking; the last one of a thread is what others wait
+    // for.
+    constexpr std::uint64_t least_work = std::uint64_t{1} << 18;
+    constexpr std::uint32_t most_of_each = 16;
+    if (width == 1) return {total, 1};
+    const std::uint64_t units =
+        std::min<std::uint64_t>(total / least_work, std::uint64_t{most_of_each} * width);
+    return {total, static_cast<std::uint32_t>(std::max<std::uint64_t>(units, 1))};
   }
 
-  [[nodiscard]] constexpr std::uint32_t units() const noexcept { return longs + shorts; }
-
-  /// Where a unit begins; that of number units() is `total`.
+  /// Where a unit begins; that of number `units` is `total`.
   [[nodiscard]] constexpr std::uint64_t begin_of(std::uint32_t unit) const noexcept {
-    if (unit >= units()) return total;
-    const std::uint64_t piece = total / (std::uint64_t{longs} * pieces_of_long + shorts);
-    const std::uint64_t longs_before = std::min(unit, longs);
-    return piece * (longs_before * pieces_of_long + (unit - longs_before));
+    return total / units * unit + total % units * unit / units;
   }
 };
 
@@ -183,7 +175,7 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
   for (const BoundProduct& product : products) total += row_work(product) * product.weight.rows;
   if (total == 0) return;
   const UnitPlan plan = UnitPlan::of(total, width);
-  pass.team.deal(plan.units(), [&](std::uint32_t unit, std::uint32_t part) noexcept {
+  pass.team.deal(plan.units, [&](std::uint32_t unit, std::uint32_t part) noexcept {
     const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes,
                                        pass.work.product_bytes);
     const std::uint64_t from = plan.begin_of(unit);

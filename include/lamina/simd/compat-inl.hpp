@@ -183,13 +183,20 @@ HWY_DIAGNOSTICS(push)
 HWY_DIAGNOSTICS(ignored "-Wmaybe-uninitialized")
 #endif
 
-/// True if this target rounds the activations of BF16 weights to bf16 under `Precision::fast`.
+/// True if this target rounds F16 weights, and the activations of BF16 and F16 weights, to bf16 under
+/// `Precision::fast`.
 inline constexpr bool has_bf16_dot = true;
 
 /// Adds to every lane of `sum` the products of the two bf16 numbers of `a` and `b` in that lane, first the
 /// upper, then the lower ones, each by an fma that rounds to nearest even. Denormal numbers count as zero.
 HWY_INLINE VecF32 AddBf16Products(VecF32 sum, VecI32 a, VecI32 b) noexcept {
   return VecF32{_mm512_dpbf16_ps(sum.raw, (__m512bh)a.raw, (__m512bh)b.raw)};
+}
+
+/// Rounds to bf16, nearest even: pairs of numbers, those of `low` before those of `high`. Denormal numbers
+/// become zero.
+HWY_INLINE VecI32 RoundToBf16(VecF32 low, VecF32 high) noexcept {
+  return VecI32{(__m512i)_mm512_cvtne2ps_pbh(high.raw, low.raw)};
 }
 
 /// Rounds to bf16, nearest even, stores the bits: to [lanes32], and returns what they stand for. Denormal

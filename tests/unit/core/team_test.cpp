@@ -54,4 +54,41 @@ TEST_CASE("a team runs every part once, on one thread or on many") {
   }
 }
 
+TEST_CASE(
+    "dealt units: each part reads on in its own row, and takes the last ones of others when it is through") {
+  DealtUnits dealt(10, 3);  // rows 0-2, 3-5, 6-9
+  std::vector<std::uint32_t> taken;
+  dealt.take_all(1, [&](std::uint32_t unit) {
+    taken.push_back(unit);
+    if (unit != 4) return;
+    std::vector<std::uint32_t> other;  // meanwhile another part does all of its own and most that is left
+    dealt.take_all(2, [&](std::uint32_t its) {
+      other.push_back(its);
+      if (its == 2) dealt.take_all(0, [&](std::uint32_t last) { other.push_back(100 + last); });
+    });
+    CHECK(other == std::vector<std::uint32_t>{6, 7, 8, 9, 2, 100, 101, 105});
+  });
+  CHECK(taken == std::vector<std::uint32_t>{3, 4});
+}
+
+TEST_CASE("dealt units: every one once, however many parts and threads") {
+  for (const std::uint32_t threads : {1U, 2U, 5U, 70U}) {  // 70: more than there are rows
+    const auto pool = ThreadPool::create(threads);
+    REQUIRE(static_cast<bool>(pool));
+    const Team team(pool->get());
+    for (const std::uint32_t units : {0U, 1U, 2U, 7U, 64U, 1000U}) {
+      std::vector<std::atomic<int>> hits(units);
+      std::atomic<int> strangers{0};
+      for (int round = 0; round < 50; ++round) {
+        team.deal(units, [&](std::uint32_t unit, std::uint32_t part) noexcept {
+          ++hits[unit];
+          if (part >= threads) ++strangers;
+        });
+      }
+      CHECK(strangers == 0);
+      for (const auto& hit : hits) REQUIRE(hit.load() == 50);
+    }
+  }
+}
+
 }  // namespace

@@ -93,13 +93,23 @@ void multiply(const LinearKernels& kernels, const WeightMatrix& w, const Activat
                     [](std::byte b) { return b == std::byte{0x5A}; }));
 }
 
-/// True if the current target rounds the activations of such products to bf16.
-bool rounds_activations(Format format, Precision precision) {
-  return format == Format::bf16 && precision == Precision::fast &&
-         HWY_DYNAMIC_DISPATCH(target_rounds_to_bf16)();
+/// True if the current target rounds such products to bf16.
+bool rounds(Format format, Precision precision) {
+  return rounds_to_bf16(format, precision) && HWY_DYNAMIC_DISPATCH(target_rounds_to_bf16)();
 }
 
 float rounded_to_bf16(float value) { return bfloat_to_float(float_to_bfloat(value)); }
+
+/// The weights of a matrix, rounded to bf16.
+std::vector<std::uint16_t> bf16_of(const WeightMatrix& w) {
+  std::vector<float> values(w.columns);
+  std::vector<std::uint16_t> bits;
+  for (std::uint32_t row = 0; row < w.rows; ++row) {
+    decode_row(w.format, w.row(row), w.columns, values.data());
+    for (const float value : values) bits.push_back(float_to_bfloat(value));
+  }
+  return bits;
+}
 
 /// Roundings that a term can pass through on its way into the sum (see the head of each matmul_*-inl.hpp).
 double roundings(const WeightMatrix& w, ActivationKind kind, bool rounds_to_bf16, int lanes) {
@@ -122,21 +132,27 @@ std::size_t check_matrix(const WeightMatrix& w, Precision precision, Activations
 
   // All tokens, all rows: against the reference.
   const ActivationRows all = activations.rows(kernels, most_tokens, kind);
-  const bool rounds = rounds_activations(w.format, precision);
+  const bool is_rounded = rounds(w.format, precision);
   if (reference.empty()) {
     ActivationRows entering = all;
     std::vector<float> rounded = activations.values;
     for (float& value : rounded) value = rounded_to_bf16(value);
-    if (rounds) entering.values = rounded.data();
+    WeightMatrix weights = w;
+    const std::vector<std::uint16_t> rounded_weights = bf16_of(w);
+    if (is_rounded) {
+      entering.values = rounded.data();
+      weights.format = Format::bf16;
+      weights.data = reinterpret_cast<const std::byte*>(rounded_weights.data());
+    }
     for (std::uint32_t t = 0; t < most_tokens; ++t) {
       for (std::uint32_t r = 0; r < w.rows; ++r) {
-        reference.push_back(reference_product(w, r, entering, t, kind));
+        reference.push_back(reference_product(weights, r, entering, t, kind));
       }
     }
   }
   std::vector<float> wide(most_tokens * stride, untouched);
   multiply(kernels, w, all, precision, wide, stride, 0, w.rows);
-  const double relative = 1.01 * roundings(w, kind, rounds, lanes) * 0x1p-24;
+  const double relative = 1.01 * roundings(w, kind, is_rounded, lanes) * 0x1p-24;
   double worst = 0;
   std::size_t compared = 0;
   bool past_the_rows = false;
@@ -394,31 +410,46 @@ TEST_CASE("matmul: small integers give exact sums") {
   CHECK(targets > 0);
 }
 
-TEST_CASE("matmul: activations of BF16 weights are rounded only where bf16 is multiplied natively") {
-  // Products with 1: halfway to even below and above, a carry into the exponent, the largest number, NaN.
+TEST_CASE("matmul: BF16 and F16 products are rounded only where bf16 is multiplied natively") {
+  // Halfway to even below and above, a carry into the exponent, the largest number, NaN.
   const std::vector<float> values = {1.00390625F,   1.01171875F, -3.1415927F,  1.9999999F,
                                      3.4028235e38F, 0.0F,        std::nanf("")};
   const std::uint16_t one = float_to_bfloat(1.0F);
-  WeightMatrix w;
-  w.format = Format::bf16;
-  w.data = reinterpret_cast<const std::byte*>(&one);
-  w.rows = 1;
-  w.columns = 1;
+  const std::uint16_t half_one = 0x3C00;
+  const std::uint16_t weights[] = {0x3C04, 0x3C0C, 0x3FFF, 0x0001, 0x7BFF, 0xC248};  // of f16
   ActivationRows x;
   x.values = values.data();
   x.stride = 1;
   x.rows = static_cast<std::uint32_t>(values.size());
   x.columns = 1;
+  const float unit = 1;
+  ActivationRows single = x;
+  single.values = &unit;
+  single.rows = 1;
   const int targets = testing::for_each_target([&] {
     const LinearKernels& kernels = *HWY_DYNAMIC_DISPATCH(kernels_of_target)();
     for (const Precision precision : {Precision::fast, Precision::exact}) {
       INFO("target ", std::string(kernels.target), " ", std::string(name_of(precision)));
-      std::vector<float> out(values.size(), untouched);
-      multiply(kernels, w, x, precision, out, 1, 0, 1);
-      for (std::size_t i = 0; i + 1 < values.size(); ++i) {
-        CHECK(out[i] == (rounds_activations(w.format, precision) ? rounded_to_bf16(values[i]) : values[i]));
+      WeightMatrix w;
+      w.rows = 1;
+      w.columns = 1;
+      for (const Format format : {Format::bf16, Format::f16}) {  // activations times 1
+        w.format = format;
+        w.data = reinterpret_cast<const std::byte*>(format == Format::f16 ? &half_one : &one);
+        std::vector<float> out(values.size(), untouched);
+        multiply(kernels, w, x, precision, out, 1, 0, 1);
+        for (std::size_t i = 0; i + 1 < values.size(); ++i)
+          CHECK(out[i] == (rounds(format, precision) ? rounded_to_bf16(values[i]) : values[i]));
+        CHECK(std::isnan(out.back()));
       }
-      CHECK(std::isnan(out.back()));
+      w.data = reinterpret_cast<const std::byte*>(weights);  // 1 times weights of f16
+      w.rows = static_cast<std::uint32_t>(std::size(weights));
+      std::vector<float> out(w.rows, untouched);
+      multiply(kernels, w, single, precision, out, w.rows, 0, w.rows);
+      for (std::uint32_t i = 0; i < w.rows; ++i) {
+        const float weight = half_to_float(weights[i]);
+        CHECK(out[i] == (rounds(Format::f16, precision) ? rounded_to_bf16(weight) : weight));
+      }
     }
   });
   CHECK(targets > 0);
