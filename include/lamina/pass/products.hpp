@@ -133,26 +133,42 @@ inline void clamp_output(const BoundProduct& product, std::uint32_t first, std::
   }
 }
 
-/// How work is cut into equal units, which threads take neighbour after neighbour (`DealtUnits`).
+/// How work is cut into units, which threads take neighbour after neighbour (`DealtUnits`): the same for
+/// every thread, long ones first, then short ones, for the last one of a thread is what others wait for.
 struct UnitPlan {
+  static constexpr std::uint32_t pieces_of_long = 4;
+
   std::uint64_t total;
-  std::uint32_t units;
+  std::uint32_t width;   ///< threads
+  std::uint32_t longs;   ///< units of `pieces_of_long` pieces, of each thread
+  std::uint32_t shorts;  ///< units of 1 piece, of each thread
 
   /// Requires total > 0, width > 0.
   [[nodiscard]] static constexpr UnitPlan of(std::uint64_t total, std::uint32_t width) noexcept {
-    // A unit of less than a microsecond is not worth taking; the last one of a thread is what others wait
-    // for.
-    constexpr std::uint64_t least_work = std::uint64_t{1} << 18;
-    constexpr std::uint32_t most_of_each = 16;
-    if (width == 1) return {total, 1};
-    const std::uint64_t units =
-        std::min<std::uint64_t>(total / least_work, std::uint64_t{most_of_each} * width);
-    return {total, static_cast<std::uint32_t>(std::max<std::uint64_t>(units, 1))};
+    constexpr std::uint64_t least_piece = std::uint64_t{1} << 18;  // about a microsecond of decoding
+    constexpr std::uint32_t most_pieces = 64;
+    constexpr std::uint32_t most_shorts = 16;
+    if (width == 1 || total / least_piece < width) {
+      const auto parts = static_cast<std::uint32_t>(total / least_piece);
+      return {total, width == 1 || parts == 0 ? 1 : parts, 0, 1};
+    }
+    const auto pieces =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(total / least_piece / width, most_pieces));
+    const std::uint32_t longs = pieces > most_shorts ? (pieces - most_shorts) / pieces_of_long : 0;
+    return {total, width, longs, pieces - longs * pieces_of_long};
   }
 
-  /// Where a unit begins; that of number `units` is `total`.
+  [[nodiscard]] constexpr std::uint32_t units() const noexcept { return width * (longs + shorts); }
+
+  /// Where a unit begins; that of number units() is `total`.
   [[nodiscard]] constexpr std::uint64_t begin_of(std::uint32_t unit) const noexcept {
-    return total / units * unit + total % units * unit / units;
+    const std::uint32_t thread = unit / (longs + shorts);
+    const std::uint32_t own = unit % (longs + shorts);
+    const std::uint32_t longs_before = std::min(own, longs);
+    const std::uint64_t pieces = std::uint64_t{longs} * pieces_of_long + shorts;
+    const std::uint64_t before = thread * pieces + longs_before * pieces_of_long + (own - longs_before);
+    const std::uint64_t all = width * pieces;
+    return total / all * before + total % all * before / all;
   }
 };
 
@@ -175,7 +191,7 @@ inline void run_products(const Pass& pass, std::span<const BoundProduct> product
   for (const BoundProduct& product : products) total += row_work(product) * product.weight.rows;
   if (total == 0) return;
   const UnitPlan plan = UnitPlan::of(total, width);
-  pass.team.deal(plan.units, [&](std::uint32_t unit, std::uint32_t part) noexcept {
+  pass.team.deal(plan.units(), [&](std::uint32_t unit, std::uint32_t part) noexcept {
     const std::span<std::byte> scratch(pass.work.products + part * pass.work.product_bytes,
                                        pass.work.product_bytes);
     const std::uint64_t from = plan.begin_of(unit);

@@ -77,25 +77,31 @@ std::vector<float> expected(Precision precision, const Linear& weight) {
   return clamped(plain.run({static_cast<const WeightMatrix&>(weight)}), weight.output);
 }
 
-TEST_CASE("units of work: all of it once, in equal units that are worth taking, as many for every thread") {
-  constexpr std::uint64_t least = std::uint64_t{1} << 18;
+TEST_CASE("units of work: all of it once, the same units for every thread, long ones before short ones") {
+  constexpr std::uint64_t least = std::uint64_t{1} << 18;  // a short unit
   for (const std::uint32_t width : {1U, 2U, 3U, 4U, 7U, 16U, 64U}) {
     for (const std::uint64_t total : {std::uint64_t{1}, least - 1, least * 4, least * 37, least * 1000 + 5,
                                       least * 100000, std::uint64_t{1} << 42}) {
       CAPTURE(width);
       CAPTURE(total);
       const UnitPlan plan = UnitPlan::of(total, width);
-      REQUIRE(plan.units >= 1);
+      REQUIRE(plan.units() >= 1);
       CHECK(plan.begin_of(0) == 0);
-      CHECK(plan.begin_of(plan.units) == total);
-      for (std::uint32_t unit = 0; unit < plan.units; ++unit) {
+      CHECK(plan.begin_of(plan.units()) == total);
+      const std::uint32_t of_each = plan.longs + plan.shorts;
+      CHECK(of_each * plan.width == plan.units());
+      for (std::uint32_t unit = 0; unit < plan.units(); ++unit) {
         const std::uint64_t work = plan.begin_of(unit + 1) - plan.begin_of(unit);
-        CHECK(work >= total / plan.units);
-        CHECK(work <= total / plan.units + 1);
-        if (plan.units > 1) CHECK(work >= least);
+        const std::uint64_t pieces = unit % of_each < plan.longs ? 4 : 1;
+        const std::uint64_t piece = total / (plan.width * (plan.longs * std::uint64_t{4} + plan.shorts));
+        CHECK(work >= pieces * piece);
+        CHECK(work <= pieces * (piece + 1));
+        if (plan.units() > 1) CHECK(work >= pieces * least);
       }
-      if (width == 1) CHECK(plan.units == 1);
-      if (width > 1 && total > least * 16 * width) CHECK(plan.units == 16 * width);
+      if (width == 1) CHECK(plan.units() == 1);
+      if (width > 1 && total > least * 64 * width) CHECK(plan.shorts == 16);
+      if (width > 1 && total > least * 64 * width) CHECK(plan.longs == 12);
+      if (plan.units() > 1 && plan.units() < width) CHECK(of_each == 1);
     }
   }
 }
