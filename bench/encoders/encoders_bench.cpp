@@ -111,7 +111,7 @@ int time_encoder(const Published& one, std::uint32_t tokens, const lamina::Encod
     best_cpu = std::min(best_cpu, cpu / (options.executor != nullptr ? options.executor->width() : 1));
   }
   const lamina::EncoderWork work = (*entry)->work(one.sizes, tokens);
-  const bool is_bf16 = format == lamina::Format::bf16 && options.precision == lamina::Precision::fast;
+  const bool is_bf16 = lamina::rounds_to_bf16(format, options.precision);
   const double peak = is_bf16 ? ceilings.bf16_ops_per_s : ceilings.float_ops_per_s;
   const double products = 2.0 * static_cast<double>(work.weights);
   const double attention = 2.0 * static_cast<double>(work.attention);
@@ -131,7 +131,7 @@ int print_usage() {
   std::fputs(
       "usage: bench_encoders [base|large|unified|audio] [--tokens 280] [--threads 1] [--repeats 3] "
       "[--exact]\n"
-      "                      [--chunk 512] [--f32]\n",
+      "                      [--chunk 512] [--format BF16|F16|F32]\n",
       stderr);
   return 2;
 }
@@ -160,8 +160,10 @@ int main(int argc, char** argv) {
       *number = *value;
     } else if (flag == "--exact") {
       options.precision = lamina::Precision::exact;
-    } else if (flag == "--f32") {
-      format = lamina::Format::f32;
+    } else if (flag == "--format" && i + 1 < argc) {
+      const lamina::FormatInfo* info = lamina::find_format(argv[++i]);
+      if (info == nullptr || !lamina::is_float(info->format)) return print_usage();
+      format = info->format;
     } else if (!flag.starts_with("-")) {
       name = flag;
     } else {

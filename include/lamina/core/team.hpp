@@ -44,15 +44,14 @@ class DealtUnits {
     }
   }
 
-  /// Calls `body(unit)` for units of `part`, then for those of others, until none is left.
-  template <class Body>
-  void take_all(std::uint32_t part, Body body) noexcept {
+  /// Takes the next unit for `part`: its own first one, or the last one of another; false if none is left.
+  [[nodiscard]] bool take(std::uint32_t part, std::uint32_t& unit) noexcept {
     const std::uint32_t own = part % rows_;
-    std::uint32_t unit = 0;
-    while (take(own, true, unit)) body(unit);
+    if (take_of(own, true, unit)) return true;
     for (std::uint32_t i = 1; i < rows_; ++i) {
-      while (take((own + i) % rows_, false, unit)) body(unit);
+      if (take_of((own + i) % rows_, false, unit)) return true;
     }
+    return false;
   }
 
  private:
@@ -66,7 +65,7 @@ class DealtUnits {
   }
 
   /// Takes the first or the last unit of a row; false if it has none.
-  [[nodiscard]] bool take(std::uint32_t row, bool first_of_row, std::uint32_t& unit) noexcept {
+  [[nodiscard]] bool take_of(std::uint32_t row, bool first_of_row, std::uint32_t& unit) noexcept {
     std::atomic<std::uint64_t>& range = left_[row].range;
     std::uint64_t seen = range.load(std::memory_order_relaxed);
     for (;;) {
@@ -109,7 +108,7 @@ class Team {
   void deal(std::uint32_t units, Body body) const noexcept {
     DealtUnits dealt(units, units < width() ? units : width());
     run(units, [&](std::uint32_t part, std::uint32_t) noexcept {
-      dealt.take_all(part, [&](std::uint32_t unit) noexcept { body(unit, part); });
+      for (std::uint32_t unit = 0; dealt.take(part, unit);) body(unit, part);
     });
   }
 

@@ -57,18 +57,17 @@ TEST_CASE("a team runs every part once, on one thread or on many") {
 TEST_CASE(
     "dealt units: each part reads on in its own row, and takes the last ones of others when it is through") {
   DealtUnits dealt(10, 3);  // rows 0-2, 3-5, 6-9
-  std::vector<std::uint32_t> taken;
-  dealt.take_all(1, [&](std::uint32_t unit) {
-    taken.push_back(unit);
-    if (unit != 4) return;
-    std::vector<std::uint32_t> other;  // meanwhile another part does all of its own and most that is left
-    dealt.take_all(2, [&](std::uint32_t its) {
-      other.push_back(its);
-      if (its == 2) dealt.take_all(0, [&](std::uint32_t last) { other.push_back(100 + last); });
-    });
-    CHECK(other == std::vector<std::uint32_t>{6, 7, 8, 9, 2, 100, 101, 105});
-  });
-  CHECK(taken == std::vector<std::uint32_t>{3, 4});
+  const auto taken_by = [&](std::uint32_t part) {
+    std::uint32_t unit = 0;
+    return dealt.take(part, unit) ? static_cast<int>(unit) : -1;
+  };
+  CHECK(taken_by(1) == 3);
+  CHECK(taken_by(1) == 4);
+  for (const int unit : {6, 7, 8, 9, 2}) CHECK(taken_by(2) == unit);
+  CHECK(taken_by(0) == 0);
+  CHECK(taken_by(0) == 1);
+  CHECK(taken_by(0) == 5);
+  for (const std::uint32_t part : {0U, 1U, 2U}) CHECK(taken_by(part) == -1);
 }
 
 TEST_CASE("dealt units: every one once, however many parts and threads") {
