@@ -36,25 +36,28 @@ namespace hn = hwy::HWY_NAMESPACE;
 ///   Zen 5, two cores, read 54       32 33 33 30       38 40 38 32                    34 34 17 23
 ///   Zen 4, one core, reads 18-22                      17 17 16 11     19 17 16 18    17 17 17 17
 ///
+/// AVX2, a Zen 4 core that reads 30-33, GB/s of Q4_0 Q8_0 Q6_K Q4_K with one token:
+///
+///   8 KiB 27 28 24 25   4 KiB 28 29 26 27   1 KiB 25 27 24 24   one line, and not at all 31 31 29 28
+///
 /// Zen 5 and Intel's cores since Sapphire Rapids have AVX-VNNI, by which they are told from those before.
-/// AVX2 code on Zen 5: 8 KiB as fast as 32 rows, 4 KiB up to a tenth slower. Not a constant, so that one
-/// build suits both; zero, until it has been set, would ask for what is read anyway.
-inline const std::size_t stream_lead = compat::lanes32 < 16 ? 8192 : core_has_avx_vnni() ? 4096 : 64;
+/// AVX2 code on Zen 5: 8 KiB as fast as 32 rows, 4 KiB up to a tenth slower. Not measured on Zen 3. Not a
+/// constant, so that one build suits all; zero, until it has been set, would ask for what is read anyway.
+inline const std::size_t stream_lead = !core_has_avx_vnni() ? 64 : compat::lanes32 < 16 ? 8192 : 4096;
 
 /// Tokens up to which rows are asked for so, into the nearest cache. Three and more multiply about as long as
 /// the next rows take to come; that both happens at the same time, rows must be asked for so early that they
-/// wait in the second-level cache meanwhile. GB/s of a Zen 4 core, 2 / 3 / 4 / 8 tokens of Q4_0 at 12 288
-/// columns while memory gives it 20 to 25, and 2 and 3 tokens at 1536 while it gives 29 to 30:
+/// wait in the second-level cache meanwhile. GB/s of a Zen 4 core that reads 20 to 25, Q4_0 with 2 / 3 / 4 /
+/// 8 tokens at 12 288 columns:
 ///
-///   AVX-512, into the nearest cache       64 bytes 17 15 14 8, 29 26    4 KiB 17 16 14 10     8 KiB 15 14 13
-///   9 AVX-512, into the second-level one    1 KiB 18 11 8 8               8 KiB 23 23 20 11     16 KiB 23 23
-///   21 11, 24 27 AVX2, into the nearest cache          64 bytes 23 at 1536           8 KiB 16 14 12 7 16 KiB
-///   13 13 12 7 AVX2, into the second-level one                                     8 KiB 20 17 13 7      16
-///   KiB 20 16 13 7, 23
+///   AVX-512, into the nearest cache       64 bytes 17 15 14 8   4 KiB 17 16 14 10   8 KiB 15 14 13 9
+///   AVX-512, into the second-level one    1 KiB 18 11 8 8       8 KiB 23 23 20 11   16 KiB 23 23 21 11
+///   AVX2, into the nearest cache                                8 KiB 16 14 12 7    16 KiB 13 13 12 7
+///   AVX2, into the second-level one                             8 KiB 20 17 13 7    16 KiB 20 16 13 7
 ///
-/// Both threads of that machine, 2 tokens: 31 far ahead, 34 one line ahead; 3 tokens 31 and 33. For the other
-/// formats it is alike; 32 and 64 KiB are little better than 16, and ask for more than is read where the rows
-/// end. Not measured on Zen 5.
+/// While memory gives 29 to 30 at 1536 columns, AVX-512, 2 and 3 tokens: 64 bytes 29 26, 16 KiB 24 27; both
+/// threads 34 33 and 31 31. AVX2 with 2 tokens: 23 either way. For the other formats it is alike; 32 and 64
+/// KiB are little better than 16, and ask for more than is read where the rows end. Not measured on Zen 5.
 inline constexpr int most_near_tokens = compat::lanes32 >= 16 ? 2 : 1;
 inline constexpr std::size_t few_tokens_lead = 16384;
 
@@ -203,7 +206,10 @@ inline void multiply_few(const RowGroup& group, const ActivationRows& x, const P
   const MultiplyRows<InterleavedRows> multiply_tile = multiply_of(activation_tile);
   const MultiplyRows<InterleavedRows> multiply_rest = multiply_of(x.rows % activation_tile);
   const std::size_t columns = group.matrix.columns;
-  const std::size_t run_columns = order_of(group.matrix, interleave_height).run_columns();
+  const InterleavedOrder order = order_of(group.matrix, interleave_height);
+  const std::size_t run_columns = order.run_columns();
+  const std::size_t step = x.rows <= activation_tile ? run_columns : panel_columns;
+  const std::size_t step_bytes = row_bytes(format, step) * interleave_height;
   const auto vectors = static_cast<int>(group.rows / interleave_height);
   const auto sums_at = [&](std::uint32_t token,
                            std::uint32_t row) {  // [pairs of vectors, tokens, panel_rows]
@@ -212,10 +218,11 @@ inline void multiply_few(const RowGroup& group, const ActivationRows& x, const P
   std::fill_n(sums, x.rows * ((group.rows + panel_rows - 1) / panel_rows * std::size_t{panel_rows}), 0.0F);
   for (std::size_t run = 0; run < columns; run += run_columns) {
     const std::size_t run_end = std::min(columns, run + run_columns);
-    const std::size_t step = x.rows <= activation_tile ? run_columns : panel_columns;
-    for (int v = 0; v < vectors; ++v) {
-      for (std::size_t column = run; column < run_end; column += step) {
-        const InterleavedRows rows = interleaved_at(group, column, v);
+    const std::size_t vector_bytes = row_bytes(format, run_end - run) * interleave_height;
+    const std::byte* vector = group.matrix.data + order.place(group.first, run);
+    for (int v = 0; v < vectors; ++v, vector += vector_bytes) {
+      InterleavedRows rows{vector};
+      for (std::size_t column = run; column < run_end; column += step, rows.first += step_bytes) {
         const std::size_t blocks = std::min(step, run_end - column) / code_block_elements;
         for (std::uint32_t token = 0; token < x.rows; token += activation_tile) {
           const std::uint32_t count = std::min(activation_tile, x.rows - token);
