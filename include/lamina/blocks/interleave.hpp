@@ -89,6 +89,8 @@ struct InterleavedOrder {
 
   /// Columns of a run of a wide matrix: whole blocks, and whole panels of kernels.
   static constexpr std::size_t wide_run = 1536;
+  /// Rows of its slabs.
+  static constexpr std::uint32_t wide_slab = 64;
 
   /// Columns of a group that lie together; the last run of a row may be shorter.
   [[nodiscard]] constexpr std::size_t run_columns() const noexcept { return is_wide() ? wide_run : columns; }
@@ -96,7 +98,7 @@ struct InterleavedOrder {
   /// Rows that lie together; the last slab of a matrix may be shorter. Whoever multiplies a part of a slab
   /// leaves the stream at the end of every run.
   [[nodiscard]] constexpr std::size_t slab_rows() const noexcept {
-    return is_wide() ? std::max<std::size_t>(64 / height, 1) * height : height;
+    return is_wide() ? std::max<std::size_t>(wide_slab / height, 1) * height : height;
   }
 
   /// Bytes from the beginning of the matrix to the blocks at `column` of the group that begins with `row`.

@@ -106,8 +106,6 @@ static_assert(sizeof(ActivationBlock<activation_tile>) == activation_tile * size
 /// this, and slabs of interleaved rows (InterleavedOrder) whole where there are enough of them. Other
 /// divisions give the same bits, only slower.
 inline constexpr std::uint32_t matmul_row_step = 32;
-/// Rows that kernels multiply together with few tokens: a slab.
-inline constexpr std::uint32_t matmul_slab_rows = 64;
 
 /// Bytes of codes that are unpacked at a time, to stay in the nearest cache while tokens pass by. One thread
 /// of an AVX2 machine with 32 KiB of it, Q4_0, 512 tokens: with 16 KiB 1.05 times as long as with 24 KiB.

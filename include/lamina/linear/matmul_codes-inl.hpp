@@ -278,11 +278,10 @@ inline void matmul_codes(const WeightMatrix& w, const ActivationRows& x, float* 
 #if !LAMINA_ONE_LANE
   if (x.rows <= most_few_tokens(w.format) && w.packing == Packing::interleaved) {
     // No codes go through a panel: their memory holds the sums.
-    static_assert(std::size_t{matmul_slab_rows} * most_few_tokens(Format::q8_0) * sizeof(float) <=
-                  matmul_panel_bytes);
+    constexpr std::uint32_t slab = InterleavedOrder::wide_slab;
+    static_assert(std::size_t{slab} * most_few_tokens(Format::q8_0) * sizeof(float) <= matmul_panel_bytes);
     for (std::uint32_t row = first_row; row < first_row + row_count;) {
-      const std::uint32_t end =
-          std::min(first_row + row_count, (row / matmul_slab_rows + 1) * matmul_slab_rows);
+      const std::uint32_t end = std::min(first_row + row_count, (row / slab + 1) * slab);
       multiply_few({w, row, end - row}, x, parts.panel, reinterpret_cast<float*>(memory), out + row,
                    out_stride);
       row = end;

@@ -139,7 +139,7 @@ struct UnitPlan {
   static constexpr std::uint32_t pieces_of_long = 4;
 
   std::uint64_t total;
-  std::uint32_t width;   ///< threads
+  std::uint32_t width;   ///< threads that get units
   std::uint32_t longs;   ///< units of `pieces_of_long` pieces, of each thread
   std::uint32_t shorts;  ///< units of 1 piece, of each thread
 
@@ -148,14 +148,12 @@ struct UnitPlan {
     constexpr std::uint64_t least_piece = std::uint64_t{1} << 18;  // about a microsecond of decoding
     constexpr std::uint32_t most_pieces = 64;
     constexpr std::uint32_t most_shorts = 16;
-    if (width == 1 || total / least_piece < width) {
-      const auto parts = static_cast<std::uint32_t>(total / least_piece);
-      return {total, width == 1 || parts == 0 ? 1 : parts, 0, 1};
-    }
+    const auto threads = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(total / least_piece, 1, width));
+    if (threads == 1) return {total, 1, 0, 1};
     const auto pieces =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(total / least_piece / width, most_pieces));
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(total / least_piece / threads, most_pieces));
     const std::uint32_t longs = pieces > most_shorts ? (pieces - most_shorts) / pieces_of_long : 0;
-    return {total, width, longs, pieces - longs * pieces_of_long};
+    return {total, threads, longs, pieces - longs * pieces_of_long};
   }
 
   [[nodiscard]] constexpr std::uint32_t units() const noexcept { return width * (longs + shorts); }

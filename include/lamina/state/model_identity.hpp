@@ -51,8 +51,7 @@ inline void add_sample(const TensorView& tensor, std::uint32_t interleave_height
   const std::size_t sampled = std::min(row, std::max<std::size_t>(1, most / block_bytes) * block_bytes);
   if (tensor.packing == Packing::rows) return sum.add(tensor.bytes.first(sampled));
   std::byte block[room];
-  const InterleavedOrder order{tensor.format, interleave_height, static_cast<std::size_t>(tensor.dims[1]),
-                               static_cast<std::size_t>(tensor.dims[0])};
+  const InterleavedOrder order = order_of(tensor, interleave_height);
   for (std::size_t at = 0; at < sampled; at += block_bytes) {
     const std::size_t column = at / block_bytes * info_of(tensor.format).block_elements;
     take_block(tensor.format, interleave_height, tensor.bytes.data() + order.place(0, column), 0, block);

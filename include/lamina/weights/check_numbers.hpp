@@ -26,8 +26,7 @@ namespace lamina {
   const std::size_t rows = tensor.bytes.size() / row_size;
   const bool interleaved = tensor.packing == Packing::interleaved;
   const std::size_t step = interleaved ? file.interleave_height : 1;
-  const InterleavedOrder order{tensor.format, file.interleave_height,
-                               static_cast<std::size_t>(tensor.dims[1]), columns};
+  const InterleavedOrder order = order_of(tensor, file.interleave_height);
   for (std::size_t row = 0; row < rows; row += step) {
     const std::size_t row_in_matrix = interleaved ? row % order.rows : 0;
     const std::byte* at = tensor.bytes.data() + (row - row_in_matrix) * row_size;

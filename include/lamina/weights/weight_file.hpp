@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <lamina/blocks/interleave.hpp>
 #include <lamina/core/types.hpp>
 #include <lamina/formats/format.hpp>
 #include <lamina/formats/weight_matrix.hpp>
@@ -36,6 +37,12 @@ struct TensorView {
 [[nodiscard]] constexpr bool can_interleave(const TensorView& tensor, std::uint32_t height) noexcept {
   return height > 0 && can_interleave(tensor.format) && tensor.dims[1] % height == 0 &&
          tensor.dims[0] <= INT32_MAX && tensor.dims[0] % info_of(tensor.format).block_elements == 0;
+}
+
+/// The order of each matrix of an interleaved tensor whose groups have `height` rows.
+[[nodiscard]] constexpr InterleavedOrder order_of(const TensorView& tensor, std::uint32_t height) noexcept {
+  return {tensor.format, height, static_cast<std::size_t>(tensor.dims[1]),
+          static_cast<std::size_t>(tensor.dims[0])};
 }
 
 /// Where the experts of a model are while it runs.
